@@ -1,0 +1,46 @@
+# Everything runs inside $(VENV), which `make setup` builds from nothing.
+.POSIX:
+
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.installed
+
+.PHONY: help setup lint test train evaluate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(STAMP) ## build .venv; again only when pyproject.toml or constraints.txt changed
+
+# The stamp is written last, so an installation that broke off is taken up again.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo 'Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 setup' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	    || { echo 'python3 cannot make virtual environments: on Debian and Ubuntu, apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+lint: setup ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# One thread each, so that the two workers do not fight over two cores. No test may need the
+# network: offline, one that tries to download a model fails at once.
+test: setup lint ## lint, then all tests
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
+	    $(BIN)/python -m pytest -n 2 --dist loadfile
+
+train: setup ## train the embedded model anew and write its shipped files
+	$(BIN)/python -m experiments.embedded all
+
+evaluate: setup ## measure the embedded model
+	$(BIN)/python -m experiments.embedded evaluate
+
+clean: ## remove caches and build outputs; .venv and runs/ stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find fabric objectives optimizer experiments tests -name __pycache__ -type d -prune \
+	    -exec rm -rf {} +

@@ -1,0 +1,94 @@
+"""Captions of scenes, from one word to full detail, and the vocabulary they are made of."""
+
+from __future__ import annotations
+
+import torch
+
+from experiments.embedded.scenes import ATTRIBUTES, COLUMN, NAMES, Scenes
+
+_BACKGROUND = {
+    "sky": "in the sky",
+    "night": "at night",
+    "sand": "on sand",
+    "meadow": "in a meadow",
+    "snow": "in snow",
+    "dusk": "at dusk",
+}
+_POSITION = {
+    "centre": "in the centre",
+    "left": "on the left",
+    "right": "on the right",
+    "top": "at the top",
+    "bottom": "at the bottom",
+}
+_LIGHT = {"soft": "soft light", "left": "light from the left", "right": "light from the right"}
+_STYLE = {"clear": "", "hills": "with hills", "rays": "with rays", "bubbles": "with bubbles"}
+_COMPANION = {"none": "", "ball": "and a white ball", "cube": "and a black cube"}
+_OPENINGS = ("a", "a picture of a", "a drawing of a", "one")
+
+# How often a training caption of the generator states an attribute; the unsaid ones never.
+SAID_PROBABILITY = {"shape": 1.0, "colour": 0.9, "background": 0.85, "position": 0.5}
+FULL_PROMPT = ("shape", "colour", "background", "position")
+SHORT_PROMPT = ("shape", "colour", "background")
+
+
+def caption(values: dict[str, str], said: tuple[str, ...] = FULL_PROMPT, opening: str = "a") -> str:
+    """Words for a scene that state the attributes in `said` and no other.
+
+    Args:
+        values: attribute name to value name, as in `ATTRIBUTES`.
+        said: attributes to state.
+        opening: words before the noun phrase.
+
+    Returns:
+        For example "a red star at night, on the left".
+    """
+    word = {name: values[name] if name in said else "" for name in NAMES}
+    noun = [word["size"], word["texture"], word["colour"], word["shape"] or "shape"]
+    head = " ".join([opening, *filter(None, noun)])
+    head = " ".join(filter(None, [head, _BACKGROUND.get(word["background"], "")]))
+    tail = (
+        _POSITION.get(word["position"], ""),
+        _STYLE.get(word["style"], ""),
+        _COMPANION.get(word["companion"], ""),
+        _LIGHT.get(word["light"], ""),
+    )
+    return ", ".join([head, *filter(None, tail)])
+
+
+def values_of(scenes: Scenes, row: int) -> dict[str, str]:
+    """Attribute names to value names of one scene."""
+    return {
+        name: ATTRIBUTES[name][int(scenes.attributes[row, COLUMN[name]])] for name in NAMES
+    }
+
+
+def captions(scenes: Scenes, said: tuple[str, ...] = FULL_PROMPT) -> list[str]:
+    """A caption for each scene that states exactly the attributes in `said`."""
+    return [caption(values_of(scenes, row), said) for row in range(len(scenes))]
+
+
+def random_captions(
+    scenes: Scenes, generator: torch.Generator, probability: dict[str, float] | None = None
+) -> list[str]:
+    """A caption of random detail for each scene.
+
+    Args:
+        scenes: B scenes.
+        generator: decides what each caption states and how it opens.
+        probability: chance that an attribute is stated, 0 where not named; the generator's by default.
+
+    Returns:
+        B captions.
+    """
+    chance = torch.tensor([(probability or SAID_PROBABILITY).get(name, 0.0) for name in NAMES])
+    draws = torch.rand(len(scenes), len(NAMES), generator=generator) < chance
+    openings = torch.randint(len(_OPENINGS), (len(scenes),), generator=generator).tolist()
+    return [
+        caption(
+            values_of(scenes, row),
+            tuple(name for name in NAMES if draws[row, COLUMN[name]]),
+            _OPENINGS[openings[row]],
+        )
+        for row in range(len(scenes))
+    ]

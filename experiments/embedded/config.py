@@ -1,0 +1,54 @@
+"""Sizes and schedules of the embedded model: the shipped one, and one of a minute for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiments.embedded.training import Schedule
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Widths and depths of the networks; see the builders in each stage's module.
+
+    Attributes:
+        vae: channels of the codec at 64, 32 and 16 pixels.
+        unet: channels of the U-Net at 16, 8 and 4 latent pixels.
+        text: width of the generator's text encoder.
+        clip: base width of the CLIP judge's residual network.
+        preference: width of the preference judge's vision transformer.
+        classifier: base width of the classifier.
+    """
+
+    vae: tuple[int, ...] = (32, 32, 64)
+    unet: tuple[int, ...] = (64, 128, 128)
+    text: int = 96
+    clip: int = 24
+    preference: int = 128
+    classifier: int = 24
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a training.
+
+    Attributes:
+        workdir: where checkpoints, logs and the scene pool are kept.
+        output: root that shipped weights are written under; the repository by default.
+        seed: enters the key of every random draw.
+        pool: scenes rendered once for codec, classifier and U-Net.
+        evaluation: held-out scenes for figures.
+    """
+
+    workdir: Path = Path("runs/embedded")
+    output: Path = Path()
+    seed: int = 0
+    pool: int = 40_000
+    evaluation: int = 1024
+    sizes: Sizes = field(default_factory=Sizes)
+    codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
+    classifier: Schedule = Schedule(steps=2500, batch=64, lr=2e-3, ema=0.99)
+    clip: Schedule = Schedule(steps=3000, batch=64, lr=1e-3, ema=0.99)
+    preference: Schedule = Schedule(steps=4000, batch=64, lr=7e-4, ema=0.99)
+    unet: Schedule = Schedule(steps=8000, batch=48, lr=8e-4, ema=0.999)
