@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from experiments.embedded.scenes import ATTRIBUTES, COLUMN, NAMES, Scenes
 
@@ -68,27 +69,38 @@ def captions(scenes: Scenes, said: tuple[str, ...] = FULL_PROMPT) -> list[str]:
     return [caption(values_of(scenes, row), said) for row in range(len(scenes))]
 
 
-def random_captions(
-    scenes: Scenes, generator: torch.Generator, probability: dict[str, float] | None = None
-) -> list[str]:
-    """A caption of random detail for each scene.
+def draw_said(
+    count: int, generator: torch.Generator, probability: dict[str, float] | None = None
+) -> Tensor:
+    """Draws what each of `count` captions states.
 
     Args:
-        scenes: B scenes.
-        generator: decides what each caption states and how it opens.
-        probability: chance that an attribute is stated, 0 where not named; the generator's by default.
+        count: number of captions B.
+        generator: the source of randomness.
+        probability: chance that an attribute is stated, 0 where not named; `SAID_PROBABILITY` by default.
 
     Returns:
-        B captions.
+        B x A bool.
     """
     chance = torch.tensor([(probability or SAID_PROBABILITY).get(name, 0.0) for name in NAMES])
-    draws = torch.rand(len(scenes), len(NAMES), generator=generator) < chance
+    return torch.rand(count, len(NAMES), generator=generator) < chance
+
+
+def captions_stating(scenes: Scenes, said: Tensor, generator: torch.Generator) -> list[str]:
+    """A caption for each scene that states what its row of `said` (B x A bool) marks; openings vary."""
     openings = torch.randint(len(_OPENINGS), (len(scenes),), generator=generator).tolist()
     return [
         caption(
             values_of(scenes, row),
-            tuple(name for name in NAMES if draws[row, COLUMN[name]]),
+            tuple(name for name, stated in zip(NAMES, said[row].tolist(), strict=True) if stated),
             _OPENINGS[openings[row]],
         )
         for row in range(len(scenes))
     ]
+
+
+def random_captions(
+    scenes: Scenes, generator: torch.Generator, probability: dict[str, float] | None = None
+) -> list[str]:
+    """A caption of random detail for each scene; see `draw_said`."""
+    return captions_stating(scenes, draw_said(len(scenes), generator, probability), generator)

@@ -74,7 +74,7 @@ def train_codec(config: Config, pool: Pool) -> tuple[AutoencoderKL, float]:
         images = pool.draw(config.codec.batch, generator).images.to(device)
         noise = torch.randn(len(images), 4, 16, 16, generator=generator).to(device)
         value, squared = codec_loss(codec, images, noise)
-        return value, {"psnr": float(10 * torch.log10(4 / squared))}
+        return value, {"psnr": float(10 * torch.log10(4 / squared.detach()))}
 
     seconds = trainer.fit(loss)
     codec.register_to_config(scaling_factor=1 / _latent_std(codec, pool, device))

@@ -24,7 +24,7 @@ class Sizes:
     vae: tuple[int, ...] = (32, 32, 64)
     unet: tuple[int, ...] = (64, 128, 128)
     text: int = 96
-    clip: int = 24
+    clip: int = 16
     preference: int = 128
     classifier: int = 24
 
@@ -48,7 +48,31 @@ class Config:
     evaluation: int = 1024
     sizes: Sizes = field(default_factory=Sizes)
     codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
-    classifier: Schedule = Schedule(steps=2500, batch=64, lr=2e-3, ema=0.99)
-    clip: Schedule = Schedule(steps=3000, batch=64, lr=1e-3, ema=0.99)
-    preference: Schedule = Schedule(steps=4000, batch=64, lr=7e-4, ema=0.99)
-    unet: Schedule = Schedule(steps=8000, batch=48, lr=8e-4, ema=0.999)
+    classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
+    clip: Schedule = Schedule(steps=2400, batch=48, lr=1.5e-3, ema=0.99)
+    preference: Schedule = Schedule(steps=3500, batch=64, lr=1e-3, ema=0.99)
+    unet: Schedule = Schedule(steps=9000, batch=32, lr=7e-4, ema=0.999)
+
+
+def smoke(workdir: Path | None, output: Path) -> Config:
+    """A training of about a minute, to see that everything works; its models are good for nothing.
+
+    Args:
+        workdir: where checkpoints go.
+        output: root that the models are written under.
+
+    Returns:
+        The configuration.
+    """
+    few = Schedule(steps=4, batch=8, lr=1e-3)
+    return Config(
+        workdir=workdir or Path("runs/smoke"),
+        output=output,
+        pool=64,
+        sizes=Sizes(vae=(16, 16, 16), unet=(32, 32), text=32, clip=8, preference=32, classifier=8),
+        codec=few,
+        classifier=few,
+        clip=few,
+        preference=few,
+        unet=few,
+    )

@@ -137,7 +137,7 @@ class Trainer:
         self.optimizer.step()
         self.average.update_parameters(self.model)
         self.step += 1
-        return {"loss": float(value), **figures}
+        return {"loss": float(value.detach()), **figures}
 
     def fit(self, loss: Loss, *, log_every: int = 50) -> float:
         """Trains to the end of the schedule and loads the averaged weights into the model.

@@ -1,0 +1,80 @@
+"""Command line: `python -m experiments.embedded STAGE`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.embedded.config import Config, smoke
+from experiments.embedded.evaluate import evaluate
+from experiments.embedded.shipped import ROOT
+from experiments.embedded.stages import (
+    classifier_stage,
+    clip_stage,
+    codec_stage,
+    judges_stage,
+    preference_stage,
+    scenes_stage,
+    unet_stage,
+)
+
+TRAINING: dict[str, Callable[[Config], object]] = {
+    "scenes": scenes_stage,
+    "codec": codec_stage,
+    "judges": judges_stage,
+    "unet": unet_stage,
+}
+# The judges one at a time, to train them side by side with something else.
+SINGLE: dict[str, Callable[[Config], object]] = {
+    "classifier": classifier_stage,
+    "clip": clip_stage,
+    "preference": preference_stage,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.embedded",
+        description="Train and measure the embedded model. Every stage resumes where it was stopped.",
+    )
+    parser.add_argument("stage", choices=["all", *TRAINING, *SINGLE, "evaluate"])
+    parser.add_argument("--workdir", type=Path, help="checkpoints and logs (runs/embedded)")
+    parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
+    parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
+    parser.add_argument("--gate", type=int, action="append", help="measure this gate only; repeatable")
+    parser.add_argument("--cards", action="store_true", help="evaluate: write figures and cards")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        arguments: of the command line; the process's own by default.
+
+    Returns:
+        Exit code: 0, 1 where a gate falls short, 2 on bad input.
+    """
+    options = _parser().parse_args(arguments)
+    output = options.output or ROOT
+    config = smoke(options.workdir, output) if options.smoke else Config(output=output)
+    if options.workdir and not options.smoke:
+        config = Config(workdir=options.workdir, output=output)
+    stages = TRAINING if options.stage == "all" else {**TRAINING, **SINGLE}
+    try:
+        for name, stage in stages.items():
+            if options.stage in ("all", name):
+                stage(config)
+    except FileNotFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if options.stage in ("all", "evaluate"):
+        gates = tuple(options.gate or range(1, 8))
+        return 0 if evaluate(output, gates, cards=options.cards or options.stage == "all") else 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The shipped files: where each model is written and how it is read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from diffusers import StableDiffusionPipeline
+from torch import Tensor, nn
+from transformers import CLIPModel, CLIPTokenizer
+
+from experiments.embedded.classifier import AttributeClassifier
+from fabric import checkpoints as generators
+from objectives import checkpoints as judges
+
+# Folder of each model below the root of the repository.
+FOLDERS = {
+    "generator": Path("fabric/embedded"),
+    "clip": Path("objectives/embedded/clip"),
+    "preference": Path("objectives/embedded/preference"),
+    "classifier": Path("experiments/embedded/weights/classifier"),
+}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The CLIP judge, ready to compare pictures in [-1, 1]."""
+
+    model: nn.Module
+    tokenizer: Any
+
+    @torch.no_grad()
+    def embed(self, images: Tensor) -> Tensor:
+        """Unit embeddings, B x 64. The judge's own mean and deviation of 0.5 make its input range [-1, 1]."""
+        return torch.cat([self.model.encode_image(part, normalize=True) for part in images.split(256)])
+
+    @torch.no_grad()
+    def embed_text(self, texts: list[str]) -> Tensor:
+        """Unit embeddings of texts, B x 64."""
+        return self.model.encode_text(self.tokenizer(texts), normalize=True)
+
+    def similarity(self, images: Tensor, others: Tensor) -> Tensor:
+        """Cosines of N with M pictures, N x M."""
+        return self.embed(images) @ self.embed(others).T
+
+
+@dataclass(frozen=True)
+class Preference:
+    """The preference judge with its tokenizer."""
+
+    model: CLIPModel
+    tokenizer: CLIPTokenizer
+
+    @torch.no_grad()
+    def score(self, prompts: list[str], images: Tensor) -> Tensor:
+        """`exp(logit_scale) * cosine` of each prompt with its picture in [-1, 1], the formula of PickScore; shape B."""
+        tokens = self.tokenizer(prompts, padding=True, truncation=True, return_tensors="pt")
+        out = self.model(**tokens, pixel_values=images)
+        cosine = F.cosine_similarity(out.text_embeds, out.image_embeds)
+        return self.model.logit_scale.exp() * cosine
+
+
+def read_generator(root: Path = ROOT) -> StableDiffusionPipeline:
+    """The shipped pipeline in float32, without a progress bar."""
+    folder = _folder(root, "generator", generators.locate(generators.EMBEDDED))
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def read_clip(root: Path = ROOT) -> Judge:
+    """The shipped CLIP judge in float32."""
+    name = "local-dir:" + _folder(
+        root, "clip", judges.locate(judges.EMBEDDED, "clip").removeprefix("local-dir:")
+    )
+    model, _ = open_clip.create_model_from_pretrained(name)
+    return Judge(model.eval(), open_clip.get_tokenizer(name))
+
+
+def read_preference(root: Path = ROOT) -> Preference:
+    """The shipped preference judge in float32."""
+    folder = _folder(root, "preference", judges.locate(judges.EMBEDDED, "preference"))
+    model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
+    return Preference(model, CLIPTokenizer.from_pretrained(folder))
+
+
+def read_classifier(root: Path = ROOT) -> AttributeClassifier:
+    """The shipped classifier in float32."""
+    folder = root / FOLDERS["classifier"]
+    return AttributeClassifier.from_pretrained(folder, torch_dtype=torch.float32).eval()
+
+
+def _folder(root: Path, model: str, shipped: str) -> str:
+    """The package's own folder for the repository itself, else the folder below another root."""
+    return shipped if root == ROOT else str(root / FOLDERS[model])
+
+
+def write_history(root: Path, model: str, part: str, history: dict[str, Any]) -> None:
+    """Records how a part of a model was trained beside its weights, in `training.json`."""
+    path = root / FOLDERS[model] / "training.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**known, part: history}, indent=2) + "\n")
+
+
+def total_bytes(root: Path = ROOT) -> int:
+    """Size of all shipped weights."""
+    return sum(
+        file.stat().st_size
+        for folder in FOLDERS.values()
+        for file in (root / folder).rglob("*.safetensors")
+    )

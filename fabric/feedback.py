@@ -1,0 +1,126 @@
+"""Generates images from prompts and seeds, steered by weighted liked and disliked images: FABRIC in its first form.
+
+Notation:
+    B: images to generate, T: denoising steps, R: references (liked and disliked together).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from fabric.attention import ReferenceMemory, install
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Reference images and how much each counts.
+
+    Attributes:
+        images: R x 3 x H x W in [-1, 1], the size that is generated.
+        liked: T x B x R weights in the conditional pass, at least 0.
+        disliked: T x B x R weights in the unconditional pass, at least 0.
+    """
+
+    images: Tensor
+    liked: Tensor
+    disliked: Tensor
+
+
+def keyed_generator(*key: str | int) -> torch.Generator:
+    """A random generator of its own for everything that `key` names."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+def content_id(image: Tensor) -> str:
+    """A name for an image by its content."""
+    return hashlib.sha256(image.float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+
+
+class FabricGenerator:
+    """Runs Algorithm 1 of the FABRIC paper on a Stable Diffusion pipeline.
+
+    Args:
+        pipeline: its U-Net gets attention processors that can attend to references.
+    """
+
+    def __init__(self, pipeline: StableDiffusionPipeline) -> None:
+        self.pipeline = pipeline
+        self.memory: ReferenceMemory = install(pipeline.unet)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompts: list[str],
+        seeds: list[int],
+        guidance: Tensor,
+        steps: int,
+        feedback: Feedback | None = None,
+    ) -> Tensor:
+        """Generates one image for each prompt and seed.
+
+        Args:
+            prompts: B prompts.
+            seeds: B seeds; prompt, seed, guidance and feedback weights alone decide an image.
+            guidance: B scales of classifier-free guidance.
+            steps: denoising steps T.
+            feedback: references, or None.
+
+        Returns:
+            B x 3 x H x W images in [-1, 1].
+        """
+        pipe = self.pipeline
+        prompt, null = (self._encode(texts) for texts in (prompts, [""] * len(prompts)))
+        pipe.scheduler.set_timesteps(steps, device=pipe.device)
+        latents = self._initial_latents(seeds) * pipe.scheduler.init_noise_sigma
+        noises = [keyed_generator("ancestral", seed) for seed in seeds]
+        clean = None if feedback is None else self._encode_images(feedback.images)
+        scale = guidance.to(latents)[:, None, None, None]
+        for i, t in enumerate(pipe.scheduler.timesteps):
+            weights = latents.new_zeros(2 * len(prompts), 0)
+            if feedback is not None and clean is not None:
+                weights = torch.cat([feedback.disliked[i], feedback.liked[i]]).to(latents)
+                if bool((weights > 0).any()):
+                    self._record(feedback.images, clean, i, t)
+            z = pipe.scheduler.scale_model_input(torch.cat([latents, latents]), t)
+            with self.memory.attend(weights):
+                states = torch.cat([null, prompt])
+                noise_null, noise_prompt = pipe.unet(z, t, states).sample.chunk(2)
+            noise = noise_null + scale * (noise_prompt - noise_null)
+            latents = pipe.scheduler.step(noise, t, latents, generator=noises).prev_sample
+        return pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample.clamp(-1, 1)
+
+    def _encode(self, texts: list[str]) -> Tensor:
+        tokens = self.pipeline.tokenizer(
+            texts, padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
+        return self.pipeline.text_encoder(tokens.to(self.pipeline.device)).last_hidden_state
+
+    def _encode_images(self, images: Tensor) -> Tensor:
+        vae = self.pipeline.vae
+        return vae.encode(images.to(vae.dtype)).latent_dist.mean * vae.config.scaling_factor
+
+    def _initial_latents(self, seeds: list[int]) -> Tensor:
+        unet = self.pipeline.unet
+        shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
+        drawn = [torch.randn(shape, generator=keyed_generator("latents", seed)) for seed in seeds]
+        return torch.stack(drawn).to(unet.device, unet.dtype)
+
+    def _record(self, images: Tensor, clean: Tensor, step: int, t: Tensor) -> None:
+        """Passes the references, noised to step `t`, through the U-Net with the empty prompt."""
+        pipe = self.pipeline
+        noise = torch.stack(
+            [
+                torch.randn(clean.shape[1:], generator=keyed_generator("ref", name, step))
+                for name in map(content_id, images)
+            ]
+        ).to(clean)
+        noisy = pipe.scheduler.add_noise(clean, noise, t.expand(len(clean)))
+        null = self._encode([""] * len(clean))
+        with self.memory.record():
+            pipe.unet(pipe.scheduler.scale_model_input(noisy, t), t, null)
