@@ -85,16 +85,13 @@ class ReferenceAttnProcessor:
         if self.memory.log_weights is not None:
             key, value, bias = self._with_references(attn, key, value)
         query, key, value = (
-            x.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for x in (attn.to_q(hidden_states), key, value)
+            x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (attn.to_q(hidden_states), key, value)
         )
         out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         out = out.transpose(1, 2).flatten(2)
         return attn.to_out[1](attn.to_out[0](out))
 
-    def _with_references(
-        self, attn: Attention, key: Tensor, value: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _with_references(self, attn: Attention, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Appends the references' keys and values; also the bias, B x 1 x 1 x (L + R L)."""
         log_weights, reference = self.memory.log_weights, self.memory.hidden[self.name]
         assert log_weights is not None

@@ -96,9 +96,7 @@ class FabricGenerator:
         return pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample.clamp(-1, 1)
 
     def _encode(self, texts: list[str]) -> Tensor:
-        tokens = self.pipeline.tokenizer(
-            texts, padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
+        tokens = self.pipeline.tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         return self.pipeline.text_encoder(tokens.to(self.pipeline.device)).last_hidden_state
 
     def _encode_images(self, images: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,8 @@ SINGLE: dict[str, Callable[[Config], object]] = {
     "preference": preference_stage,
 }
 
+SMOKE_EFFORT = 1 / 16
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
@@ -43,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workdir", type=Path, help="checkpoints and logs (runs/embedded)")
     parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
-    parser.add_argument("--gate", type=int, action="append", help="measure this gate only; repeatable")
+    parser.add_argument(
+        "--gate", type=int, choices=range(1, 8), action="append", help="measure this gate only; repeatable"
+    )
     parser.add_argument("--cards", action="store_true", help="evaluate: write figures and cards")
     return parser
 
@@ -59,20 +64,22 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     output = options.output or ROOT
-    config = smoke(options.workdir, output) if options.smoke else Config(output=output)
-    if options.workdir and not options.smoke:
-        config = Config(workdir=options.workdir, output=output)
+    config = smoke(output) if options.smoke else Config(output=output)
+    if options.workdir:
+        config = dataclasses.replace(config, workdir=options.workdir)
     stages = TRAINING if options.stage == "all" else {**TRAINING, **SINGLE}
     try:
         for name, stage in stages.items():
             if options.stage in ("all", name):
                 stage(config)
+        if options.stage in ("all", "evaluate"):
+            cards = options.cards or options.stage == "all"
+            gates = tuple(options.gate or range(1, 8))
+            passed = evaluate(output, gates, cards=cards, effort=SMOKE_EFFORT if options.smoke else 1.0)
+            return 0 if passed else 1
     except FileNotFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    if options.stage in ("all", "evaluate"):
-        gates = tuple(options.gate or range(1, 8))
-        return 0 if evaluate(output, gates, cards=options.cards or options.stage == "all") else 1
     return 0
 
 

@@ -59,9 +59,7 @@ def caption(values: dict[str, str], said: tuple[str, ...] = FULL_PROMPT, opening
 
 def values_of(scenes: Scenes, row: int) -> dict[str, str]:
     """Attribute names to value names of one scene."""
-    return {
-        name: ATTRIBUTES[name][int(scenes.attributes[row, COLUMN[name]])] for name in NAMES
-    }
+    return {name: ATTRIBUTES[name][int(scenes.attributes[row, COLUMN[name]])] for name in NAMES}
 
 
 def captions(scenes: Scenes, said: tuple[str, ...] = FULL_PROMPT) -> list[str]:
@@ -69,9 +67,7 @@ def captions(scenes: Scenes, said: tuple[str, ...] = FULL_PROMPT) -> list[str]:
     return [caption(values_of(scenes, row), said) for row in range(len(scenes))]
 
 
-def draw_said(
-    count: int, generator: torch.Generator, probability: dict[str, float] | None = None
-) -> Tensor:
+def draw_said(count: int, generator: torch.Generator, probability: dict[str, float] | None = None) -> Tensor:
     """Draws what each of `count` captions states.
 
     Args:
@@ -82,7 +78,8 @@ def draw_said(
     Returns:
         B x A bool.
     """
-    chance = torch.tensor([(probability or SAID_PROBABILITY).get(name, 0.0) for name in NAMES])
+    stated = SAID_PROBABILITY if probability is None else probability
+    chance = torch.tensor([stated.get(name, 0.0) for name in NAMES])
     return torch.rand(count, len(NAMES), generator=generator) < chance
 
 

@@ -27,7 +27,7 @@ GATES = {
     "preference": ("3",),
     "classifier": ("1",),
 }
-_SCENES = f"""Pictures of 64 x 64 pixels rendered by this project (`experiments/embedded/render.py`), of these attributes:
+_SCENES = f"""Pictures of 64 x 64 pixels rendered by this project (`experiments/embedded/render.py`), with attributes
 
 {chr(10).join(f"- {name}: {', '.join(values)}" for name, values in ATTRIBUTES.items())}
 
@@ -42,38 +42,41 @@ TEXTS = {
     "generator": (
         "Embedded generator",
         """A text-to-image latent diffusion model in the layout of Stable Diffusion 1.x, small enough for two CPU cores:
-AutoencoderKL (64 pixels to 4 x 16 x 16 latents), UNet2DConditionModel with self- and cross-attention at 16, 8 and 4
-latent pixels, a CLIPTextModel of its own trained together with the U-Net, a CLIPTokenizer with 669 tokens. It predicts
-noise, on Stable Diffusion's noise schedule, with min-SNR weighting (Hang et al. 2023) and 12 % empty prompts.""",
-        """It knows the words of its captions and nothing else; other words fall apart into letters and mislead it. Captions in
-training state shape, colour, background and position and never the other attributes, so those are left to chance or to
-feedback images. Prompts end after 32 tokens.""",
+AutoencoderKL (64 pixels to 4 x 16 x 16 latents), UNet2DConditionModel with self- and cross-attention at 16, 8
+and 4 latent pixels, a CLIPTextModel of its own trained together with the U-Net, a CLIPTokenizer with 669
+tokens. It predicts noise, on Stable Diffusion's noise schedule, with min-SNR weighting (Hang et al. 2023) and
+12 % empty prompts.""",
+        """It knows the words of its captions and nothing else; other words fall apart into letters and mislead it.
+Captions in training state shape, colour, background and position and never the other attributes, so those are
+left to chance or to feedback images. Prompts end after 32 tokens.""",
     ),
     "clip": (
         "Embedded CLIP judge",
-        """An open_clip model (residual network and two-layer text transformer, embeddings of 64 numbers), trained apart from
-the generator with three contrasts: caption and picture, picture and the same scene with other jitter, and against
-scenes with a single attribute changed. Load it with `open_clip.create_model_from_pretrained("local-dir:FOLDER")`.
-Its logit scale is capped at 20 instead of CLIP's 100, so that similarities spread.""",
-        """Its similarities are those of this world; other pictures get arbitrary numbers. It was trained on rendered and mildly
-damaged pictures, not on generated ones.""",
+        """An open_clip model (residual network, two-layer text transformer, embeddings of 64 numbers), trained apart
+from the generator with three contrasts: caption and picture, picture and the same scene with other jitter, and
+against scenes with a single attribute changed. Load it with
+`open_clip.create_model_from_pretrained("local-dir:FOLDER")`. Its logit scale is capped at 20 instead of CLIP's
+100, so that similarities spread.""",
+        """Its similarities are those of this world; other pictures get arbitrary numbers. It saw rendered and mildly
+damaged pictures, not generated ones.""",
     ),
     "preference": (
         "Embedded preference judge",
-        f"""A transformers `CLIPModel` with its processor, as the PickScore recipe loads it; the score is `exp(logit_scale) *
-cosine`. Trained with the Bradley-Terry loss on simulated choices: option i is preferred to j with probability
-sigmoid(2 (u_i - u_j)), where the ground truth u is 4 x the share of stated attributes kept + 2 x (1 - damage) + taste:
+        f"""A transformers `CLIPModel` with processor, as the PickScore recipe loads it; the score is `exp(logit_scale)
+* cosine`. Trained with the Bradley-Terry loss on simulated choices: option i is preferred to j with probability
+sigmoid(2 (u_i - u_j)), where the ground truth u is 4 x the share of stated attributes kept + 2 x (1 - damage) +
+taste:
 
 {_TASTE}
 
-Damage (0 to 1) mixes blur, grain and bent shapes (`experiments/embedded/degrade.py`). During training a linear head
-also names the attributes; it is thrown away.""",
-        """Its taste is made up, and known: it is for tests and for experiments in which the truth must be known. Scores depend
-on the prompt and are to be compared within one prompt only.""",
+Damage (0 to 1) mixes blur, grain and bent shapes (`experiments/embedded/degrade.py`). During training a linear
+head also names the attributes; it is thrown away.""",
+        """Its taste is made up, and known: it is for tests and for experiments in which the truth must be known. Scores
+depend on the prompt and are to be compared within one prompt only.""",
     ),
     "classifier": (
         "Embedded attribute classifier",
-        """A small residual network with one softmax for each attribute (`experiments/embedded/classifier.py`), trained on
+        """A small residual network, one softmax for each attribute (`experiments/embedded/classifier.py`), trained on
 rendered pictures with mild damage. It is an independent measure: nothing is ever optimised on it.""",
         """It always names a value, also for pictures that show none.""",
     ),
@@ -103,10 +106,7 @@ def _figures(figures: dict[str, Any], model: str) -> str:
         for name, (value, bound, at_most) in gate["checks"].items():
             sign = "≤" if at_most else "≥"
             rows.append(f"| {number} {gate['title']} | {name} | {value:.3f} | {sign} {bound:g} |")
-        rows += [
-            f"| {number} {gate['title']} | {name} | {value:.3f} | |"
-            for name, value in gate["notes"].items()
-        ]
+        rows += [f"| {number} {gate['title']} | {name} | {value:.3f} | |" for name, value in gate["notes"].items()]
     return "\n".join(rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
@@ -35,12 +37,12 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
         width: channels after the first layer.
     """
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, width: int = 24) -> None:
         super().__init__()
         channels = [3, width, 2 * width, 4 * width, 6 * width]
         layers: list[nn.Module] = []
-        for before, after in zip(channels, channels[1:], strict=False):
+        for before, after in pairwise(channels):
             layers += [
                 nn.Conv2d(before, after, 3, stride=2, padding=1),
                 nn.BatchNorm2d(after),

@@ -152,4 +152,3 @@ def save_clip(model: open_clip.CLIP, config: Config, folder: Path) -> None:
         },
     }
     (folder / "open_clip_config.json").write_text(json.dumps(content, indent=2) + "\n")
-

@@ -47,9 +47,7 @@ def codec_loss(codec: AutoencoderKL, images: Tensor, noise: Tensor) -> tuple[Ten
     posterior = codec.encode(images).latent_dist
     decoded = codec.decode(posterior.mean + posterior.std * noise).sample.float()
     squared = F.mse_loss(decoded, images)
-    edges = sum(
-        F.l1_loss(a, b) for a, b in zip(_edges(decoded), _edges(images), strict=True)
-    )
+    edges = sum(F.l1_loss(a, b) for a, b in zip(_edges(decoded), _edges(images), strict=True))
     pixels = squared + 0.5 * F.l1_loss(decoded, images)
     return pixels + _EDGE_WEIGHT * edges + _KL_WEIGHT * posterior.kl().mean(), squared
 

@@ -38,27 +38,28 @@ class Config:
         output: root that shipped weights are written under; the repository by default.
         seed: enters the key of every random draw.
         pool: scenes rendered once for codec, classifier and U-Net.
-        evaluation: held-out scenes for figures.
+        sibling_pairs: pairs of a U-Net batch in which one picture attends to the other; see `siblings`.
+        siblings_from: step of the U-Net's training from which on there are such pairs.
     """
 
     workdir: Path = Path("runs/embedded")
     output: Path = Path()
     seed: int = 0
     pool: int = 40_000
-    evaluation: int = 1024
     sizes: Sizes = field(default_factory=Sizes)
     codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
-    clip: Schedule = Schedule(steps=2400, batch=48, lr=1.5e-3, ema=0.99)
-    preference: Schedule = Schedule(steps=3500, batch=64, lr=1e-3, ema=0.99)
-    unet: Schedule = Schedule(steps=9000, batch=32, lr=7e-4, ema=0.999)
+    clip: Schedule = Schedule(steps=1800, batch=48, lr=1.5e-3, ema=0.99)
+    preference: Schedule = Schedule(steps=2600, batch=64, lr=1e-3, ema=0.99)
+    sibling_pairs: int = 6
+    siblings_from: int = 10**9
+    unet: Schedule = Schedule(steps=7000, batch=32, lr=7e-4, ema=0.999)
 
 
-def smoke(workdir: Path | None, output: Path) -> Config:
+def smoke(output: Path) -> Config:
     """A training of about a minute, to see that everything works; its models are good for nothing.
 
     Args:
-        workdir: where checkpoints go.
         output: root that the models are written under.
 
     Returns:
@@ -66,7 +67,7 @@ def smoke(workdir: Path | None, output: Path) -> Config:
     """
     few = Schedule(steps=4, batch=8, lr=1e-3)
     return Config(
-        workdir=workdir or Path("runs/smoke"),
+        workdir=Path("runs/smoke"),
         output=output,
         pool=64,
         sizes=Sizes(vae=(16, 16, 16), unet=(32, 32), text=32, clip=8, preference=32, classifier=8),

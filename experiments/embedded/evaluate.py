@@ -7,27 +7,32 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.embedded import gates, shipped
+from diffusers import StableDiffusionPipeline
+
+from experiments.embedded import gates, shipped, steering_gates
 from experiments.embedded.cards import write_cards
 from experiments.embedded.gates import Verdict
 
 FIGURES = Path("experiments/embedded/weights/figures.json")
 
 
-def _gates(root: Path) -> dict[int, Callable[[], Verdict]]:
+def _gates(root: Path, effort: float) -> dict[int, Callable[[], Verdict]]:
     """Gate number to measurement; models are read when a gate asks for them."""
+
+    def share(count: int) -> int:
+        return max(2, round(count * effort))
+
+    def generator() -> StableDiffusionPipeline:
+        return shipped.read_generator(root)
+
     return {
-        1: lambda: gates.codec_gate(
-            shipped.read_generator(root), shipped.read_classifier(root)
-        ),
-        2: lambda: gates.clip_gate(shipped.read_clip(root)),
-        3: lambda: gates.preference_gate(shipped.read_preference(root)),
-        4: lambda: gates.generator_gate(
-            shipped.read_generator(root), shipped.read_classifier(root)
-        ),
-        5: lambda: gates.speed_gate(shipped.read_generator(root)),
-        6: lambda: gates.feedback_gate(shipped.read_generator(root), shipped.read_clip(root)),
-        7: lambda: gates.settings_gate(shipped.read_generator(root), shipped.read_clip(root)),
+        1: lambda: gates.codec_gate(generator(), shipped.read_classifier(root), share(1024)),
+        2: lambda: gates.clip_gate(shipped.read_clip(root), share(256), share(20)),
+        3: lambda: gates.preference_gate(shipped.read_preference(root), share(500)),
+        4: lambda: gates.generator_gate(generator(), shipped.read_classifier(root), share(256)),
+        5: lambda: gates.speed_gate(generator(), share(7)),
+        6: lambda: steering_gates.feedback_gate(generator(), shipped.read_clip(root), share(32)),
+        7: lambda: steering_gates.settings_gate(generator(), shipped.read_clip(root), share(32), share(40)),
     }
 
 
@@ -50,13 +55,14 @@ def _record(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def evaluate(root: Path, numbers: tuple[int, ...], *, cards: bool = False) -> bool:
+def evaluate(root: Path, numbers: tuple[int, ...], *, cards: bool = False, effort: float = 1.0) -> bool:
     """Measures gates and prints them as they come.
 
     Args:
         root: root of the shipped files; the repository, or where a training wrote to.
         numbers: the gates to measure, 1 to 7.
         cards: whether to write figures and cards under `root`.
+        effort: share of the scenes, prompts and settings to measure on; less is quicker and proves less.
 
     Returns:
         Whether all of them passed.
@@ -66,7 +72,7 @@ def evaluate(root: Path, numbers: tuple[int, ...], *, cards: bool = False) -> bo
     passed = True
     for number in numbers:
         began = time.monotonic()
-        verdict = _gates(root)[number]()
+        verdict = _gates(root, effort)[number]()
         passed &= verdict.passed
         print(show(number, verdict), f"  ({time.monotonic() - began:.0f} s)", sep="\n", flush=True)
         figures[str(number)] = _record(verdict)

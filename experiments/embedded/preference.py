@@ -21,7 +21,6 @@ from experiments.embedded.render import render
 from experiments.embedded.scenes import (
     ATTRIBUTES,
     COLUMN,
-    NAMES,
     STATED,
     Scenes,
     generator_for,
@@ -197,7 +196,10 @@ def train_preference(config: Config) -> tuple[CLIPModel, float]:
         chosen = simulate(worth, generator).to(device)
         reading = _reading_loss(logits, choice.scenes.attributes.to(device))
         value = bradley_terry(scores, chosen)
-        return value + reading, {"choices": float(value.detach()), "reading": float(reading.detach())}
+        return value + reading, {
+            "choices": float(value.detach()),
+            "reading": float(reading.detach()),
+        }
 
     seconds = trainer.fit(loss)
     return model.judge, seconds

@@ -70,7 +70,7 @@ class Scenes:
 
     def rejittered(self, generator: torch.Generator) -> Scenes:
         """The same attributes in other pictures."""
-        return Scenes(self.attributes, torch.rand(self.jitter.shape, generator=generator))
+        return Scenes(self.attributes.clone(), torch.rand(self.jitter.shape, generator=generator))
 
     def changed(self, name: str, generator: torch.Generator) -> Scenes:
         """The same scenes with attribute `name` set to another of its values, jitter kept."""
@@ -122,9 +122,7 @@ def sample(count: int, generator: torch.Generator, *, held_out: bool | None = No
     Returns:
         B scenes.
     """
-    attributes = torch.stack(
-        [torch.randint(len(v), (count,), generator=generator) for v in ATTRIBUTES.values()], dim=1
-    )
+    attributes = torch.stack([torch.randint(len(v), (count,), generator=generator) for v in ATTRIBUTES.values()], dim=1)
     scenes = Scenes(attributes, torch.rand(count, JITTER, generator=generator))
     if held_out is None:
         return scenes

@@ -42,10 +42,7 @@ def _polygon(vertices: list[tuple[float, float]]) -> Distance:
 def _regular(count: int, radii: tuple[float, ...]) -> list[tuple[float, float]]:
     """`count` corners around the centre from the top on, at the given radii in turn."""
     angles = [2 * math.pi * k / count - math.pi / 2 for k in range(count)]
-    return [
-        (radii[k % len(radii)] * math.cos(a), radii[k % len(radii)] * math.sin(a))
-        for k, a in enumerate(angles)
-    ]
+    return [(radii[k % len(radii)] * math.cos(a), radii[k % len(radii)] * math.sin(a)) for k, a in enumerate(angles)]
 
 
 def _heart_outline(count: int = 24) -> list[tuple[float, float]]:

@@ -11,12 +11,10 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from experiments.embedded.classifier import AttributeClassifier
-from fabric import checkpoints as generators
-from objectives import checkpoints as judges
 
 # Folder of each model below the root of the repository.
 FOLDERS = {
@@ -32,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Judge:
     """The CLIP judge, ready to compare pictures in [-1, 1]."""
 
-    model: nn.Module
+    model: open_clip.CLIP
     tokenizer: Any
 
     @torch.no_grad()
@@ -68,7 +66,7 @@ class Preference:
 
 def read_generator(root: Path = ROOT) -> StableDiffusionPipeline:
     """The shipped pipeline in float32, without a progress bar."""
-    folder = _folder(root, "generator", generators.locate(generators.EMBEDDED))
+    folder = _folder(root, "generator")
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
@@ -76,29 +74,27 @@ def read_generator(root: Path = ROOT) -> StableDiffusionPipeline:
 
 def read_clip(root: Path = ROOT) -> Judge:
     """The shipped CLIP judge in float32."""
-    name = "local-dir:" + _folder(
-        root, "clip", judges.locate(judges.EMBEDDED, "clip").removeprefix("local-dir:")
-    )
+    name = f"local-dir:{_folder(root, 'clip')}"
     model, _ = open_clip.create_model_from_pretrained(name)
     return Judge(model.eval(), open_clip.get_tokenizer(name))
 
 
 def read_preference(root: Path = ROOT) -> Preference:
     """The shipped preference judge in float32."""
-    folder = _folder(root, "preference", judges.locate(judges.EMBEDDED, "preference"))
-    model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
-    return Preference(model, CLIPTokenizer.from_pretrained(folder))
+    folder = _folder(root, "preference")
+    return Preference(CLIPModel.from_pretrained(folder).eval(), CLIPTokenizer.from_pretrained(folder))
 
 
 def read_classifier(root: Path = ROOT) -> AttributeClassifier:
     """The shipped classifier in float32."""
-    folder = root / FOLDERS["classifier"]
-    return AttributeClassifier.from_pretrained(folder, torch_dtype=torch.float32).eval()
+    return AttributeClassifier.from_pretrained(_folder(root, "classifier"), torch_dtype=torch.float32).eval()
 
 
-def _folder(root: Path, model: str, shipped: str) -> str:
-    """The package's own folder for the repository itself, else the folder below another root."""
-    return shipped if root == ROOT else str(root / FOLDERS[model])
+def _folder(root: Path, model: str) -> Path:
+    folder = root / FOLDERS[model]
+    if not any(folder.rglob("*.safetensors")):
+        raise FileNotFoundError(f"no trained {model} in {folder}: run the training stages first")
+    return folder
 
 
 def write_history(root: Path, model: str, part: str, history: dict[str, Any]) -> None:
@@ -111,8 +107,4 @@ def write_history(root: Path, model: str, part: str, history: dict[str, Any]) ->
 
 def total_bytes(root: Path = ROOT) -> int:
     """Size of all shipped weights."""
-    return sum(
-        file.stat().st_size
-        for folder in FOLDERS.values()
-        for file in (root / folder).rglob("*.safetensors")
-    )
+    return sum(file.stat().st_size for folder in FOLDERS.values() for file in (root / folder).rglob("*.safetensors"))

@@ -13,7 +13,7 @@ from experiments.embedded.classifier import train_classifier
 from experiments.embedded.clip_judge import save_clip, train_clip
 from experiments.embedded.codec import train_codec
 from experiments.embedded.config import Config
-from experiments.embedded.generator import assemble, save_generator, train_generator
+from experiments.embedded.generator import assemble, save_generator, save_half, train_generator
 from experiments.embedded.pool import Pool, make_pool
 from experiments.embedded.preference import CONTEXT, train_preference
 from experiments.embedded.shipped import FOLDERS, write_history
@@ -63,20 +63,16 @@ def clip_stage(config: Config) -> None:
     folder = config.output / FOLDERS["clip"]
     folder.mkdir(parents=True, exist_ok=True)
     save_clip(model, config, folder)
-    write_history(
-        config.output, "clip", "clip", _history(seconds, config.clip, _parameters(model))
-    )
+    write_history(config.output, "clip", "clip", _history(seconds, config.clip, _parameters(model)))
 
 
 def preference_stage(config: Config) -> None:
     """Trains and ships the preference judge, with the processor that the PickScore recipe loads."""
     model, seconds = train_preference(config)
     folder = config.output / FOLDERS["preference"]
-    model.half().save_pretrained(folder)
+    save_half(model, folder)
     side = {"height": 64, "width": 64}
-    pixels = CLIPImageProcessor(
-        size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    )
+    pixels = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
     CLIPProcessor(pixels, build_tokenizer(CONTEXT)).save_pretrained(folder)
     history = _history(seconds, config.preference, _parameters(model))
     write_history(config.output, "preference", "preference", history)

@@ -15,7 +15,7 @@ from experiments.embedded.scenes import UNSAID, Scenes, concatenate, generator_f
 from fabric.feedback import FabricGenerator, Feedback
 
 Similarity = Callable[[Tensor, Tensor], Tensor]  # N images and M images in [-1, 1] to N x M cosines
-STEPS = 16
+STEPS = 12
 GUIDANCE = 4.0
 PER_ROUND = 4
 ROUNDS = 3
@@ -54,12 +54,16 @@ class Setting:
         return schedule[:, None] * torch.tensor(factors or (1.0,) * count)
 
 
-# The authors' windows count the step at their end, so 0.8 of 16 steps are 14 steps.
+def _authors_window(start: float, end: float) -> dict[str, float]:
+    """The authors round a window to steps and count the step at its end."""
+    return {"start": round(start * STEPS) / STEPS, "end": min(1.0, (round(end * STEPS) + 1) / STEPS)}
+
+
 PAPER_SETTINGS = {
-    "official": Setting(1.0, start=5 / 16, end=12 / 16, floor=0.1),
+    "official": Setting(1.0, floor=0.1, **_authors_window(0.33, 0.66)),
     "paper-preference": Setting(0.1),
     "paper-target": Setting(0.8),
-    "repo-eval": Setting(0.3, end=14 / 16),
+    "repo-eval": Setting(0.3, **_authors_window(0.0, 0.8)),
 }
 
 
@@ -76,9 +80,7 @@ def feedback_of(settings: list[Setting], liked: Tensor, disliked: Tensor) -> Fee
     """
     p, n = len(liked), len(disliked)
     positive = torch.stack([s.weights(p, s.liked, STEPS) for s in settings], dim=1)
-    negative = torch.stack(
-        [s.neg_scale * s.weights(n, s.disliked, STEPS) for s in settings], dim=1
-    )
+    negative = torch.stack([s.neg_scale * s.weights(n, s.disliked, STEPS) for s in settings], dim=1)
     steps, batch = len(positive), len(settings)
     return Feedback(
         torch.cat([liked, disliked]),
@@ -111,9 +113,7 @@ def draw_targets(count: int, seed: int) -> Scenes:
     return sample(count, generator_for("targets", seed), held_out=True)
 
 
-def session(
-    fabric: FabricGenerator, similarity: Similarity, prompt: str, target: Tensor, setting: Setting
-) -> Tensor:
+def session(fabric: FabricGenerator, similarity: Similarity, prompt: str, target: Tensor, setting: Setting) -> Tensor:
     """The paper's protocol towards a target image: after each round the closest is liked, the farthest disliked.
 
     Args:
@@ -156,9 +156,7 @@ class Closeness:
     shown: Tensor
 
 
-def measure_closeness(
-    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, setting: Setting
-) -> Closeness:
+def measure_closeness(fabric: FabricGenerator, similarity: Similarity, targets: Scenes, setting: Setting) -> Closeness:
     """Runs a session for each target, with its references of comparison."""
     rows: list[list[Tensor]] = []
     last = [PER_ROUND * (ROUNDS - 1) + k for k in range(PER_ROUND)]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -85,12 +84,8 @@ class Trainer:
         self.seconds_between_saves = seconds_between_saves
         self.seconds = 0.0
         self.step = 0
-        self.average = AveragedModel(
-            model, multi_avg_fn=get_ema_multi_avg_fn(schedule.ema), use_buffers=True
-        )
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=schedule.lr, betas=(0.9, 0.99), weight_decay=0.01
-        )
+        self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(schedule.ema), use_buffers=True)
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.lr, betas=(0.9, 0.99), weight_decay=0.01)
         folder.mkdir(parents=True, exist_ok=True)
         self._load()
 
@@ -101,7 +96,7 @@ class Trainer:
     def _load(self) -> None:
         if not self._checkpoint.exists():
             return
-        state = torch.load(self._checkpoint, weights_only=True)
+        state = torch.load(self._checkpoint, map_location="cpu", weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -117,11 +112,11 @@ class Trainer:
         }
         unfinished = self._checkpoint.with_suffix(".tmp")
         torch.save(state, unfinished)
-        os.replace(unfinished, self._checkpoint)  # never a torn checkpoint
+        unfinished.replace(self._checkpoint)  # never a torn checkpoint
 
     def _log(self, figures: dict[str, float]) -> None:
         with (self.folder / "log.jsonl").open("a") as log:
-            log.write(json.dumps({"step": self.step, "seconds": self.seconds, **figures}) + "\n")
+            log.write(json.dumps({**figures, "step": self.step, "seconds": self.seconds}) + "\n")
 
     def _advance(self, loss: Loss) -> dict[str, float]:
         for group in self.optimizer.param_groups:

@@ -40,9 +40,7 @@ def test_no_feedback_equals_diffusers(pipeline: StableDiffusionPipeline) -> None
 
 
 @pytest.mark.parametrize(("liked", "disliked"), [([1.0], [0.0]), ([0.0], [1.0])])
-def test_feedback_changes_images(
-    pipeline: StableDiffusionPipeline, liked: list[float], disliked: list[float]
-) -> None:
+def test_feedback_changes_images(pipeline: StableDiffusionPipeline, liked: list[float], disliked: list[float]) -> None:
     fabric = FabricGenerator(pipeline)
     plain = fabric(PROMPTS, SEEDS, GUIDANCE, STEPS)
     steered = fabric(PROMPTS, SEEDS, GUIDANCE, STEPS, _feedback(liked, disliked))

@@ -1,0 +1,96 @@
+"""A smoke training of a minute, run as a user would, killed in the middle and resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from diffusers import StableDiffusionPipeline
+
+from experiments.embedded.__main__ import main
+from experiments.embedded.shipped import FOLDERS, ROOT
+
+
+def _command(folder: Path, *arguments: str) -> list[str]:
+    places = ["--smoke", "--workdir", str(folder / "work"), "--output", str(folder / "out")]
+    return [sys.executable, "-m", "experiments.embedded", *arguments, *places]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All training stages, the first run killed while it trains the judges."""
+    folder = tmp_path_factory.mktemp("smoke")
+    process = subprocess.Popen(_command(folder, "codec"), cwd=ROOT, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (folder / "work" / "scenes.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    for stage in ("codec", "judges", "unet"):
+        done = subprocess.run(_command(folder, stage), cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_every_stage_ships_its_model(trained: Path) -> None:
+    for folder in FOLDERS.values():
+        assert list((trained / "out" / folder).rglob("*.safetensors"))
+        history = json.loads((trained / "out" / folder / "training.json").read_text())
+        assert all(part["steps"] == 4 for part in history.values())
+
+
+def test_pipeline_of_a_fresh_training_generates(trained: Path) -> None:
+    pipeline = StableDiffusionPipeline.from_pretrained(trained / "out" / FOLDERS["generator"])
+    pipeline.set_progress_bar_config(disable=True)
+    image = pipeline("a red star", num_inference_steps=2).images[0]
+    assert image.size == (64, 64)
+
+
+def test_training_again_changes_nothing(trained: Path) -> None:
+    weights = trained / "out" / FOLDERS["classifier"] / "diffusion_pytorch_model.safetensors"
+    before = weights.read_bytes()
+    done = subprocess.run(_command(trained, "judges"), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert weights.read_bytes() == before
+
+
+def test_untrained_models_fall_short_of_the_gates(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--smoke", "--workdir", str(trained / "work"), "--output", str(trained / "out")]
+    assert main(["evaluate", "--cards", *where]) == 1
+    printed = capsys.readouterr().out
+    for number in range(1, 8):
+        assert f"Gate {number}:" in printed
+    assert "FALLS SHORT" in printed
+    for folder in FOLDERS.values():
+        card = (trained / "out" / folder / "README.md").read_text()
+        assert "python -m experiments.embedded all" in card
+        assert (trained / "out" / folder / "samples.png").stat().st_size > 1000
+
+
+def test_unet_without_codec_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--smoke", "--workdir", str(tmp_path / "work"), "--output", str(tmp_path / "out")]
+    assert main(["unet", *where]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no trained codec in")
+    assert error.count("\n") == 1
+
+
+def test_evaluating_nothing_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--output", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no trained generator in")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["evaluate", "--gate", "9"]])
+def test_bad_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "invalid choice" in capsys.readouterr().err
