@@ -14,6 +14,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
 from fabric.attention import ReferenceMemory, install
+from fabric.seeding import generator_for
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,6 @@ class Feedback:
     images: Tensor
     liked: Tensor
     disliked: Tensor
-
-
-def keyed_generator(*key: str | int) -> torch.Generator:
-    """A random generator of its own for everything that `key` names."""
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def content_id(image: Tensor) -> str:
@@ -78,7 +73,7 @@ class FabricGenerator:
         prompt, null = (self._encode(texts) for texts in (prompts, [""] * len(prompts)))
         pipe.scheduler.set_timesteps(steps, device=pipe.device)
         latents = self._initial_latents(seeds) * pipe.scheduler.init_noise_sigma
-        noises = [keyed_generator("ancestral", seed) for seed in seeds]
+        noises = [generator_for("ancestral", seed) for seed in seeds]
         clean = None if feedback is None else self._encode_images(feedback.images)
         scale = guidance.to(latents)[:, None, None, None]
         for i, t in enumerate(pipe.scheduler.timesteps):
@@ -106,7 +101,7 @@ class FabricGenerator:
     def _initial_latents(self, seeds: list[int]) -> Tensor:
         unet = self.pipeline.unet
         shape = (unet.config.in_channels, unet.config.sample_size, unet.config.sample_size)
-        drawn = [torch.randn(shape, generator=keyed_generator("latents", seed)) for seed in seeds]
+        drawn = [torch.randn(shape, generator=generator_for("latents", seed)) for seed in seeds]
         return torch.stack(drawn).to(unet.device, unet.dtype)
 
     def _record(self, images: Tensor, clean: Tensor, step: int, t: Tensor) -> None:
@@ -114,7 +109,7 @@ class FabricGenerator:
         pipe = self.pipeline
         noise = torch.stack(
             [
-                torch.randn(clean.shape[1:], generator=keyed_generator("ref", name, step))
+                torch.randn(clean.shape[1:], generator=generator_for("ref", name, step))
                 for name in map(content_id, images)
             ]
         ).to(clean)

@@ -12,13 +12,15 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from experiments.embedded import shipped
-from experiments.embedded.captions import FULL_PROMPT, captions
+from experiments.embedded.captions import FULL_PROMPT, SHORT_PROMPT, captions
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import to_signed
 from experiments.embedded.preference import TASTE
 from experiments.embedded.render import render
-from experiments.embedded.scenes import ATTRIBUTES, generator_for, sample
+from experiments.embedded.scenes import ATTRIBUTES, sample
+from experiments.embedded.steering import PAPER_SETTINGS, draw_targets, generate, nothing
 from fabric.feedback import FabricGenerator
+from fabric.seeding import generator_for
 
 # Gates whose figures belong on each card.
 GATES = {
@@ -45,7 +47,12 @@ TEXTS = {
 AutoencoderKL (64 pixels to 4 x 16 x 16 latents), UNet2DConditionModel with self- and cross-attention at 16, 8
 and 4 latent pixels, a CLIPTextModel of its own trained together with the U-Net, a CLIPTokenizer with 669
 tokens. It predicts noise, on Stable Diffusion's noise schedule, with min-SNR weighting (Hang et al. 2023) and
-12 % empty prompts.""",
+12 % empty prompts.
+
+![feedback](feedback.png)
+
+First row: hidden targets. Second: their prompts (shape, colour and background) without feedback. Third: the same
+prompts and seeds with the target as liked image, FABRIC at weight 0.8.""",
         """It knows the words of its captions and nothing else; other words fall apart into letters and mislead it.
 Captions in training state shape, colour, background and position and never the other attributes, so those are
 left to chance or to feedback images. Prompts end after 32 tokens.""",
@@ -158,6 +165,18 @@ def generated_samples(root: Path, count: int = 64) -> Tensor:
     return fabric(prompts, list(range(count)), torch.full((count,), 4.0), 16)
 
 
+def feedback_samples(root: Path, count: int = 8) -> Tensor:
+    """Targets, the same prompts without feedback, and with the target as liked image: three rows of `count`."""
+    fabric = FabricGenerator(shipped.read_generator(root))
+    targets = draw_targets(count, seed=6)
+    pictures, setting = to_signed(render(targets)), [PAPER_SETTINGS["paper-target"]]
+    plain, steered = [], []
+    for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
+        plain.append(generate(fabric, prompt, [k], setting, nothing(), nothing()))
+        steered.append(generate(fabric, prompt, [k], setting, pictures[k : k + 1], nothing()))
+    return torch.cat([pictures, *plain, *steered])
+
+
 def _samples(root: Path, model: str) -> Tensor:
     """What a card shows: generated pictures, or what a judge looks at, best first where it has an order."""
     if model == "generator":
@@ -185,3 +204,4 @@ def write_cards(root: Path, figures: dict[str, Any]) -> None:
     for model, folder in shipped.FOLDERS.items():
         save_grid(_samples(root, model), root / folder / "samples.png")
         (root / folder / "README.md").write_text(_card(root, model, figures))
+    save_grid(feedback_samples(root), root / shipped.FOLDERS["generator"] / "feedback.png")

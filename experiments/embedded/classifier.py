@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from experiments.embedded.config import Config
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import Pool
-from experiments.embedded.scenes import ATTRIBUTES, NAMES, generator_for
+from experiments.embedded.scenes import ATTRIBUTES, NAMES
 from experiments.embedded.training import Trainer, pick_device, seeded
+from fabric.seeding import generator_for
 
 _COUNTS = [len(values) for values in ATTRIBUTES.values()]
 _MILD = 0.4  # strongest damage seen in training

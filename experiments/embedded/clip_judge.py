@@ -16,16 +16,10 @@ from experiments.embedded.config import Config
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import to_signed
 from experiments.embedded.render import render
-from experiments.embedded.scenes import (
-    COLUMN,
-    NAMES,
-    Scenes,
-    concatenate,
-    generator_for,
-    sample,
-)
+from experiments.embedded.scenes import COLUMN, NAMES, Scenes, concatenate, sample
 from experiments.embedded.tokenizer import build_tokenizer
 from experiments.embedded.training import Trainer, pick_device, seeded
+from fabric.seeding import generator_for
 
 _CONTEXT = 48
 _MILD = 0.3

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from experiments.embedded.config import Config
 from experiments.embedded.pool import Pool
-from experiments.embedded.scenes import generator_for
 from experiments.embedded.training import Trainer, pick_device, seeded
+from fabric.seeding import generator_for
 
 _KL_WEIGHT = 1e-5
 _EDGE_WEIGHT = 0.5

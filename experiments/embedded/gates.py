@@ -19,9 +19,10 @@ from experiments.embedded.classifier import AttributeClassifier
 from experiments.embedded.pool import to_signed
 from experiments.embedded.preference import OPTIONS, draw_choices, pictures_of
 from experiments.embedded.render import render
-from experiments.embedded.scenes import ATTRIBUTES, COLUMN, STATED, generator_for, sample
+from experiments.embedded.scenes import ATTRIBUTES, COLUMN, STATED, sample
 from experiments.embedded.shipped import Judge, Preference
 from fabric.feedback import FabricGenerator
+from fabric.seeding import generator_for
 
 GENERATOR_STEPS = 16
 GENERATOR_GUIDANCE = 4.0

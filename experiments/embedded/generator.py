@@ -24,10 +24,11 @@ from experiments.embedded.captions import random_captions
 from experiments.embedded.config import Config
 from experiments.embedded.pool import Pool, read_cache, to_signed, write_cache
 from experiments.embedded.render import render
-from experiments.embedded.scenes import Scenes, concatenate, generator_for
+from experiments.embedded.scenes import Scenes, concatenate
 from experiments.embedded.siblings import install
 from experiments.embedded.tokenizer import build_tokenizer
 from experiments.embedded.training import Trainer, pick_device, seeded
+from fabric.seeding import generator_for
 
 CONTEXT = 32
 _NO_PROMPT = 0.12  # share of training captions left empty, for classifier-free guidance

@@ -12,7 +12,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from experiments.embedded.render import render
-from experiments.embedded.scenes import Scenes, generator_for, sample
+from experiments.embedded.scenes import Scenes, sample
+from fabric.seeding import generator_for
 
 _CHUNK = 500
 

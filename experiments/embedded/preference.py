@@ -18,16 +18,10 @@ from experiments.embedded.config import Config
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import to_signed
 from experiments.embedded.render import render
-from experiments.embedded.scenes import (
-    ATTRIBUTES,
-    COLUMN,
-    STATED,
-    Scenes,
-    generator_for,
-    sample,
-)
+from experiments.embedded.scenes import ATTRIBUTES, COLUMN, STATED, Scenes, sample
 from experiments.embedded.tokenizer import build_tokenizer
 from experiments.embedded.training import Trainer, pick_device, seeded
+from fabric.seeding import generator_for
 
 CONTEXT = 77  # the PickScore recipe pads and cuts to 77 tokens
 OPTIONS = 4  # pictures that are compared for one prompt

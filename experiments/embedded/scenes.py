@@ -12,7 +12,6 @@ Notation:
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -94,12 +93,6 @@ def concatenate(*batches: Scenes) -> Scenes:
         torch.cat([batch.attributes for batch in batches]),
         torch.cat([batch.jitter for batch in batches]),
     )
-
-
-def generator_for(*key: str | int) -> torch.Generator:
-    """A random generator of its own for everything that `key` names, the same on every machine."""
-    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
 def is_held_out(scenes: Scenes) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,8 +11,9 @@ from torch import Tensor
 from experiments.embedded.captions import SHORT_PROMPT, captions
 from experiments.embedded.pool import to_signed
 from experiments.embedded.render import render
-from experiments.embedded.scenes import UNSAID, Scenes, concatenate, generator_for, sample
+from experiments.embedded.scenes import UNSAID, Scenes, concatenate, sample
 from fabric.feedback import FabricGenerator, Feedback
+from fabric.seeding import generator_for
 
 Similarity = Callable[[Tensor, Tensor], Tensor]  # N images and M images in [-1, 1] to N x M cosines
 STEPS = 12
@@ -54,16 +55,17 @@ class Setting:
         return schedule[:, None] * torch.tensor(factors or (1.0,) * count)
 
 
-def _authors_window(start: float, end: float) -> dict[str, float]:
+def _with_authors_window(setting: Setting, start: float, end: float) -> Setting:
     """The authors round a window to steps and count the step at its end."""
-    return {"start": round(start * STEPS) / STEPS, "end": min(1.0, (round(end * STEPS) + 1) / STEPS)}
+    first, last = round(start * STEPS), round(end * STEPS)
+    return replace(setting, start=first / STEPS, end=min(1.0, (last + 1) / STEPS))
 
 
 PAPER_SETTINGS = {
-    "official": Setting(1.0, floor=0.1, **_authors_window(0.33, 0.66)),
+    "official": _with_authors_window(Setting(1.0, floor=0.1), 0.33, 0.66),
     "paper-preference": Setting(0.1),
     "paper-target": Setting(0.8),
-    "repo-eval": Setting(0.3, **_authors_window(0.0, 0.8)),
+    "repo-eval": _with_authors_window(Setting(0.3), 0.0, 0.8),
 }
 
 

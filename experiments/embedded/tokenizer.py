@@ -11,7 +11,8 @@ from tokenizers.trainers import BpeTrainer
 from transformers import CLIPTokenizer
 
 from experiments.embedded.captions import random_captions
-from experiments.embedded.scenes import NAMES, generator_for, sample
+from experiments.embedded.scenes import NAMES, sample
+from fabric.seeding import generator_for
 
 _END = "</w>"
 

@@ -5,7 +5,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from fabric.feedback import FabricGenerator, Feedback, keyed_generator
+from fabric.feedback import FabricGenerator, Feedback
+from fabric.seeding import generator_for
 
 STEPS = 3
 PROMPTS = ["a red star", "a blue ring at night"]
@@ -27,13 +28,13 @@ def _feedback(liked: list[float], disliked: list[float], batch: int = 2) -> Feed
 
 def test_no_feedback_equals_diffusers(pipeline: StableDiffusionPipeline) -> None:
     ours = FabricGenerator(pipeline)(PROMPTS[:1], SEEDS[:1], torch.tensor([4.0]), STEPS)
-    latents = torch.randn(1, 4, 16, 16, generator=keyed_generator("latents", SEEDS[0]))
+    latents = torch.randn(1, 4, 16, 16, generator=generator_for("latents", SEEDS[0]))
     theirs = pipeline(
         PROMPTS[:1],
         num_inference_steps=STEPS,
         guidance_scale=4.0,
         latents=latents,
-        generator=[keyed_generator("ancestral", SEEDS[0])],
+        generator=[generator_for("ancestral", SEEDS[0])],
         output_type="pt",
     ).images
     assert (ours * 0.5 + 0.5 - theirs).abs().max() < 1 / 255

@@ -17,16 +17,8 @@ from experiments.embedded.captions import (
     random_captions,
     values_of,
 )
-from experiments.embedded.scenes import (
-    ATTRIBUTES,
-    COLUMN,
-    NAMES,
-    STATED,
-    UNSAID,
-    Scenes,
-    generator_for,
-    sample,
-)
+from experiments.embedded.scenes import ATTRIBUTES, COLUMN, NAMES, STATED, UNSAID, Scenes, sample
+from fabric.seeding import generator_for
 
 # Every word that only an unsaid attribute can bring into a caption ("left" and "right" are positions too).
 UNSAID_WORDS = {

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from experiments.embedded.classifier import AttributeClassifier
-from experiments.embedded.scenes import ATTRIBUTES, NAMES, generator_for
+from experiments.embedded.scenes import ATTRIBUTES, NAMES
 from experiments.embedded.training import seeded
+from fabric.seeding import generator_for
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.embedded.clip_judge import _other_attribute, contrast
-from experiments.embedded.scenes import NAMES, generator_for, sample
+from experiments.embedded.scenes import NAMES, sample
+from fabric.seeding import generator_for
 
 
 def negative_log_share(right: float, all_of_them: list[float]) -> float:

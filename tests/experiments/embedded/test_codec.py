@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from experiments.embedded.codec import build_codec, codec_loss
-from experiments.embedded.scenes import generator_for
 from experiments.embedded.training import seeded
+from fabric.seeding import generator_for
 
 
 def differences(a: Tensor, b: Tensor) -> float:

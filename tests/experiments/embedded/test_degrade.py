@@ -6,7 +6,8 @@ from torch import Tensor
 
 from experiments.embedded.degrade import degrade
 from experiments.embedded.render import render
-from experiments.embedded.scenes import generator_for, sample
+from experiments.embedded.scenes import sample
+from fabric.seeding import generator_for
 
 
 @pytest.fixture(scope="module")

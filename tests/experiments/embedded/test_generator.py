@@ -19,9 +19,10 @@ from experiments.embedded.generator import (
     save_generator,
 )
 from experiments.embedded.pool import Pool
-from experiments.embedded.scenes import generator_for, sample
+from experiments.embedded.scenes import sample
 from experiments.embedded.tokenizer import build_tokenizer
 from experiments.embedded.training import seeded
+from fabric.seeding import generator_for
 
 WIDTH = 16
 

@@ -7,7 +7,8 @@ from torch import Tensor
 from experiments.embedded import pool as module
 from experiments.embedded.pool import Pool, make_pool, to_signed
 from experiments.embedded.render import render
-from experiments.embedded.scenes import generator_for, is_held_out, sample
+from experiments.embedded.scenes import is_held_out, sample
+from fabric.seeding import generator_for
 
 COUNT = 20
 

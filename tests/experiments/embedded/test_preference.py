@@ -12,16 +12,8 @@ from experiments.embedded.preference import (
     simulate,
     utility,
 )
-from experiments.embedded.scenes import (
-    ATTRIBUTES,
-    COLUMN,
-    NAMES,
-    STATED,
-    UNSAID,
-    Scenes,
-    generator_for,
-    sample,
-)
+from experiments.embedded.scenes import ATTRIBUTES, COLUMN, NAMES, STATED, UNSAID, Scenes, sample
+from fabric.seeding import generator_for
 
 # The taste, written down once more by hand.
 TASTE = {

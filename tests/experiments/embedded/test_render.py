@@ -7,16 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from experiments.embedded.render import SIDE, render
-from experiments.embedded.scenes import (
-    ATTRIBUTES,
-    COLUMN,
-    JITTER,
-    NAMES,
-    Scenes,
-    concatenate,
-    generator_for,
-    sample,
-)
+from experiments.embedded.scenes import ATTRIBUTES, COLUMN, JITTER, NAMES, Scenes, concatenate, sample
+from fabric.seeding import generator_for
 
 RADII = {"small": 10.5, "medium": 14.5, "large": 19.0}
 POSITIONS = {

@@ -14,10 +14,10 @@ from experiments.embedded.scenes import (
     UNSAID,
     Scenes,
     concatenate,
-    generator_for,
     is_held_out,
     sample,
 )
+from fabric.seeding import generator_for
 
 SEEDS = st.integers(0, 2**31)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import open_clip
 import pytest
@@ -27,8 +28,9 @@ from experiments.embedded import gates, shipped
 from experiments.embedded.evaluate import FIGURES
 from experiments.embedded.pool import to_signed
 from experiments.embedded.render import render
-from experiments.embedded.scenes import COLUMN, generator_for, sample
+from experiments.embedded.scenes import COLUMN, sample
 from fabric.checkpoints import locate as locate_generator
+from fabric.seeding import generator_for
 from objectives.checkpoints import locate as locate_judge
 
 
@@ -87,10 +89,9 @@ def test_layout_has_attention_at_two_resolutions(pipeline: StableDiffusionPipeli
         UniPCMultistepScheduler,
     ],
 )
-def test_every_common_scheduler_keeps_the_colour(pipeline: StableDiffusionPipeline, scheduler: type) -> None:
-    pipe = StableDiffusionPipeline(
-        **{**pipeline.components, "scheduler": scheduler.from_config(pipeline.scheduler.config)}
-    )  # type: ignore[attr-defined]
+def test_every_common_scheduler_keeps_the_colour(pipeline: StableDiffusionPipeline, scheduler: Any) -> None:
+    parts = {**pipeline.components, "scheduler": scheduler.from_config(pipeline.scheduler.config)}
+    pipe = StableDiffusionPipeline(**parts)
     pipe.set_progress_bar_config(disable=True)
     prompts = ["a large blue square on sand", "a large yellow circle at night"] * 4
     generators = [torch.Generator().manual_seed(seed) for seed in range(8)]

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.embedded.scenes import generator_for, sample
+from experiments.embedded.scenes import sample
 from experiments.embedded.steering import (
     PAPER_SETTINGS,
     STEPS,
@@ -15,6 +15,7 @@ from experiments.embedded.steering import (
     misleading_feedback,
     sobol_settings,
 )
+from fabric.seeding import generator_for
 
 
 @settings(deadline=None, max_examples=50)

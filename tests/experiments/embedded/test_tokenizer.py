@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from experiments.embedded.captions import captions, random_captions
-from experiments.embedded.scenes import NAMES, generator_for, sample
+from experiments.embedded.scenes import NAMES, sample
 from experiments.embedded.tokenizer import build_tokenizer
+from fabric.seeding import generator_for
 
 LENGTH = 32
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.embedded.scenes import generator_for
 from experiments.embedded.training import Schedule, Trainer, pick_device, seeded
+from fabric.seeding import generator_for
 
 SCHEDULE = Schedule(steps=12, batch=16, lr=0.05, warmup=3, ema=0.7)
 SECONDS = "experiments.embedded.training.time"
