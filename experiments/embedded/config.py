@@ -39,7 +39,6 @@ class Config:
         seed: enters the key of every random draw.
         pool: scenes rendered once for codec, classifier and U-Net.
         sibling_pairs: pairs of a U-Net batch in which one picture attends to the other; see `siblings`.
-        siblings_from: step of the U-Net's training from which on there are such pairs.
     """
 
     workdir: Path = Path("runs/embedded")
@@ -52,8 +51,7 @@ class Config:
     clip: Schedule = Schedule(steps=1800, batch=48, lr=1.5e-3, ema=0.99)
     preference: Schedule = Schedule(steps=2600, batch=64, lr=1e-3, ema=0.99)
     sibling_pairs: int = 6
-    siblings_from: int = 10**9
-    unet: Schedule = Schedule(steps=7000, batch=32, lr=7e-4, ema=0.999)
+    unet: Schedule = Schedule(steps=4000, batch=32, lr=8e-4, ema=0.998)
 
 
 def smoke(output: Path) -> Config:
@@ -75,5 +73,6 @@ def smoke(output: Path) -> Config:
         classifier=few,
         clip=few,
         preference=few,
+        sibling_pairs=2,
         unet=few,
     )

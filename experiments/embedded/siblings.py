@@ -20,12 +20,12 @@ from torch import Tensor
 class SiblingAttnProcessor:
     """A self-attention processor in which rows P to 2P also attend to rows 0 to P.
 
-    Attributes:
+    Args:
         pairs: P; 0 for ordinary attention.
     """
 
-    def __init__(self) -> None:
-        self.pairs = 0
+    def __init__(self, pairs: int) -> None:
+        self.pairs = pairs
 
     def __call__(
         self,
@@ -54,10 +54,7 @@ class SiblingAttnProcessor:
         return torch.softmax(attn.scale * q @ k.transpose(-1, -2), dim=-1) @ v
 
 
-def install(unet: UNet2DConditionModel) -> SiblingAttnProcessor:
-    """Sets one `SiblingAttnProcessor` for all self-attention layers of a U-Net and returns it."""
-    processor = SiblingAttnProcessor()
-    unet.set_attn_processor(
-        {name: processor if ".attn1." in name else AttnProcessor() for name in unet.attn_processors}
-    )
-    return processor
+def install(unet: UNet2DConditionModel, pairs: int) -> None:
+    """Sets a `SiblingAttnProcessor` for all self-attention layers of a U-Net."""
+    own, cross = SiblingAttnProcessor(pairs), AttnProcessor()
+    unet.set_attn_processor({name: own if ".attn1." in name else cross for name in unet.attn_processors})

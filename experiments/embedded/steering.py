@@ -233,7 +233,7 @@ def score_settings(
     targets: Scenes,
     settings: list[Setting],
     seed: int,
-    batch: int = 8,
+    batch: int = 24,
 ) -> Tensor:
     """Similarity to the hidden target under misleading feedback, one image a prompt, the seed common to all settings.
 

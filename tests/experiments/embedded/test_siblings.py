@@ -20,9 +20,8 @@ def _tokens() -> torch.Tensor:
 
 @torch.no_grad()
 def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
-    layer, tokens, processor = _layer(), _tokens(), SiblingAttnProcessor()
-    processor.pairs = 2
-    layer.set_processor(processor)
+    layer, tokens = _layer(), _tokens()
+    layer.set_processor(SiblingAttnProcessor(2))
     ours = layer(tokens)
     layer.set_processor(AttnProcessor2_0())
     plain = layer(tokens)
@@ -40,7 +39,7 @@ def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
 @torch.no_grad()
 def test_without_pairs_it_is_ordinary_attention() -> None:
     layer, tokens = _layer(), _tokens()
-    layer.set_processor(SiblingAttnProcessor())
+    layer.set_processor(SiblingAttnProcessor(0))
     ours = layer(tokens)
     layer.set_processor(AttnProcessor2_0())
     torch.testing.assert_close(ours, layer(tokens))
@@ -48,6 +47,6 @@ def test_without_pairs_it_is_ordinary_attention() -> None:
 
 def test_only_self_attention_sees_siblings() -> None:
     unet = build_unet((32, 32), 32)
-    processor = install(unet)
-    for name, installed in unet.attn_processors.items():
-        assert (installed is processor) == (".attn1." in name)
+    install(unet, 2)
+    for name, processor in unet.attn_processors.items():
+        assert isinstance(processor, SiblingAttnProcessor) == (".attn1." in name)
