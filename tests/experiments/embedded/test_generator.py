@@ -162,7 +162,9 @@ def test_encode_pool_keeps_scaled_latents_on_disk(tmp_path: Path, codec: Autoenc
         exact = 0.5 * scaled.encode(pixels.float() / 127.5 - 1).latent_dist.mean
     # bfloat16 inside: about three digits.
     assert (latents.float() - exact).abs().max() < 0.05 * exact.abs().max()
-    # A resumed run reads what is there, so another codec makes no difference.
-    assert torch.equal(encode_pool(codec, pool, tmp_path / "latents.safetensors"), latents)
-    fresh = encode_pool(codec, pool, tmp_path / "other.safetensors")
+    # A resumed run reads what is there; latents of another codec are made anew.
+    written = (tmp_path / "latents.safetensors").stat().st_mtime_ns
+    assert torch.equal(encode_pool(scaled, pool, tmp_path / "latents.safetensors"), latents)
+    assert (tmp_path / "latents.safetensors").stat().st_mtime_ns == written
+    fresh = encode_pool(codec, pool, tmp_path / "latents.safetensors")
     assert not torch.allclose(fresh, latents, atol=1e-3)
