@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from experiments.embedded.config import Config
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import Pool
-from experiments.embedded.scenes import ATTRIBUTES, NAMES
+from experiments.embedded.reading import COUNTS
+from experiments.embedded.scenes import NAMES
 from experiments.embedded.training import Trainer, pick_device, seeded
 from fabric.seeding import generator_for
 
-_COUNTS = [len(values) for values in ATTRIBUTES.values()]
 _MILD = 0.4  # strongest damage seen in training
 
 
@@ -52,7 +52,7 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
             ]
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.hidden = nn.Linear(channels[-1] * 16, 128)
-        self.heads = nn.Linear(128, sum(_COUNTS))
+        self.heads = nn.Linear(128, sum(COUNTS))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Logits for each attribute.
@@ -64,7 +64,7 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
             One B x values tensor for each attribute, in the order of `ATTRIBUTES`.
         """
         logits = self.heads(F.relu(self.hidden(self.features(images))))
-        return list(logits.split(_COUNTS, dim=1))
+        return list(logits.split(COUNTS, dim=1))
 
     @torch.no_grad()
     def read(self, images: Tensor) -> Tensor:

@@ -9,12 +9,13 @@ import open_clip
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.embedded.captions import captions_stating, draw_said
 from experiments.embedded.config import Config
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import to_signed
+from experiments.embedded.reading import Reader
 from experiments.embedded.render import render
 from experiments.embedded.scenes import COLUMN, NAMES, Scenes, concatenate, sample
 from experiments.embedded.tokenizer import build_tokenizer
@@ -22,6 +23,7 @@ from experiments.embedded.training import Trainer, pick_device, seeded
 from fabric.seeding import generator_for
 
 _CONTEXT = 48
+_EMBEDDING = 64
 _MILD = 0.3
 _SAID = 0.75  # chance that a caption states an attribute
 # CLIP's usual ceiling of 100 squeezes all that is alike into cosines near 1; 20 leaves room to see differences.
@@ -31,7 +33,7 @@ _MAX_LOG_SCALE = 3.0
 def clip_config(width: int, vocabulary: int) -> dict[str, object]:
     """open_clip's model configuration: a residual network on 64 x 64 pixels, a two-layer text transformer."""
     return {
-        "embed_dim": 64,
+        "embed_dim": _EMBEDDING,
         "vision_cfg": {
             "image_size": 64,
             "layers": [2, 2, 2, 2],
@@ -81,7 +83,8 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
     """Trains the CLIP judge on scenes rendered on the fly.
 
     Every step sees N scenes twice with different jitter, and once with a single attribute changed, which is the
-    hard negative of picture and caption alike.
+    hard negative of picture and caption alike. A linear reader of attributes, thrown away afterwards, shows the
+    network early what there is to be seen.
 
     Args:
         config: sizes and schedule; `batch` pictures a step.
@@ -91,9 +94,11 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
     """
     device, tokenizer = pick_device(), build_tokenizer(_CONTEXT)
     with seeded(config.seed):
-        model = open_clip.CLIP(**clip_config(config.sizes.clip, len(tokenizer))).to(device)
+        model = open_clip.CLIP(**clip_config(config.sizes.clip, len(tokenizer)))
         model.logit_scale.data.fill_(2.0)
-    trainer = Trainer(model, config.clip, config.workdir / "clip")
+        reader = Reader(_EMBEDDING)
+        both = nn.ModuleDict({"judge": model, "reader": reader}).to(device)
+    trainer = Trainer(both, config.clip, config.workdir / "clip")
     count = config.clip.batch
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -107,7 +112,8 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
         images = degrade(to_signed(render(everything)), level, generator).to(device)
         tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids.to(device)
 
-        first, second, other = model.encode_image(images, normalize=True).float().chunk(3)
+        embedded = model.encode_image(images).float()
+        first, second, other = F.normalize(embedded, dim=-1).chunk(3)
         words = model.encode_text(tokens, normalize=True).float()
         scale = model.logit_scale.clamp(max=_MAX_LOG_SCALE).exp()
         everywhere = torch.ones(count, dtype=torch.bool, device=device)
@@ -116,11 +122,13 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
         text = scale * words @ first.T
         value = contrast(pictures, scale * (first * other).sum(1), everywhere)
         value = value + contrast(text, scale * (words * other).sum(1), stated)
+        reading = reader.loss(embedded, everything.attributes.to(device))
         figures = {
+            "reading": float(reading.detach()),
             "gap": float((first * (second - other)).sum(1).mean().detach()),
             "right": float((text.argmax(1).cpu() == torch.arange(count)).float().mean()),
         }
-        return value, figures
+        return value + reading, figures
 
     seconds = trainer.fit(loss)
     model.logit_scale.data.clamp_(max=_MAX_LOG_SCALE)

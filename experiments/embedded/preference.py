@@ -17,6 +17,7 @@ from experiments.embedded.captions import captions_stating, draw_said
 from experiments.embedded.config import Config
 from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import to_signed
+from experiments.embedded.reading import Reader
 from experiments.embedded.render import render
 from experiments.embedded.scenes import ATTRIBUTES, COLUMN, STATED, Scenes, sample
 from experiments.embedded.tokenizer import build_tokenizer
@@ -139,15 +140,15 @@ def build_preference(width: int, vocabulary: int, end: int) -> CLIPModel:
 
 
 class _WithReader(nn.Module):
-    """The judge and a head that names attributes, which only helps training and is thrown away."""
+    """The judge and a reader of its pooled features."""
 
     def __init__(self, judge: CLIPModel, width: int) -> None:
         super().__init__()
         self.judge = judge
-        self.reader = nn.Linear(width, sum(map(len, ATTRIBUTES.values())))
+        self.reader = Reader(width)
 
     def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores, N x OPTIONS, and attribute logits, (N * OPTIONS) x values."""
+        """Scores, N x OPTIONS, and pooled features, (N * OPTIONS) x width."""
         judge = self.judge
         pooled = judge.vision_model(pixel_values=images).pooler_output
         image = F.normalize(judge.visual_projection(pooled).float(), dim=-1)
@@ -155,13 +156,7 @@ class _WithReader(nn.Module):
         text = F.normalize(text, dim=-1)
         options = image.unflatten(0, (-1, OPTIONS))
         cosine = (options * text[:, None]).sum(-1)
-        return judge.logit_scale.exp() * cosine, self.reader(pooled)
-
-
-def _reading_loss(logits: Tensor, attributes: Tensor) -> Tensor:
-    parts = logits.split([len(values) for values in ATTRIBUTES.values()], dim=1)
-    losses = [F.cross_entropy(part, attributes[:, k]) for k, part in enumerate(parts)]
-    return torch.stack(losses).mean()
+        return judge.logit_scale.exp() * cosine, pooled
 
 
 def train_preference(config: Config) -> tuple[CLIPModel, float]:
@@ -185,10 +180,10 @@ def train_preference(config: Config) -> tuple[CLIPModel, float]:
         choice = draw_choices(config.preference.batch // OPTIONS, generator)
         images = pictures_of(choice, generator).to(device)
         tokens = tokenizer(choice.prompts, padding=True, return_tensors="pt").input_ids.to(device)
-        scores, logits = model(images, tokens)
+        scores, features = model(images, tokens)
         worth = choice.utility.unflatten(0, (-1, OPTIONS))
         chosen = simulate(worth, generator).to(device)
-        reading = _reading_loss(logits, choice.scenes.attributes.to(device))
+        reading = model.reader.loss(features, choice.scenes.attributes.to(device))
         value = bradley_terry(scores, chosen)
         return value + reading, {
             "choices": float(value.detach()),

@@ -1,0 +1,36 @@
+"""A linear head that names attributes from a judge's features. It helps training along and is then thrown away."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from experiments.embedded.scenes import ATTRIBUTES
+
+COUNTS = [len(values) for values in ATTRIBUTES.values()]
+
+
+class Reader(nn.Linear):
+    """One softmax for each attribute.
+
+    Args:
+        width: of the features.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, sum(COUNTS))
+
+    def loss(self, features: Tensor, attributes: Tensor) -> Tensor:
+        """Mean cross-entropy over the attributes.
+
+        Args:
+            features: B x width.
+            attributes: B x A indices.
+
+        Returns:
+            Scalar loss.
+        """
+        parts = self(features).float().split(COUNTS, dim=1)
+        losses = [F.cross_entropy(part, attributes[:, k]) for k, part in enumerate(parts)]
+        return torch.stack(losses).mean()
