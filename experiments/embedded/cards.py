@@ -68,7 +68,7 @@ left to chance or to feedback images. Prompts end after 32 tokens.""",
         """An open_clip model (residual network, two-layer text transformer, embeddings of 64 numbers), trained apart
 from the generator with three contrasts: caption and picture, picture and the same scene with other jitter, and
 against scenes with a single attribute changed. Load it with
-`open_clip.create_model_from_pretrained("local-dir:FOLDER")`. Its logit scale is capped at 20 instead of CLIP's
+`open_clip.create_model_from_pretrained("local-dir:FOLDER")`. Its logit scale is capped at 10 instead of CLIP's
 100, so that similarities spread. During training a linear head also names the attributes; it is thrown away.""",
         """Its similarities are those of this world; other pictures get arbitrary numbers. It saw rendered and mildly
 damaged pictures, not generated ones.""",

@@ -48,7 +48,7 @@ class Config:
     sizes: Sizes = field(default_factory=Sizes)
     codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
-    clip: Schedule = Schedule(steps=1200, batch=48, lr=1.5e-3, ema=0.99)
+    clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
     preference: Schedule = Schedule(steps=3600, batch=64, lr=1e-3, ema=0.99)
     sibling_pairs: int = 6
     unet: Schedule = Schedule(steps=3400, batch=32, lr=8e-4, ema=0.998)
