@@ -38,7 +38,6 @@ class Config:
         output: root that shipped weights are written under; the repository by default.
         seed: enters the key of every random draw.
         pool: scenes rendered once for codec, classifier and U-Net.
-        sibling_pairs: pairs of a U-Net batch in which one picture attends to the other; see `siblings`.
     """
 
     workdir: Path = Path("runs/embedded")
@@ -50,8 +49,7 @@ class Config:
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
     clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
     preference: Schedule = Schedule(steps=3600, batch=64, lr=1e-3, ema=0.99)
-    sibling_pairs: int = 6
-    unet: Schedule = Schedule(steps=3400, batch=32, lr=8e-4, ema=0.998)
+    unet: Schedule = Schedule(steps=4300, batch=32, lr=7e-4, ema=0.998)
 
 
 def smoke(output: Path) -> Config:
@@ -73,6 +71,5 @@ def smoke(output: Path) -> Config:
         classifier=few,
         clip=few,
         preference=few,
-        sibling_pairs=2,
         unet=few,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
-from diffusers.models.attention_processor import AttnProcessor2_0
+from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from diffusers.training_utils import compute_snr
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -23,24 +22,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel
 from experiments.embedded.captions import random_captions
 from experiments.embedded.config import Config
 from experiments.embedded.pool import Pool, read_cache, to_signed, write_cache
-from experiments.embedded.render import render
-from experiments.embedded.scenes import Scenes, concatenate
-from experiments.embedded.siblings import install
 from experiments.embedded.tokenizer import build_tokenizer
 from experiments.embedded.training import Trainer, pick_device, seeded
 from fabric.seeding import generator_for
 
 CONTEXT = 32
 _NO_PROMPT = 0.12  # share of training captions left empty, for classifier-free guidance
-_WEIGHT_CAP = 6.0
-# Stable Diffusion's noise ends at beta 0.012, where the layout of a 16 x 16 latent still shows through: a model trained
-# on it reads positions off the noise and ignores the prompt's (Lin et al. 2023, arXiv 2305.08891). Here it does not.
-_NOISE = {
-    "beta_start": 0.00085,
-    "beta_end": 0.022,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
-}
+_SNR_CAP = 5.0
+_NOISE = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
 def build_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
@@ -92,55 +81,19 @@ def encode_pool(codec: AutoencoderKL, pool: Pool, path: Path, batch: int = 128) 
     return encoded
 
 
-def velocity_loss(prediction: Tensor, velocity: Tensor, snr: Tensor) -> Tensor:
-    """Error of the predicted velocity (Salimans and Ho 2022, arXiv 2202.00512), capped where there is little noise.
-
-    An error of the velocity counts SNR + 1 times the error of the picture; the weight min(SNR + 1, 6) / (SNR + 1)
-    keeps nearly clean pictures from taking over, after min-SNR (Hang et al. 2023, arXiv 2303.09556).
+def denoising_loss(prediction: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
+    """Noise-prediction error weighted by min(SNR, 5) / SNR (Hang et al. 2023, arXiv 2303.09556, min-SNR).
 
     Args:
-        prediction: B x 4 x h x w predicted velocities.
-        velocity: B x 4 x h x w true ones.
+        prediction: B x 4 x h x w predicted noise.
+        noise: B x 4 x h x w noise that was added.
         snr: B signal-to-noise ratios of the steps.
 
     Returns:
         Scalar loss.
     """
-    error = F.mse_loss(prediction.float(), velocity, reduction="none").mean(dim=(1, 2, 3))
-    return (error * (snr + 1).clamp(max=_WEIGHT_CAP) / (snr + 1)).mean()
-
-
-@dataclass
-class _Examples:
-    scenes: Scenes
-    latents: Tensor
-    texts: list[str]
-    times: Tensor
-
-
-def _draw(pool: Pool, latents: Tensor, count: int, generator: torch.Generator) -> _Examples:
-    rows = torch.randint(len(pool), (count,), generator=generator)
-    scenes = pool.scenes[rows]
-    empty = torch.rand(count, generator=generator) < _NO_PROMPT
-    texts = random_captions(scenes, generator)
-    texts = ["" if blank else text for text, blank in zip(texts, empty, strict=True)]
-    times = torch.randint(1000, (count,), generator=generator)
-    return _Examples(scenes, latents[rows].float(), texts, times)
-
-
-@torch.no_grad()
-def _with_siblings(batch: _Examples, pairs: int, codec: AutoencoderKL, generator: torch.Generator) -> _Examples:
-    """Makes the first `pairs` examples siblings of the next: other jitter, no prompt, the same noise level."""
-    scenes = batch.scenes[slice(pairs, 2 * pairs)]
-    siblings = to_signed(render(scenes.rejittered(generator))).to(codec.device)
-    mean = codec.encode(siblings).latent_dist.mean.float().cpu() * codec.config.scaling_factor
-    times = torch.cat([batch.times[pairs : 2 * pairs], batch.times[pairs:]])
-    return _Examples(
-        concatenate(scenes, batch.scenes[slice(pairs, None)]),
-        torch.cat([mean, batch.latents[pairs:]]),
-        [""] * pairs + batch.texts[pairs:],
-        times,
-    )
+    error = F.mse_loss(prediction.float(), noise, reduction="none").mean(dim=(1, 2, 3))
+    return (error * snr.clamp(max=_SNR_CAP) / snr).mean()
 
 
 def train_generator(
@@ -161,23 +114,26 @@ def train_generator(
         unet = build_unet(config.sizes.unet, config.sizes.text)
         text_encoder = build_text_encoder(config.sizes.text, len(tokenizer))
         model = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder}).to(device)
-    install(unet, config.sibling_pairs)
+    # On the CPU the explicit form is 1.4 times as fast to train as the fused kernel at these sizes.
+    unet.set_attn_processor(AttnProcessor() if device.type == "cpu" else AttnProcessor2_0())
     trainer = Trainer(model, config.unet, config.workdir / "unet")
     latents = encode_pool(codec.to(device), pool, trainer.folder / "latents.safetensors")
     schedule = DDPMScheduler(**_NOISE)
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = generator_for(config.seed, "unet", step)
-        batch = _draw(pool, latents, config.unet.batch, generator)
-        batch = _with_siblings(batch, config.sibling_pairs, codec, generator)
-        noise = torch.randn(batch.latents.shape, generator=generator)
-        noisy = schedule.add_noise(batch.latents, noise, batch.times)
-        tokens = tokenizer(batch.texts, padding="max_length", return_tensors="pt").input_ids
+        rows = torch.randint(len(pool), (config.unet.batch,), generator=generator)
+        empty = torch.rand(len(rows), generator=generator) < _NO_PROMPT
+        texts = random_captions(pool.scenes[rows], generator)
+        texts = ["" if blank else text for text, blank in zip(texts, empty, strict=True)]
+        times = torch.randint(1000, (len(rows),), generator=generator)
+        noise = torch.randn(len(rows), *latents.shape[1:], generator=generator)
+        noisy = schedule.add_noise(latents[rows].float(), noise, times)
+        tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
         states = text_encoder(tokens.to(device)).last_hidden_state
-        predicted = unet(noisy.to(device), batch.times.to(device), states).sample
-        snr = compute_snr(schedule, batch.times).to(device)
-        velocity = schedule.get_velocity(batch.latents, noise, batch.times).to(device)
-        return velocity_loss(predicted, velocity, snr), {}
+        predicted = unet(noisy.to(device), times.to(device), states).sample
+        snr = compute_snr(schedule, times).to(device)
+        return denoising_loss(predicted, noise.to(device), snr), {}
 
     seconds = trainer.fit(loss)
     unet.set_attn_processor(AttnProcessor2_0())

@@ -14,9 +14,9 @@ from experiments.embedded.generator import (
     assemble,
     build_text_encoder,
     build_unet,
+    denoising_loss,
     encode_pool,
     save_generator,
-    velocity_loss,
 )
 from experiments.embedded.pool import Pool
 from experiments.embedded.scenes import sample
@@ -64,7 +64,7 @@ def paint(pipeline: StableDiffusionPipeline, prompt: str, seed: int = 0) -> np.n
 
 @settings(deadline=None, max_examples=15)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 5))
-def test_velocity_loss_weighs_each_example(seed: int, count: int) -> None:
+def test_denoising_loss_weighs_each_example(seed: int, count: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     prediction = torch.randn(count, 4, 3, 2, generator=generator)
     noise = torch.randn(count, 4, 3, 2, generator=generator)
@@ -74,13 +74,13 @@ def test_velocity_loss_weighs_each_example(seed: int, count: int) -> None:
         error = sum(
             (a - b) ** 2 for a, b in zip(prediction[k].flatten().tolist(), noise[k].flatten().tolist(), strict=True)
         )
-        total += error / 24 * min(float(snr[k]) + 1, 6.0) / (float(snr[k]) + 1)
-    assert float(velocity_loss(prediction, noise, snr)) == pytest.approx(total / count, rel=1e-4)
+        total += error / 24 * min(float(snr[k]), 5.0) / float(snr[k])
+    assert float(denoising_loss(prediction, noise, snr)) == pytest.approx(total / count, rel=1e-4)
 
 
-def test_velocity_loss_reads_half_precision_predictions_in_full() -> None:
+def test_denoising_loss_reads_half_precision_predictions_in_full() -> None:
     noise = torch.randn(2, 4, 3, 3, generator=generator_for("noise"))
-    loss = velocity_loss(noise.bfloat16(), noise, torch.ones(2))
+    loss = denoising_loss(noise.bfloat16(), noise, torch.ones(2))
     assert loss.dtype == torch.float32
     assert float(loss) == pytest.approx(float((noise.bfloat16().float() - noise).square().mean()))
 
