@@ -74,14 +74,15 @@ class FabricGenerator:
         pipe.scheduler.set_timesteps(steps, device=pipe.device)
         latents = self._initial_latents(seeds) * pipe.scheduler.init_noise_sigma
         noises = [generator_for("ancestral", seed) for seed in seeds]
-        clean = None if feedback is None else self._encode_images(feedback.images)
+        clean = latents[:0] if feedback is None else self._encode_images(feedback.images)
+        names = [] if feedback is None else [content_id(image) for image in feedback.images]
         scale = guidance.to(latents)[:, None, None, None]
         for i, t in enumerate(pipe.scheduler.timesteps):
             weights = latents.new_zeros(2 * len(prompts), 0)
-            if feedback is not None and clean is not None:
+            if feedback is not None:
                 weights = torch.cat([feedback.disliked[i], feedback.liked[i]]).to(latents)
                 if bool((weights > 0).any()):
-                    self._record(feedback.images, clean, i, t)
+                    self._record(clean, names, null[:1].expand(len(clean), -1, -1), i, t)
             z = pipe.scheduler.scale_model_input(torch.cat([latents, latents]), t)
             with self.memory.attend(weights):
                 states = torch.cat([null, prompt])
@@ -104,16 +105,12 @@ class FabricGenerator:
         drawn = [torch.randn(shape, generator=generator_for("latents", seed)) for seed in seeds]
         return torch.stack(drawn).to(unet.device, unet.dtype)
 
-    def _record(self, images: Tensor, clean: Tensor, step: int, t: Tensor) -> None:
+    def _record(self, clean: Tensor, names: list[str], null: Tensor, step: int, t: Tensor) -> None:
         """Passes the references, noised to step `t`, through the U-Net with the empty prompt."""
         pipe = self.pipeline
         noise = torch.stack(
-            [
-                torch.randn(clean.shape[1:], generator=generator_for("ref", name, step))
-                for name in map(content_id, images)
-            ]
+            [torch.randn(clean.shape[1:], generator=generator_for("ref", name, step)) for name in names]
         ).to(clean)
         noisy = pipe.scheduler.add_noise(clean, noise, t.expand(len(clean)))
-        null = self._encode([""] * len(clean))
         with self.memory.record():
             pipe.unet(pipe.scheduler.scale_model_input(noisy, t), t, null)

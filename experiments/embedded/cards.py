@@ -14,6 +14,7 @@ from torchvision.utils import save_image
 from experiments.embedded import shipped
 from experiments.embedded.captions import FULL_PROMPT, SHORT_PROMPT, captions
 from experiments.embedded.degrade import degrade
+from experiments.embedded.gates import GENERATOR_GUIDANCE, GENERATOR_STEPS
 from experiments.embedded.pool import to_signed
 from experiments.embedded.preference import TASTE
 from experiments.embedded.render import render
@@ -166,7 +167,7 @@ def generated_samples(root: Path, count: int = 64) -> Tensor:
     """Pictures of held-out full prompts, `count` x 3 x 64 x 64 in [-1, 1]."""
     fabric = FabricGenerator(shipped.read_generator(root))
     prompts = captions(sample(count, generator_for("card"), held_out=True), FULL_PROMPT)
-    return fabric(prompts, list(range(count)), torch.full((count,), 4.0), 16)
+    return fabric(prompts, list(range(count)), torch.full((count,), GENERATOR_GUIDANCE), GENERATOR_STEPS)
 
 
 def feedback_samples(root: Path, count: int = 8) -> Tensor:

@@ -75,8 +75,9 @@ def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifie
         ]
     )
     error = (decoded - images).square().mean(dim=(1, 2, 3))
-    agreement = (classifier.read(decoded) == classifier.read(images)).float().mean(0)
-    truth = (classifier.read(images) == scenes.attributes).float().mean(0)
+    read = classifier.read(images)
+    agreement = (classifier.read(decoded) == read).float().mean(0)
+    truth = (read == scenes.attributes).float().mean(0)
     verdict = Verdict("Codec")
     psnr = float((10 * torch.log10(4 / error)).mean())
     verdict.checks = [

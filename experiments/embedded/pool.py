@@ -89,6 +89,6 @@ def make_pool(path: Path, count: int, seed: int) -> Pool:
         return Pool(Scenes(stored["attributes"], stored["jitter"]), stored["pixels"])
     scenes = sample(count, generator_for(seed, "pool"), held_out=False)
     chunks = tqdm(range(0, count, _CHUNK), desc="scenes", mininterval=2)
-    pixels = torch.cat([(render(scenes[slice(k, k + _CHUNK)]) * 255).round().byte() for k in chunks])
+    pixels = torch.cat([(render(scenes[k : k + _CHUNK]) * 255).round().byte() for k in chunks])
     write_cache(path, key, {"attributes": scenes.attributes, "jitter": scenes.jitter, "pixels": pixels})
     return Pool(scenes, pixels)

@@ -164,7 +164,7 @@ def measure_closeness(fabric: FabricGenerator, similarity: Similarity, targets: 
     last = [PER_ROUND * (ROUNDS - 1) + k for k in range(PER_ROUND)]
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
         generator = generator_for("closeness", k)
-        target = targets[slice(k, k + 1)]
+        target = targets[k : k + 1]
         picture = to_signed(render(target))
         siblings = target.repeat(16).with_unsaid(generator, keep=SHORT_PROMPT)
         twins = target.repeat(16).rejittered(generator)
@@ -242,7 +242,7 @@ def score_settings(
     """
     scores = torch.empty(len(settings), len(targets))
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
-        target = targets[slice(k, k + 1)]
+        target = targets[k : k + 1]
         picture = to_signed(render(target))
         liked, disliked = misleading_feedback(target, generator_for("misleading", k))
         for start in range(0, len(settings), batch):
