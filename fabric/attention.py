@@ -24,13 +24,15 @@ class ReferenceMemory:
     Attributes:
         hidden: layer name to the hidden states in front of its self-attention, R x L x C.
         recording: whether the next forward pass fills `hidden`.
-        log_weights: B x R logarithms of attention weights, None to attend to no reference.
+        log_weights: B x R logarithms of attention weights.
+        used: indices of the references that some sample attends to; none when there is nothing to attend to.
     """
 
     def __init__(self) -> None:
         self.hidden: dict[str, Tensor] = {}
         self.recording = False
-        self.log_weights: Tensor | None = None
+        self.log_weights = torch.empty(0, 0)
+        self.used: list[int] = []
 
     @contextlib.contextmanager
     def record(self) -> Iterator[None]:
@@ -46,13 +48,14 @@ class ReferenceMemory:
         """Within, forward passes attend to the references.
 
         Args:
-            weights: B x R attention weights, at least 0; 0 is absence.
+            weights: B x R attention weights, at least 0; 0 is absence, and costs nothing where all of B have it.
         """
-        self.log_weights = weights.log() if bool((weights > 0).any()) else None
+        self.log_weights = weights.log()
+        self.used = (weights > 0).any(dim=0).nonzero()[:, 0].tolist()
         try:
             yield
         finally:
-            self.log_weights = None
+            self.used = []
 
 
 class ReferenceAttnProcessor:
@@ -82,7 +85,7 @@ class ReferenceAttnProcessor:
         if self.memory.recording:
             self.memory.hidden[self.name] = hidden_states.detach()
         key, value, bias = attn.to_k(hidden_states), attn.to_v(hidden_states), attention_mask
-        if self.memory.log_weights is not None:
+        if self.memory.used:
             key, value, bias = self._with_references(attn, key, value)
         query, key, value = (
             x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (attn.to_q(hidden_states), key, value)
@@ -92,13 +95,13 @@ class ReferenceAttnProcessor:
         return attn.to_out[1](attn.to_out[0](out))
 
     def _with_references(self, attn: Attention, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Appends the references' keys and values; also the bias, B x 1 x 1 x (L + R L)."""
+        """Appends the used references' keys and values; also the bias, B x 1 x 1 x (L + used L)."""
         log_weights, reference = self.memory.log_weights, self.memory.hidden[self.name]
-        assert log_weights is not None
         batch, own = len(key), key.shape[1]
         if log_weights.shape != (batch, len(reference)):
             expected = (batch, len(reference))
             raise ValueError(f"weights have shape {tuple(log_weights.shape)}, expected {expected}")
+        log_weights, reference = log_weights[:, self.memory.used], reference[self.memory.used]
         # Projected once for each reference, whatever the batch.
         extra_key = attn.to_k(reference).flatten(0, 1).expand(batch, -1, -1)
         extra_value = attn.to_v(reference).flatten(0, 1).expand(batch, -1, -1)

@@ -78,17 +78,20 @@ class FabricGenerator:
         names = [] if feedback is None else [content_id(image) for image in feedback.images]
         scale = guidance.to(latents)[:, None, None, None]
         for i, t in enumerate(pipe.scheduler.timesteps):
-            weights = latents.new_zeros(2 * len(prompts), 0)
-            if feedback is not None:
-                weights = torch.cat([feedback.disliked[i], feedback.liked[i]]).to(latents)
-                if bool((weights > 0).any()):
+            z = pipe.scheduler.scale_model_input(latents, t)
+            if feedback is None:
+                predicted = pipe.unet(torch.cat([z, z]), t, torch.cat([null, prompt])).sample
+                unconditional, conditional = predicted.chunk(2)
+            else:
+                liked, disliked = feedback.liked[i].to(latents), feedback.disliked[i].to(latents)
+                if bool((liked + disliked > 0).any()):
                     self._record(clean, names, null[:1].expand(len(clean), -1, -1), i, t)
-            z = pipe.scheduler.scale_model_input(torch.cat([latents, latents]), t)
-            with self.memory.attend(weights):
-                states = torch.cat([null, prompt])
-                noise_null, noise_prompt = pipe.unet(z, t, states).sample.chunk(2)
-            noise = noise_null + scale * (noise_prompt - noise_null)
-            latents = pipe.scheduler.step(noise, t, latents, generator=noises).prev_sample
+                with self.memory.attend(disliked):
+                    unconditional = pipe.unet(z, t, null).sample
+                with self.memory.attend(liked):
+                    conditional = pipe.unet(z, t, prompt).sample
+            predicted = unconditional + scale * (conditional - unconditional)
+            latents = pipe.scheduler.step(predicted, t, latents, generator=noises).prev_sample
         return pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample.clamp(-1, 1)
 
     def _encode(self, texts: list[str]) -> Tensor:

@@ -27,8 +27,8 @@ _STYLE = {"clear": "", "hills": "with hills", "rays": "with rays", "bubbles": "w
 _COMPANION = {"none": "", "ball": "and a white ball", "cube": "and a black cube"}
 _OPENINGS = ("a", "a picture of a", "a drawing of a", "one")
 
-# How often a training caption of the generator states an attribute; the unsaid ones never.
-SAID_PROBABILITY = {"shape": 1.0, "colour": 0.9, "background": 0.85, "position": 0.5}
+# How often a training caption states an attribute; the unsaid ones never.
+SAID_PROBABILITY = {"shape": 1.0, "colour": 0.9, "background": 0.85, "position": 0.75}
 FULL_PROMPT = ("shape", "colour", "background", "position")
 SHORT_PROMPT = ("shape", "colour", "background")
 

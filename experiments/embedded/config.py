@@ -38,6 +38,7 @@ class Config:
         output: root that shipped weights are written under; the repository by default.
         seed: enters the key of every random draw.
         pool: scenes rendered once for codec, classifier and U-Net.
+        sibling_pairs: examples of a U-Net batch that also attend to a sibling, as in `siblings`.
     """
 
     workdir: Path = Path("runs/embedded")
@@ -48,8 +49,9 @@ class Config:
     codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
     clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
-    preference: Schedule = Schedule(steps=3600, batch=64, lr=1e-3, ema=0.99)
-    unet: Schedule = Schedule(steps=4300, batch=32, lr=7e-4, ema=0.998)
+    preference: Schedule = Schedule(steps=6000, batch=64, lr=1e-3, ema=0.99)
+    unet: Schedule = Schedule(steps=12_000, batch=32, lr=7e-4, ema=0.999)
+    sibling_pairs: int = 4
 
 
 def smoke(output: Path) -> Config:

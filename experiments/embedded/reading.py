@@ -21,16 +21,19 @@ class Reader(nn.Linear):
     def __init__(self, width: int) -> None:
         super().__init__(width, sum(COUNTS))
 
-    def loss(self, features: Tensor, attributes: Tensor) -> Tensor:
+    def loss(self, features: Tensor, attributes: Tensor, known: Tensor | None = None) -> Tensor:
         """Mean cross-entropy over the attributes.
 
         Args:
             features: B x width.
             attributes: B x A indices.
+            known: B x A bool, which of them the features can tell; all by default.
 
         Returns:
             Scalar loss.
         """
         parts = self(features).float().split(COUNTS, dim=1)
-        losses = [F.cross_entropy(part, attributes[:, k]) for k, part in enumerate(parts)]
-        return torch.stack(losses).mean()
+        losses = torch.stack(
+            [F.cross_entropy(part, attributes[:, k], reduction="none") for k, part in enumerate(parts)], dim=1
+        )
+        return losses.mean() if known is None else (losses * known).sum() / known.sum().clamp(min=1)

@@ -13,7 +13,8 @@ from experiments.embedded.classifier import train_classifier
 from experiments.embedded.clip_judge import save_clip, train_clip
 from experiments.embedded.codec import train_codec
 from experiments.embedded.config import Config
-from experiments.embedded.generator import assemble, save_generator, save_half, train_generator
+from experiments.embedded.denoising import train_generator
+from experiments.embedded.generator import assemble, save_generator, save_half
 from experiments.embedded.pool import Pool, make_pool
 from experiments.embedded.preference import CONTEXT, train_preference
 from experiments.embedded.shipped import FOLDERS, write_history

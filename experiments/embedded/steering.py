@@ -233,9 +233,11 @@ def score_settings(
     targets: Scenes,
     settings: list[Setting],
     seed: int,
-    batch: int = 24,
+    batch: int = 64,
 ) -> Tensor:
     """Similarity to the hidden target under misleading feedback, one image a prompt, the seed common to all settings.
+
+    References are recorded once for the settings of a batch, so few large batches are cheap.
 
     Returns:
         settings x prompts.

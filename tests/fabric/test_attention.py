@@ -119,5 +119,5 @@ def test_memory_is_left_clean_after_an_exception() -> None:
         raise RuntimeError
     with pytest.raises(RuntimeError), memory.record():
         raise RuntimeError
-    assert memory.log_weights is None
+    assert not memory.used
     assert not memory.recording

