@@ -38,7 +38,8 @@ class Config:
         output: root that shipped weights are written under; the repository by default.
         seed: enters the key of every random draw.
         pool: scenes rendered once for codec, classifier and U-Net.
-        sibling_pairs: examples of a U-Net batch that also attend to a sibling, as in `siblings`.
+        shapes: first phase of the U-Net; see `denoising.Phase`.
+        layout: its second phase.
     """
 
     workdir: Path = Path("runs/embedded")
@@ -50,8 +51,8 @@ class Config:
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
     clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
     preference: Schedule = Schedule(steps=6000, batch=64, lr=1e-3, ema=0.99)
-    unet: Schedule = Schedule(steps=12_000, batch=32, lr=7e-4, ema=0.999)
-    sibling_pairs: int = 4
+    shapes: Schedule = Schedule(steps=4300, batch=32, lr=7e-4, ema=0.998)
+    layout: Schedule = Schedule(steps=5000, batch=32, lr=6e-4, ema=0.998)
 
 
 def smoke(output: Path) -> Config:
@@ -73,5 +74,6 @@ def smoke(output: Path) -> Config:
         classifier=few,
         clip=few,
         preference=few,
-        unet=few,
+        shapes=few,
+        layout=few,
     )

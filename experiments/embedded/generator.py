@@ -16,14 +16,14 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel
 from experiments.embedded.tokenizer import build_tokenizer
 
 CONTEXT = 32
-# Stable Diffusion's noise ends at beta 0.012, where the layout of a 16 x 16 latent still shows through: a model trained
-# on it reads positions off the noise and ignores the prompt's (Lin et al. 2023, arXiv 2305.08891). Here it does not.
-NOISE = {
+STABLE_DIFFUSION_NOISE: dict[str, float | str] = {
     "beta_start": 0.00085,
-    "beta_end": 0.017,
+    "beta_end": 0.012,
     "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
 }
+# Stable Diffusion's noise ends where the layout of a 16 x 16 latent still shows through: a model trained on it alone
+# reads positions off the noise and ignores the prompt's (Lin et al. 2023, arXiv 2305.08891). Here it does not.
+NOISE = {**STABLE_DIFFUSION_NOISE, "beta_end": 0.017, "prediction_type": "v_prediction"}
 
 
 def build_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:

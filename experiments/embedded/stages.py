@@ -13,7 +13,7 @@ from experiments.embedded.classifier import train_classifier
 from experiments.embedded.clip_judge import save_clip, train_clip
 from experiments.embedded.codec import train_codec
 from experiments.embedded.config import Config
-from experiments.embedded.denoising import train_generator
+from experiments.embedded.denoising import LAYOUT, SHAPES, train_generator
 from experiments.embedded.generator import assemble, save_generator, save_half
 from experiments.embedded.pool import Pool, make_pool
 from experiments.embedded.preference import CONTEXT, train_preference
@@ -98,5 +98,6 @@ def unet_stage(config: Config) -> None:
     codec = AutoencoderKL.from_pretrained(folder)
     unet, text_encoder, seconds = train_generator(config, scenes_stage(config), codec)
     save_generator(assemble(codec, unet, text_encoder), config.output / FOLDERS["generator"])
-    history = _history(seconds, config.unet, _parameters(unet, text_encoder))
-    write_history(config.output, "generator", "unet", history)
+    for phase, schedule in ((SHAPES, config.shapes), (LAYOUT, config.layout)):
+        history = _history(seconds[phase.name], schedule, _parameters(unet, text_encoder))
+        write_history(config.output, "generator", phase.name, history)

@@ -9,33 +9,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.embedded.codec import build_codec
-from experiments.embedded.denoising import draw_times, encode_pool, velocity_weight
+from experiments.embedded.denoising import draw_times, encode_pool, prediction_weight
 from experiments.embedded.pool import Pool
 from experiments.embedded.scenes import sample
 from experiments.embedded.training import seeded
 from fabric.seeding import generator_for
 
 
-@given(snr=st.floats(1e-4, 1e4), noise=st.floats(-3, 3), error=st.floats(-3, 3))
-def test_velocity_weight_is_min_snr_for_the_picture_with_a_floor(snr: float, noise: float, error: float) -> None:
-    # A picture wrong by `error` at the same noisy latent: what that makes of the velocity, by its definition.
+@given(
+    snr=st.floats(1e-3, 1e3),
+    floor=st.floats(0, 1),
+    noise=st.floats(-3, 3),
+    error=st.floats(-3, 3),
+    kind=st.sampled_from(["epsilon", "v_prediction"]),
+)
+def test_predictions_are_weighted_as_the_picture_is(
+    snr: float, floor: float, noise: float, error: float, kind: str
+) -> None:
+    # A picture wrong by `error` in the same noisy latent: what that makes of noise and velocity, by their definition.
     alpha, sigma = (snr / (snr + 1)) ** 0.5, (1 / (snr + 1)) ** 0.5
-    noisy = alpha * 0.7 + sigma * noise
-    wrong = 0.7 + error
-    true_velocity = alpha * noise - sigma * 0.7
-    wrong_velocity = alpha * (noisy - alpha * wrong) / sigma - sigma * wrong
-    weighted = float(velocity_weight(torch.tensor([snr], dtype=torch.float64))) * (wrong_velocity - true_velocity) ** 2
-    assert weighted == pytest.approx(min(snr + 0.2, 5.0) * error**2, rel=1e-6, abs=1e-9)
+    noisy, wrong = alpha * 0.7 + sigma * noise, 0.7 + error
+    implied = (noisy - alpha * wrong) / sigma
+    gap = implied - noise if kind == "epsilon" else (alpha * implied - sigma * wrong) - (alpha * noise - sigma * 0.7)
+    weight = float(prediction_weight(torch.tensor([snr], dtype=torch.float64), floor, kind))
+    assert weight * gap**2 == pytest.approx(min(snr + floor, 5.0) * error**2, rel=1e-6, abs=1e-9)
 
 
-@given(count=st.integers(1, 40), seed=st.integers(0, 2**31))
-def test_times_are_spread_over_the_schedule(count: int, seed: int) -> None:
-    times = draw_times(count, torch.Generator().manual_seed(seed))
-    strata = (times + 0.5) * count / 1000
-    # One in each stratum, up to the rounding of a time to an integer.
-    assert (strata.sort().values - torch.arange(count) - 0.5).abs().max() <= 0.5 + count / 1000
+@given(count=st.integers(1, 40), seed=st.integers(0, 2**31), power=st.sampled_from([1.0, 2.0]))
+def test_times_are_spread_over_their_distribution(count: int, seed: int, power: float) -> None:
+    times = draw_times(count, torch.Generator().manual_seed(seed), power)
+    assert times.shape == (count,)
     assert times.min() >= 0
     assert times.max() <= 999
+    # One in each stratum of the distribution, up to the rounding of a time to an integer.
+    low, high = (((times + k) / 1000).clamp(0, 1) ** power * count for k in (-1e-3, 1 + 1e-3))
+    order = times.argsort()
+    strata = torch.arange(count)
+    assert (low[order] <= strata + 1).all()
+    assert (high[order] >= strata).all()
 
 
 @pytest.fixture(scope="module")
