@@ -46,9 +46,15 @@ TEXTS = {
         "Embedded generator",
         """A text-to-image latent diffusion model in the layout of Stable Diffusion 1.x, small enough for two CPU cores:
 AutoencoderKL (64 pixels to 4 x 16 x 16 latents), UNet2DConditionModel with self- and cross-attention at 16, 8
-and 4 latent pixels, a CLIPTextModel of its own trained together with the U-Net, a CLIPTokenizer with 669
-tokens. It predicts noise, on Stable
-Diffusion's noise schedule, with min-SNR weighting (Hang et al. 2023) and 12 % empty prompts.
+and 4 latent pixels, a CLIPTextModel of its own trained together with the U-Net, a CLIPTokenizer with 669 tokens. It
+predicts velocity (v-prediction); its noise ends nearly pure (beta 0.017).
+
+The U-Net was trained in two phases (`experiments/embedded/denoising.py`). Shapes: noise prediction on Stable
+Diffusion's noise, min-SNR weights (Hang et al. 2023). Layout: velocity prediction on the stronger noise, on which
+positions have to come from the prompt (Lin et al. 2023, arXiv 2305.08891). In this phase a quarter of each batch are
+siblings: pictures of the same attributes as another example of the batch, which also attends to them, as FABRIC's
+references are attended to. Large models learn from the web that one part of a picture tells about another, so FABRIC
+needs no training there; this small one has to be shown. Its answers to feedback are to that extent trained.
 
 ![feedback](feedback.png)
 
@@ -58,9 +64,7 @@ prompts and seeds with the target as liked image, FABRIC at weight 0.8.""",
 Captions in training state shape, colour, background and position and never the other attributes, so those are
 left to chance or to feedback images. Prompts end after 32 tokens.
 
-It does not follow stated positions: the noise that training ends on lets the layout of so small a latent show through
-(Lin et al. 2023, arXiv 2305.08891), so it learnt to read positions off the noise. Probably for this reason
-feedback carries texture, light and background style over, but hardly size, position and companion.""",
+@@LIMITS@@""",
     ),
     "clip": (
         "Embedded CLIP judge",
