@@ -25,15 +25,8 @@ class Conditioning:
     pooled: Tensor | None = None
     sizes: Tensor | None = None
 
-    def __getitem__(self, rows: slice | list[int]) -> Conditioning:
-        return Conditioning(*(None if part is None else part[rows] for part in self._parts()))  # type: ignore[arg-type]
-
     def _parts(self) -> list[Tensor | None]:
         return [getattr(self, field.name) for field in fields(self)]
-
-    def repeat(self, count: int) -> Conditioning:
-        """One prompt as `count` of it."""
-        return self[[0] * count]
 
     @staticmethod
     def cat(parts: list[Conditioning]) -> Conditioning:

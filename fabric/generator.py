@@ -11,6 +11,7 @@ import inspect
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,6 +88,25 @@ class FabricGenerator:
         height, width = (size, size) if isinstance(size, int) else size
         return height * self.pipeline.vae_scale_factor, width * self.pipeline.vae_scale_factor
 
+    def check(self, steps: int, size: tuple[int, int] | None = None) -> None:
+        """Raises the `ValueError` that a call would raise."""
+        if steps < 1:
+            raise ValueError(f"steps: {steps} is out of range; allowed: 1 or more")
+        height, width = size or self.native_size
+        factor = self.pipeline.vae_scale_factor
+        if min(height, width) < factor or height % factor or width % factor:
+            raise ValueError(f"size: {width}x{height} is not possible; allowed: multiples of {factor}")
+
+    def evaluations(self, steps: int) -> int:
+        """How often the scheduler asks the U-Net in so many steps, and so `on_step` is called for a batch."""
+        return len(self._scheduler(steps).timesteps)
+
+    def _scheduler(self, steps: int) -> Any:
+        """A scheduler whose state is one batch's own."""
+        scheduler = type(self.pipeline.scheduler).from_config(self.pipeline.scheduler.config)
+        scheduler.set_timesteps(steps, device=self.pipeline.device)
+        return scheduler
+
     def __call__(
         self,
         requests: Sequence[Request],
@@ -109,12 +129,8 @@ class FabricGenerator:
             ValueError: steps or size are not possible.
             MemoryError: a single image does not fit.
         """
+        self.check(steps, size)
         height, width = size or self.native_size
-        factor = self.pipeline.vae_scale_factor
-        if steps < 1:
-            raise ValueError(f"steps: {steps} is out of range; allowed: 1 or more")
-        if min(height, width) < factor or height % factor or width % factor:
-            raise ValueError(f"size: {width}x{height} is not possible; allowed: multiples of {factor}")
         try:
             return self._batch(requests, steps, (height, width), on_step)
         except torch.OutOfMemoryError as error:
@@ -135,8 +151,7 @@ class FabricGenerator:
     ) -> Generated:
         """Denoises one batch: Algorithm 1."""
         pipe = self.pipeline
-        scheduler = type(pipe.scheduler).from_config(pipe.scheduler.config)  # its state is this batch's own
-        scheduler.set_timesteps(steps, device=pipe.device)
+        scheduler = self._scheduler(steps)
         prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed) for r in requests]
         conditioning = self._conditioning(requests, prompts, size)
         rows = self._rows(requests, len(scheduler.timesteps))

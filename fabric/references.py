@@ -10,12 +10,10 @@ from torch import Tensor
 
 from fabric.attention import Hidden, ReferenceMemory
 from fabric.bank import ReferenceBank
-from fabric.encoding import Pipeline, encode
+from fabric.encoding import Conditioning, Pipeline, encode
 from fabric.images import FeedbackImage
 from fabric.noise_level import noise_level
 from fabric.seeding import generator_for
-
-_AT_ONCE = 8  # references in one pass: bounds the memory that recording takes
 
 
 class References:
@@ -33,6 +31,7 @@ class References:
         self.memory = memory
         self.bank = bank
         self.seed = seed
+        self._null: dict[tuple[int, int], Conditioning] = {}  # the empty prompt, by size
 
     @torch.no_grad()
     def at(
@@ -52,26 +51,25 @@ class References:
         signal, noise = noise_level(scheduler, index)
         level = (size, index, float(scheduler.timesteps[index]), round(noise, 9), self.seed)
         device = self.pipeline.device
-        hidden = {name: self.bank.get((name, level), device) for name in images}
-        missing = [name for name, states in hidden.items() if states is None]
-        for start in range(0, len(missing), _AT_ONCE):
-            names = missing[start : start + _AT_ONCE]
-            clean = torch.cat([self._latents(images[name], size) for name in names])
-            drawn = [torch.randn(clean.shape[1:], generator=self._generator(name, index)) for name in names]
-            noisy = signal * clean + noise * torch.stack(drawn).to(clean)
-            for name, states in zip(names, self._record(noisy, scheduler.timesteps[index], size), strict=True):
-                hidden[name] = states
+        hidden: dict[str, Hidden] = {}
+        for name, image in images.items():
+            states = self.bank.get((name, level), device)
+            if states is None:
+                # One at a time: rounding differs with the size of a batch, and what is in the bank must not show.
+                clean = self._latents(image, size)
+                drawn = torch.randn(clean.shape, generator=generator_for("reference", name, index, self.seed))
+                states = self._record(signal * clean + noise * drawn.to(clean), scheduler.timesteps[index], size)
                 self.bank.put((name, level), states)
-        return {name: states for name, states in hidden.items() if states is not None}
+            hidden[name] = states
+        return hidden
 
-    def _generator(self, name: str, index: int) -> torch.Generator:
-        return generator_for("reference", name, index, self.seed)
-
-    def _record(self, noisy: Tensor, t: Tensor, size: tuple[int, int]) -> list[dict[str, Tensor]]:
-        null = encode(self.pipeline, "", size, negative=True).repeat(len(noisy))
+    def _record(self, noisy: Tensor, t: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+        if size not in self._null:
+            self._null[size] = encode(self.pipeline, "", size, negative=True)
+        null = self._null[size]
         with self.memory.record() as recorded:
             self.pipeline.unet(noisy, t, null.states, added_cond_kwargs=null.added())
-        return [{layer: states[k].clone() for layer, states in recorded.items()} for k in range(len(noisy))]
+            return {layer: states[0] for layer, states in recorded.items()}
 
     def _latents(self, image: FeedbackImage, size: tuple[int, int]) -> Tensor:
         """The picture's latents: the mean of what the codec's encoder finds, 1 x c x h x w, encoded once."""
