@@ -2,14 +2,16 @@
 
 Notation:
     B: samples in the U-Net's batch; with classifier-free guidance the unconditional ones, then the conditional ones.
-    R: references.
+    G: samples of a group, R: references that a group attends to.
     L: tokens of a layer (its height times its width), C: channels.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,60 +19,110 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+Hidden = Mapping[str, Tensor]  # layer name to hidden states in front of its self-attention, L x C
 
-class ReferenceMemory:
-    """What the self-attention layers of one U-Net share: whether to record or to attend, and the hidden states.
+
+@dataclass(frozen=True)
+class Group:
+    """Samples of a batch that attend to the same references.
 
     Attributes:
-        hidden: layer name to the hidden states in front of its self-attention, R x L x C.
-        recording: whether the next forward pass fills `hidden`.
-        log_weights: B x R logarithms of attention weights.
-        used: indices of the references that some sample attends to; none when there is nothing to attend to.
+        rows: G indices of samples.
+        references: hidden states of R references; none where the samples only see themselves.
+        weights: G x R attention weights, at least 0; 0 is absence.
+        bottleneck: G multipliers of the weights at the middle block, linear to 1 at the outer blocks.
+        masks: for each reference a picture (H x W, 0 to 1) that multiplies its weight token by token, or None.
+    """
+
+    rows: list[int]
+    references: tuple[Hidden, ...]
+    weights: Tensor
+    bottleneck: Tensor
+    masks: tuple[Tensor | None, ...]
+
+    def bias(self, depth: float, grid: tuple[int, int]) -> Tensor:
+        """Logarithms of the weights of all references' tokens in a layer, G x (R L).
+
+        Adding them to the logits is the same as multiplying the attention probabilities by the weights and
+        renormalising, but safe where a weight is 0.
+
+        Args:
+            depth: 0 at the outer blocks to 1 at the middle block.
+            grid: height and width of the layer.
+        """
+        weights = self.weights * (1 + (self.bottleneck[:, None] - 1) * depth)
+        tokens = weights.repeat_interleave(math.prod(grid), dim=1)
+        if any(mask is not None for mask in self.masks):
+            tokens = tokens * torch.cat([_token_mask(mask, grid) for mask in self.masks]).to(tokens)
+        return tokens.log()
+
+
+def _token_mask(mask: Tensor | None, grid: tuple[int, int]) -> Tensor:
+    """A mask as one value for each token of a layer; a token has the mean of its area."""
+    if mask is None:
+        return torch.ones(math.prod(grid))
+    return F.adaptive_avg_pool2d(mask[None], grid).flatten()
+
+
+class ReferenceMemory:
+    """What the self-attention layers of one U-Net share: whether to record or to attend, and to what.
+
+    Attributes:
+        recorded: hidden states of the last recorded pass, layer name to B x L x C.
+        recording: whether a forward pass fills `recorded`.
+        groups: who attends to what; empty for ordinary attention.
+        latent_size: height and width of the latents.
     """
 
     def __init__(self) -> None:
-        self.hidden: dict[str, Tensor] = {}
+        self.recorded: dict[str, Tensor] = {}
         self.recording = False
-        self.log_weights = torch.empty(0, 0)
-        self.used: list[int] = []
+        self.groups: list[Group] = []
+        self.latent_size = (0, 0)
 
     @contextlib.contextmanager
-    def record(self) -> Iterator[None]:
-        """Within, a forward pass stores its hidden states as references."""
-        self.hidden, self.recording = {}, True
+    def record(self) -> Iterator[dict[str, Tensor]]:
+        """Within, a forward pass stores its hidden states in what this yields."""
+        self.recorded, self.recording = {}, True
+        try:
+            yield self.recorded
+        finally:
+            self.recorded, self.recording = {}, False
+
+    @contextlib.contextmanager
+    def attend(self, groups: list[Group], latent_size: tuple[int, int]) -> Iterator[None]:
+        """Within, forward passes attend to the references of the groups, which share out all rows of the batch."""
+        self.groups = groups if any(group.references for group in groups) else []
+        self.latent_size = latent_size
         try:
             yield
         finally:
-            self.recording = False
+            self.groups = []
 
-    @contextlib.contextmanager
-    def attend(self, weights: Tensor) -> Iterator[None]:
-        """Within, forward passes attend to the references.
-
-        Args:
-            weights: B x R attention weights, at least 0; 0 is absence, and costs nothing where all of B have it.
-        """
-        self.log_weights = weights.log()
-        self.used = (weights > 0).any(dim=0).nonzero()[:, 0].tolist()
-        try:
-            yield
-        finally:
-            self.used = []
+    def grid(self, tokens: int) -> tuple[int, int]:
+        """Height and width of a layer with so many tokens; every down-sampling halves a side, rounding up."""
+        height, width = self.latent_size
+        while height * width > tokens:
+            height, width = math.ceil(height / 2), math.ceil(width / 2)
+        if height * width != tokens:
+            raise ValueError(f"a layer of {tokens} tokens does not fit latents of {self.latent_size}")
+        return height, width
 
 
 class ReferenceAttnProcessor:
     """A diffusers attention processor for one self-attention layer.
 
-    Keys and values are those of the layer's own tokens and, with `log w` added to their logits, of the references:
-    the same as multiplying the attention probabilities by w and renormalising, but safe at w = 0.
+    Keys and values are those of the layer's own tokens and, weighted, of the references.
 
     Args:
         name: of the layer, unique in the U-Net.
+        depth: 0 at the outer blocks to 1 at the middle block.
         memory: shared with the other layers.
     """
 
-    def __init__(self, name: str, memory: ReferenceMemory) -> None:
+    def __init__(self, name: str, depth: float, memory: ReferenceMemory) -> None:
         self.name = name
+        self.depth = depth
         self.memory = memory
 
     def __call__(
@@ -83,31 +135,47 @@ class ReferenceAttnProcessor:
     ) -> Tensor:
         """Attends; B x L x C to B x L x C."""
         if self.memory.recording:
-            self.memory.hidden[self.name] = hidden_states.detach()
-        key, value, bias = attn.to_k(hidden_states), attn.to_v(hidden_states), attention_mask
-        if self.memory.used:
-            key, value, bias = self._with_references(attn, key, value)
+            self.memory.recorded[self.name] = hidden_states.detach()
         query, key, value = (
-            x.unflatten(-1, (attn.heads, -1)).transpose(1, 2) for x in (attn.to_q(hidden_states), key, value)
+            layer(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for layer in (attn.to_q, attn.to_k, attn.to_v)
         )
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        if self.memory.groups:
+            out = torch.empty_like(query)
+            for group in self.memory.groups:
+                out[group.rows] = self._with_references(attn, group, query, key, value)
+        else:
+            out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         out = out.transpose(1, 2).flatten(2)
         return attn.to_out[1](attn.to_out[0](out))
 
-    def _with_references(self, attn: Attention, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Appends the used references' keys and values; also the bias, B x 1 x 1 x (L + used L)."""
-        log_weights, reference = self.memory.log_weights, self.memory.hidden[self.name]
-        batch, own = len(key), key.shape[1]
-        if log_weights.shape != (batch, len(reference)):
-            expected = (batch, len(reference))
-            raise ValueError(f"weights have shape {tuple(log_weights.shape)}, expected {expected}")
-        log_weights, reference = log_weights[:, self.memory.used], reference[self.memory.used]
+    def _with_references(self, attn: Attention, group: Group, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention of a group's samples to themselves and to their references, G x heads x L x head width."""
+        query, key, value = query[group.rows], key[group.rows], value[group.rows]
+        if not group.references:
+            return F.scaled_dot_product_attention(query, key, value)
         # Projected once for each reference, whatever the batch.
-        extra_key = attn.to_k(reference).flatten(0, 1).expand(batch, -1, -1)
-        extra_value = attn.to_v(reference).flatten(0, 1).expand(batch, -1, -1)
-        bias = log_weights.repeat_interleave(reference.shape[1], dim=1).to(key.dtype)
-        bias = F.pad(bias, (own, 0))[:, None, None]
-        return torch.cat([key, extra_key], 1), torch.cat([value, extra_value], 1), bias
+        reference = torch.stack([hidden[self.name] for hidden in group.references]).to(key)
+        extra_key, extra_value = (
+            layer(reference).flatten(0, 1).unflatten(-1, (attn.heads, -1)).transpose(0, 1).expand(len(key), -1, -1, -1)
+            for layer in (attn.to_k, attn.to_v)
+        )
+        bias = F.pad(group.bias(self.depth, self.memory.grid(key.shape[2])), (key.shape[2], 0))
+        return F.scaled_dot_product_attention(
+            query,
+            torch.cat([key, extra_key], dim=2),
+            torch.cat([value, extra_value], dim=2),
+            attn_mask=bias[:, None, None].to(key),
+        )
+
+
+def depth_of(name: str, blocks: int) -> float:
+    """How deep a layer is: 0 in the outermost of `blocks` down or up blocks, 1 in the middle block."""
+    part, index, *_ = name.split(".")
+    if part == "mid_block":
+        return 1.0
+    position = int(index) if part == "down_blocks" else blocks - 1 - int(index)
+    return position / blocks
 
 
 def install(unet: UNet2DConditionModel) -> ReferenceMemory:
@@ -119,10 +187,11 @@ def install(unet: UNet2DConditionModel) -> ReferenceMemory:
     Returns:
         The memory that the processors share.
     """
-    memory = ReferenceMemory()
-    processors = {
-        name: ReferenceAttnProcessor(name, memory) if ".attn1." in name else processor
-        for name, processor in unet.attn_processors.items()
-    }
-    unet.set_attn_processor(processors)
+    memory, blocks = ReferenceMemory(), len(unet.config.block_out_channels)
+    unet.set_attn_processor(
+        {
+            name: ReferenceAttnProcessor(name, depth_of(name, blocks), memory) if ".attn1." in name else processor
+            for name, processor in unet.attn_processors.items()
+        }
+    )
     return memory

@@ -19,8 +19,9 @@ from experiments.embedded.pool import to_signed
 from experiments.embedded.preference import TASTE
 from experiments.embedded.render import render
 from experiments.embedded.scenes import ATTRIBUTES, sample
-from experiments.embedded.steering import PAPER_SETTINGS, draw_targets, generate, nothing
-from fabric.feedback import FabricGenerator
+from experiments.embedded.steering import PAPER_SETTINGS, draw_targets, feedback, generate
+from fabric.generator import FabricGenerator, Request
+from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
 # Gates whose figures belong on each card.
@@ -171,7 +172,8 @@ def generated_samples(root: Path, count: int = 64) -> Tensor:
     """Pictures of held-out full prompts, `count` x 3 x 64 x 64 in [-1, 1]."""
     fabric = FabricGenerator(shipped.read_generator(root))
     prompts = captions(sample(count, generator_for("card"), held_out=True), FULL_PROMPT)
-    return fabric(prompts, list(range(count)), torch.full((count,), GENERATOR_GUIDANCE), GENERATOR_STEPS)
+    params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
+    return fabric([Request(prompt, seed, params) for seed, prompt in enumerate(prompts)], GENERATOR_STEPS).images
 
 
 def feedback_samples(root: Path, count: int = 8) -> Tensor:
@@ -181,8 +183,8 @@ def feedback_samples(root: Path, count: int = 8) -> Tensor:
     pictures, setting = to_signed(render(targets)), [PAPER_SETTINGS["paper-target"]]
     plain, steered = [], []
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
-        plain.append(generate(fabric, prompt, [k], setting, nothing(), nothing()))
-        steered.append(generate(fabric, prompt, [k], setting, pictures[k : k + 1], nothing()))
+        plain.append(generate(fabric, prompt, [k], setting))
+        steered.append(generate(fabric, prompt, [k], setting, feedback(pictures[k : k + 1])))
     return torch.cat([pictures, *plain, *steered])
 
 

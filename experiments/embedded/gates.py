@@ -21,7 +21,8 @@ from experiments.embedded.preference import OPTIONS, draw_choices, pictures_of
 from experiments.embedded.render import render
 from experiments.embedded.scenes import ATTRIBUTES, COLUMN, STATED, sample
 from experiments.embedded.shipped import Judge, Preference
-from fabric.feedback import FabricGenerator
+from fabric.generator import FabricGenerator, Request
+from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
 GENERATOR_STEPS = 16
@@ -151,13 +152,10 @@ def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClass
     """Gate 4: what full prompts state is in the picture, as the classifier reads it."""
     scenes = sample(count, generator_for("gate", "generator"), held_out=True)
     fabric = FabricGenerator(pipeline)
-    prompts, read = captions(scenes, FULL_PROMPT), []
-    for start in range(0, count, 32):
-        some = prompts[start : start + 32]
-        seeds = list(range(start, start + len(some)))
-        guidance = torch.full((len(some),), GENERATOR_GUIDANCE)
-        images = fabric(some, seeds, guidance, GENERATOR_STEPS)
-        read.append(classifier.read(images))
+    params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
+    requests = [Request(prompt, seed, params) for seed, prompt in enumerate(captions(scenes, FULL_PROMPT))]
+    parts = [requests[start : start + 32] for start in range(0, count, 32)]
+    read = [classifier.read(fabric(some, GENERATOR_STEPS).images) for some in parts]
     kept = (torch.cat(read) == scenes.attributes).float().mean(0)
     bounds = {"shape": 0.85, "colour": 0.95, "background": 0.98, "position": 0.80}
     checks = [Check(f"{name} kept", float(kept[COLUMN[name]]), bounds[name]) for name in STATED]

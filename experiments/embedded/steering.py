@@ -12,7 +12,9 @@ from experiments.embedded.captions import SHORT_PROMPT, captions
 from experiments.embedded.pool import to_signed
 from experiments.embedded.render import render
 from experiments.embedded.scenes import UNSAID, Scenes, concatenate, sample
-from fabric.feedback import FabricGenerator, Feedback
+from fabric.generator import FabricGenerator, Request
+from fabric.images import FeedbackImage, to_pictures
+from fabric.params import FabricParams, preset
 from fabric.seeding import generator_for
 
 Similarity = Callable[[Tensor, Tensor], Tensor]  # N images and M images in [-1, 1] to N x M cosines
@@ -22,92 +24,31 @@ PER_ROUND = 4
 ROUNDS = 3
 
 
-@dataclass(frozen=True)
-class Setting:
-    """FABRIC parameters of one generation; see section 3 of the design for their meaning.
-
-    Attributes:
-        strength: weight of liked images inside the window.
-        neg_scale: weight of disliked relative to liked images.
-        start: window's start as a fraction of the steps.
-        end: window's end.
-        floor: weight outside the window relative to `strength`.
-        guidance: classifier-free guidance scale.
-        liked: factor of each liked image; 1 where empty.
-        disliked: factor of each disliked image; 1 where empty.
-    """
-
-    strength: float
-    neg_scale: float = 0.5
-    start: float = 0.0
-    end: float = 1.0
-    floor: float = 0.0
-    guidance: float = GUIDANCE
-    liked: tuple[float, ...] = ()
-    disliked: tuple[float, ...] = ()
-
-    def weights(self, count: int, factors: tuple[float, ...], steps: int) -> Tensor:
-        """Weights of `count` images at each step, steps x count, before `neg_scale`."""
-        edges = torch.linspace(0, 1, steps + 1)
-        inside = (edges[1:].clamp(max=self.end) - edges[:-1].clamp(min=self.start)).clamp(min=0)
-        share = inside * steps
-        schedule = self.strength * (self.floor + (1 - self.floor) * share)
-        return schedule[:, None] * torch.tensor(factors or (1.0,) * count)
-
-
-def _with_authors_window(setting: Setting, start: float, end: float) -> Setting:
-    """The authors round a window to steps and count the step at its end."""
-    first, last = round(start * STEPS), round(end * STEPS)
-    return replace(setting, start=first / STEPS, end=min(1.0, (last + 1) / STEPS))
-
+Feedback = tuple[FeedbackImage, ...]
+_PLACES = tuple(f"{sign} {k}" for sign in ("liked", "disliked") for k in range(4))
 
 PAPER_SETTINGS = {
-    "official": _with_authors_window(Setting(1.0, floor=0.1), 0.33, 0.66),
-    "paper-preference": Setting(0.1),
-    "paper-target": Setting(0.8),
-    "repo-eval": _with_authors_window(Setting(0.3), 0.0, 0.8),
+    name: replace(preset(name, STEPS), guidance_scale=GUIDANCE)
+    for name in ("official", "paper-preference", "paper-target", "repo-eval")
 }
 
 
-def feedback_of(settings: list[Setting], liked: Tensor, disliked: Tensor) -> Feedback:
-    """References and weights for a batch with one setting for each image.
-
-    Args:
-        settings: B settings.
-        liked: P x 3 x 64 x 64 liked images in [-1, 1].
-        disliked: N x 3 x 64 x 64 disliked images.
-
-    Returns:
-        Feedback with R = P + N references.
-    """
-    p, n = len(liked), len(disliked)
-    positive = torch.stack([s.weights(p, s.liked, STEPS) for s in settings], dim=1)
-    negative = torch.stack([s.neg_scale * s.weights(n, s.disliked, STEPS) for s in settings], dim=1)
-    steps, batch = len(positive), len(settings)
-    return Feedback(
-        torch.cat([liked, disliked]),
-        torch.cat([positive, torch.zeros(steps, batch, n)], dim=2),
-        torch.cat([torch.zeros(steps, batch, p), negative], dim=2),
-    )
+def feedback(images: Tensor, *, judged_in: int = 0) -> Feedback:
+    """Pictures in [-1, 1], N x 3 x 64 x 64, as feedback images of a round."""
+    return tuple(FeedbackImage(picture, judged_in) for picture in to_pictures(images))
 
 
 def generate(
     fabric: FabricGenerator,
     prompt: str,
     seeds: list[int],
-    settings: list[Setting],
-    liked: Tensor,
-    disliked: Tensor,
+    settings: list[FabricParams],
+    liked: Feedback = (),
+    disliked: Feedback = (),
 ) -> Tensor:
     """One image of the prompt for each seed and setting, B x 3 x 64 x 64 in [-1, 1]."""
-    guidance = torch.tensor([s.guidance for s in settings])
-    feedback = feedback_of(settings, liked, disliked) if len(liked) + len(disliked) else None
-    return fabric([prompt] * len(seeds), seeds, guidance, STEPS, feedback)
-
-
-def nothing() -> Tensor:
-    """No image."""
-    return torch.empty(0, 3, 64, 64)
+    requests = [Request(prompt, seed, each, liked, disliked) for seed, each in zip(seeds, settings, strict=True)]
+    return fabric(requests, STEPS).images
 
 
 def draw_targets(count: int, seed: int) -> Scenes:
@@ -115,7 +56,9 @@ def draw_targets(count: int, seed: int) -> Scenes:
     return sample(count, generator_for("targets", seed), held_out=True)
 
 
-def session(fabric: FabricGenerator, similarity: Similarity, prompt: str, target: Tensor, setting: Setting) -> Tensor:
+def session(
+    fabric: FabricGenerator, similarity: Similarity, prompt: str, target: Tensor, setting: FabricParams
+) -> Tensor:
     """The paper's protocol towards a target image: after each round the closest is liked, the farthest disliked.
 
     Args:
@@ -128,13 +71,15 @@ def session(fabric: FabricGenerator, similarity: Similarity, prompt: str, target
     Returns:
         Similarities to the target, rounds x images of a round.
     """
-    liked, disliked, rounds = nothing(), nothing(), []
+    liked: Feedback = ()
+    disliked: Feedback = ()
+    rounds = []
     for index in range(ROUNDS):
         seeds = [PER_ROUND * index + k for k in range(PER_ROUND)]
         images = generate(fabric, prompt, seeds, [setting] * PER_ROUND, liked, disliked)
         scores = similarity(images, target)[:, 0]
-        liked = torch.cat([liked, images[scores.argmax()][None]])
-        disliked = torch.cat([disliked, images[scores.argmin()][None]])
+        liked += feedback(images[scores.argmax()][None], judged_in=index)
+        disliked += feedback(images[scores.argmin()][None], judged_in=index)
         rounds.append(scores)
     return torch.stack(rounds)
 
@@ -158,7 +103,9 @@ class Closeness:
     shown: Tensor
 
 
-def measure_closeness(fabric: FabricGenerator, similarity: Similarity, targets: Scenes, setting: Setting) -> Closeness:
+def measure_closeness(
+    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, setting: FabricParams
+) -> Closeness:
     """Runs a session for each target, with its references of comparison."""
     rows: list[list[Tensor]] = []
     last = [PER_ROUND * (ROUNDS - 1) + k for k in range(PER_ROUND)]
@@ -171,8 +118,8 @@ def measure_closeness(fabric: FabricGenerator, similarity: Similarity, targets: 
         references = to_signed(render(concatenate(siblings, twins)))
         compared = similarity(references, picture)[:, 0]
         settings = [setting] * PER_ROUND
-        plain = generate(fabric, prompt, last, settings, nothing(), nothing())
-        shown = generate(fabric, prompt, last, settings, picture, nothing())
+        plain = generate(fabric, prompt, last, settings)
+        shown = generate(fabric, prompt, last, settings, feedback(picture))
         steered = session(fabric, similarity, prompt, picture, setting)[-1]
         rows.append(
             [
@@ -207,48 +154,54 @@ def misleading_feedback(target: Scenes, generator: torch.Generator) -> tuple[Ten
     return liked, disliked
 
 
-def sobol_settings(count: int, seed: int = 0) -> list[Setting]:
-    """Settings spread over strength (0.05 to 8, log), negative scale, window, guidance (1.5 to 8) and weights."""
-    points = torch.quasirandom.SobolEngine(13, scramble=True, seed=seed).draw(count)
+def sobol_settings(count: int, seed: int = 0) -> list[FabricParams]:
+    """Settings spread over strength (0.05 to 8, log), negative scale, window, guidance (1.5 to 8) and weights.
+
+    Weights are by place, as in `misleading_feedback`; see `place_weights`.
+    """
+    points = torch.quasirandom.SobolEngine(5 + len(_PLACES), scramble=True, seed=seed).draw(count)
     settings = []
-    for row in points.tolist():
-        start, end = sorted(row[2:4])
+    for strength, neg_scale, one, other, guidance, *weights in points.tolist():
+        start, end = sorted((one, other))
         settings.append(
-            Setting(
-                strength=0.05 * 160 ** row[0],
-                neg_scale=2 * row[1],
+            FabricParams(
+                strength=0.05 * 160**strength,
+                neg_scale=2 * neg_scale,
                 start=start,
                 end=end,
-                guidance=1.5 + 6.5 * row[4],
-                liked=tuple(row[5:9]),
-                disliked=tuple(row[9:13]),
+                guidance_scale=1.5 + 6.5 * guidance,
+                weights=dict(zip(_PLACES, weights, strict=True)),
             )
         )
     return settings
 
 
+def place_weights(setting: FabricParams, liked: Feedback, disliked: Feedback) -> FabricParams:
+    """The setting with its weights by place given to the images in those places."""
+    names = {place: image.id for place, image in zip(_PLACES, (*liked, *disliked), strict=True)}
+    return replace(setting, weights={names[place]: weight for place, weight in setting.weights.items()})
+
+
 def score_settings(
-    fabric: FabricGenerator,
-    similarity: Similarity,
-    targets: Scenes,
-    settings: list[Setting],
-    seed: int,
-    batch: int = 64,
+    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, settings: list[FabricParams], seed: int
 ) -> Tensor:
     """Similarity to the hidden target under misleading feedback, one image a prompt, the seed common to all settings.
 
-    References are recorded once for the settings of a batch, so few large batches are cheap.
+    Args:
+        fabric: the generator.
+        similarity: of images.
+        targets: hidden targets, one for each prompt.
+        settings: with weights by place.
+        seed: of the images.
 
     Returns:
         settings x prompts.
     """
-    scores = torch.empty(len(settings), len(targets))
+    columns = []
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
         target = targets[k : k + 1]
-        picture = to_signed(render(target))
-        liked, disliked = misleading_feedback(target, generator_for("misleading", k))
-        for start in range(0, len(settings), batch):
-            some = settings[start : start + batch]
-            images = generate(fabric, prompt, [seed] * len(some), some, liked, disliked)
-            scores[start : start + batch, k] = similarity(images, picture)[:, 0]
-    return scores
+        liked, disliked = (feedback(part) for part in misleading_feedback(target, generator_for("misleading", k)))
+        placed = [place_weights(setting, liked, disliked) for setting in settings]
+        images = generate(fabric, prompt, [seed] * len(placed), placed, liked, disliked)
+        columns.append(similarity(images, to_signed(render(target)))[:, 0])
+    return torch.stack(columns, dim=1)

@@ -16,7 +16,7 @@ from experiments.embedded.steering import (
     score_settings,
     sobol_settings,
 )
-from fabric.feedback import FabricGenerator
+from fabric.generator import FabricGenerator
 
 _FRESH_SEEDS = (1, 2, 3)
 
@@ -86,7 +86,7 @@ def settings_gate(
             "median paired standard error": float(errors.median()),
             "gain on fresh seeds": float(fresh.mean()),
             "best strength": pair[0].strength,
-            "best guidance": pair[0].guidance,
+            "best guidance": pair[0].guidance_scale,
             **{f"similarity, {n}": float(r.mean()) for n, r in zip(PAPER_SETTINGS, paper, strict=True)},
         },
     )

@@ -30,7 +30,7 @@ from experiments.embedded.evaluate import FIGURES
 from experiments.embedded.pool import to_signed
 from experiments.embedded.render import render
 from experiments.embedded.scenes import COLUMN, sample
-from fabric.checkpoints import locate as locate_generator
+from fabric.models import locate as locate_generator
 from fabric.seeding import generator_for
 from objectives.checkpoints import locate as locate_judge
 

@@ -5,7 +5,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from experiments.embedded.generator import build_unet
 from experiments.embedded.siblings import SiblingAttnProcessor, install
-from fabric.attention import ReferenceAttnProcessor, ReferenceMemory
+from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory
 
 
 def _layer() -> Attention:
@@ -26,10 +26,12 @@ def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
     layer.set_processor(AttnProcessor2_0())
     plain = layer(tokens)
     memory = ReferenceMemory()
-    layer.set_processor(ReferenceAttnProcessor("layer", memory))
-    with memory.record():
+    layer.set_processor(ReferenceAttnProcessor("layer", 0.0, memory))
+    with memory.record() as recorded:
         layer(tokens[:2])
-    with memory.attend(torch.eye(2)):
+        hidden = [{"layer": states} for states in recorded["layer"]]
+    groups = [Group([k], (hidden[k],), torch.ones(1, 1), torch.ones(1), (None,)) for k in range(2)]
+    with memory.attend(groups, (1, 5)):
         steered = layer(tokens[2:4])
     torch.testing.assert_close(ours[:2], plain[:2])
     torch.testing.assert_close(ours[2:4], steered)

@@ -1,0 +1,72 @@
+"""Prompts as a U-Net takes them: hidden states of one text encoder (Stable Diffusion 1.x, 2.x) or two (SDXL)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from torch import Tensor
+
+Pipeline = StableDiffusionPipeline | StableDiffusionXLPipeline
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """What a U-Net is told besides latents and time.
+
+    Attributes:
+        states: B x tokens x width hidden states for cross-attention.
+        pooled: B x width pooled text of SDXL, else None.
+        sizes: B x 6 original size, crop and target size of SDXL, else None.
+    """
+
+    states: Tensor
+    pooled: Tensor | None = None
+    sizes: Tensor | None = None
+
+    def _parts(self) -> list[Tensor | None]:
+        return [getattr(self, field.name) for field in fields(self)]
+
+    @staticmethod
+    def cat(parts: list[Conditioning]) -> Conditioning:
+        """All rows, in order."""
+        columns = zip(*(part._parts() for part in parts), strict=True)
+        return Conditioning(*(None if column[0] is None else torch.cat(column) for column in columns))  # type: ignore[arg-type]
+
+    def added(self) -> dict[str, Tensor] | None:
+        """The keyword `added_cond_kwargs` of the U-Net."""
+        if self.pooled is None or self.sizes is None:
+            return None
+        return {"text_embeds": self.pooled, "time_ids": self.sizes}
+
+
+@torch.no_grad()
+def encode(pipeline: Pipeline, text: str, size: tuple[int, int], *, negative: bool = False) -> Conditioning:
+    """One prompt.
+
+    Args:
+        pipeline: whose text encoders are used, through its own `encode_prompt`.
+        text: may be empty.
+        size: height and width of the image; SDXL is told them.
+        negative: for the unconditional pass; an empty text then is what the model learnt as no prompt (SDXL: zeros).
+
+    Returns:
+        Conditioning of one row.
+    """
+    prompt, opposite = ("", text or None) if negative else (text, None)
+    if isinstance(pipeline, StableDiffusionPipeline):
+        positive, unconditional = pipeline.encode_prompt(prompt, pipeline.device, 1, True, negative_prompt=opposite)
+        return Conditioning(unconditional if negative else positive)
+    states, null_states, pooled, null_pooled = pipeline.encode_prompt(prompt, negative_prompt=opposite)
+    width = pipeline.text_encoder_2.config.projection_dim
+    sizes = pipeline._get_add_time_ids(size, (0, 0), size, states.dtype, text_encoder_projection_dim=width)
+    chosen = (null_states, null_pooled) if negative else (states, pooled)
+    return Conditioning(*chosen, sizes.to(states.device))
+
+
+def cut_words(pipeline: Pipeline, text: str) -> str:
+    """What of a prompt is beyond the tokens that the text encoder takes; empty where nothing is."""
+    tokenizer = pipeline.tokenizer
+    kept, ids = tokenizer(text, truncation=True).input_ids, tokenizer(text).input_ids
+    return tokenizer.decode(ids[len(kept) - 1 : -1]).strip() if len(ids) > len(kept) else ""

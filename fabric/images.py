@@ -1,0 +1,95 @@
+"""Feedback images: read from files with clear errors, known by their content, fitted to the size that is generated."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+FORMATS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+
+
+@dataclass(frozen=True)
+class FeedbackImage:
+    """A liked or disliked picture.
+
+    Attributes:
+        picture: an RGB image of any size.
+        round: the round that it was judged in; later rounds are newer.
+        mask: h x w values from 0 to 1 that multiply its weight place by place, stretched over the picture as it is
+            fitted; None for 1 everywhere.
+    """
+
+    picture: Image.Image
+    round: int = 0
+    mask: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.mask is not None and (self.mask.ndim != 2 or self.mask.min() < 0 or self.mask.max() > 1):
+            raise ValueError(f"mask: shape {tuple(self.mask.shape)}; allowed: height x width, values from 0 to 1")
+
+    @cached_property
+    def id(self) -> str:
+        """A name by content: the same picture is the same reference, whoever likes it and however often."""
+        rgb = self.picture.convert("RGB")
+        return hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest()[:16]
+
+    def pixels(self, height: int, width: int) -> Tensor:
+        """The picture scaled and centre-cropped, never squashed: 3 x height x width in [-1, 1]."""
+        fitted = ImageOps.fit(self.picture.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+        return torch.from_numpy(np.asarray(fitted).copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+    def fitted_mask(self, height: int, width: int) -> Tensor | None:
+        """The mask cropped as the picture is, height x width, or None."""
+        if self.mask is None:
+            return None
+        rows, columns = self.picture.size[1], self.picture.size[0]
+        full = Image.fromarray(self.mask.float().numpy()).resize((columns, rows), Image.Resampling.BILINEAR)
+        fitted = ImageOps.fit(full, (width, height), Image.Resampling.BILINEAR)
+        return torch.from_numpy(np.asarray(fitted).copy()).clamp(0, 1)
+
+
+def to_pictures(images: Tensor) -> list[Image.Image]:
+    """B x 3 x H x W in [-1, 1] as B RGB images."""
+    arrays = ((images.float().cpu().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(array) for array in arrays]
+
+
+def read_picture(path: Path) -> Image.Image:
+    """Reads a picture wholly, turned as its camera says.
+
+    Raises:
+        ValueError: the file is missing, no picture, or cut short.
+    """
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+            return ImageOps.exif_transpose(opened).convert("RGB")
+    except FileNotFoundError:
+        raise ValueError(f"image: {path} does not exist") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"image: {path} is not a picture; allowed: {', '.join(FORMATS)}") from None
+    except (OSError, Image.DecompressionBombError, SyntaxError) as error:
+        raise ValueError(f"image: {path} cannot be decoded ({error})") from error
+
+
+def find_pictures(path: Path) -> list[Path]:
+    """The path itself, or the pictures in a folder, in order of their names.
+
+    Raises:
+        ValueError: there is no such path, or no picture in the folder.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise ValueError(f"image: {path} does not exist")
+        return [path]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS)
+    if not found:
+        raise ValueError(f"image: the folder {path} holds no pictures ({', '.join(FORMATS)})")
+    return found

@@ -1,0 +1,173 @@
+"""Loads pipelines: the embedded model, hub ids, folders, single files; LoRAs; schedulers by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    LCMScheduler,
+    LMSDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UniPCMultistepScheduler,
+)
+from safetensors import SafetensorError, safe_open
+
+from fabric.encoding import Pipeline
+
+EMBEDDED = "embedded"
+SUPPORTED = {
+    "StableDiffusionPipeline": StableDiffusionPipeline,
+    "StableDiffusionXLPipeline": StableDiffusionXLPipeline,
+}
+SCHEDULERS: dict[str, tuple[type[Any], dict[str, Any]]] = {
+    "euler-a": (EulerAncestralDiscreteScheduler, {}),
+    "euler": (EulerDiscreteScheduler, {}),
+    "ddim": (DDIMScheduler, {}),
+    "dpm++2m": (DPMSolverMultistepScheduler, {}),
+    "dpm++2m-karras": (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
+    "unipc": (UniPCMultistepScheduler, {}),
+    "lms": (LMSDiscreteScheduler, {}),
+    "heun": (HeunDiscreteScheduler, {}),
+    "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
+    "lcm": (LCMScheduler, {}),
+}
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+
+def locate(name: str) -> str:
+    """The folder of the shipped model for `embedded`, any other name as it is."""
+    return str(Path(__file__).with_name(EMBEDDED)) if name == EMBEDDED else name
+
+
+def pick_device() -> torch.device:
+    """CUDA where there is one, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def load(
+    name: str = EMBEDDED,
+    *,
+    scheduler: str = "euler-a",
+    device: str | torch.device | None = None,
+    dtype: str | None = None,
+    loras: Sequence[tuple[str, float]] = (),
+) -> Pipeline:
+    """A pipeline ready to generate.
+
+    Args:
+        name: `embedded`, a hub id, a folder in diffusers' layout, or a single `.safetensors` file.
+        scheduler: one of `SCHEDULERS`; the FABRIC paper uses Euler ancestral.
+        device: of all parts; `pick_device` by default.
+        dtype: one of `DTYPES`; half precision on a GPU and single on the CPU by default.
+        loras: files or hub ids with their scales.
+
+    Returns:
+        Stable Diffusion 1.x, 2.x or XL, without safety checker, its progress bar off.
+
+    Raises:
+        ValueError: nothing of that name, or an architecture that is not supported; the message says what is.
+    """
+    place = pick_device() if device is None else torch.device(device)
+    if dtype is not None and dtype not in DTYPES:
+        raise ValueError(f"dtype: {dtype!r} is unknown; allowed: {', '.join(DTYPES)}")
+    precision = DTYPES[dtype or ("float32" if place.type == "cpu" else "float16")]
+    pipeline = _read(locate(name), precision)
+    set_scheduler(pipeline, scheduler)
+    _add_loras(pipeline, loras)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline.to(place)
+
+
+def set_scheduler(pipeline: Pipeline, name: str) -> None:
+    """Gives a pipeline the scheduler of a name, with the noise schedule that its model was trained on.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in SCHEDULERS:
+        raise ValueError(f"scheduler: {name!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+    scheduler, options = SCHEDULERS[name]
+    pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **options)
+
+
+def _read(name: str, dtype: torch.dtype) -> Pipeline:
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        kind, options = _kind_of_file(path), {}
+        return SUPPORTED[kind].from_single_file(name, torch_dtype=dtype, **_without_checker(kind))
+    if path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
+        raise ValueError(f"model: {name} may run code when it is read; allowed: .safetensors, a folder, a hub id")
+    if path.is_dir():
+        kind, options = _kind_of_folder(path), {"local_files_only": True}
+    elif path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
+        raise ValueError(f"model: {name} is no folder in diffusers' layout, no .safetensors file and no hub id")
+    else:
+        kind, options = _kind_on_hub(name), {}
+    return SUPPORTED[kind].from_pretrained(name, torch_dtype=dtype, **options, **_without_checker(kind))
+
+
+def _without_checker(kind: str) -> dict[str, Any]:
+    return {"safety_checker": None, "requires_safety_checker": False} if kind == "StableDiffusionPipeline" else {}
+
+
+def _checked(name: str, kind: str) -> str:
+    if kind not in SUPPORTED:
+        raise ValueError(f"model: {name} is of architecture {kind}; supported: {', '.join(SUPPORTED)}")
+    return kind
+
+
+def _kind_of_folder(path: Path) -> str:
+    index = path / "model_index.json"
+    if not index.exists():
+        raise ValueError(f"model: the folder {path} holds no model (no model_index.json)")
+    return _checked(str(path), str(json.loads(index.read_text()).get("_class_name")))
+
+
+def _kind_on_hub(name: str) -> str:
+    try:
+        config = StableDiffusionPipeline.load_config(name)
+    except OSError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"model: {name} is neither here nor to be had from the hub ({reason})") from error
+    return _checked(name, str(config.get("_class_name")))
+
+
+def _kind_of_file(path: Path) -> str:
+    """What a single file holds, by the names of its text encoders' weights."""
+    if not path.exists():
+        raise ValueError(f"model: {path} does not exist")
+    try:
+        with safe_open(path, "pt") as stored:
+            names = list(stored.keys())
+    except SafetensorError as error:
+        raise ValueError(f"model: {path} is no safetensors file ({error})") from error
+    if any(name.startswith("conditioner.embedders.1.") for name in names):
+        return "StableDiffusionXLPipeline"
+    if any(name.startswith("cond_stage_model.") for name in names):
+        return "StableDiffusionPipeline"
+    return _checked(str(path), "unknown (a LoRA or a part of a model?)")
+
+
+def _add_loras(pipeline: Pipeline, loras: Sequence[tuple[str, float]]) -> None:
+    for k, (name, _) in enumerate(loras):
+        if name.endswith(".safetensors") and not Path(name).exists():
+            raise ValueError(f"lora: {name} does not exist")
+        try:
+            pipeline.load_lora_weights(name, adapter_name=f"lora-{k}")
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise ValueError(f"lora: {name} cannot be read ({' '.join(str(error).split())[:200]})") from error
+    if loras:
+        pipeline.set_adapters([f"lora-{k}" for k in range(len(loras))], [scale for _, scale in loras])

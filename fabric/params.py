@@ -1,0 +1,186 @@
+"""FABRIC's action space: every knob of a generation, with its range, and the authors' settings as presets."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+
+def _knob(default: float, low: float, high: float) -> Any:
+    return field(default=default, metadata={"range": (low, high)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class FabricParams:
+    """Settings of one image's generation.
+
+    The weight of reference k at step i and depth l is the product of what follows, and multiplies the attention
+    probabilities of its tokens (von Rütte et al. 2023, arXiv 2307.10159, eq. 2).
+
+    Attributes:
+        strength: weight of liked images inside the window, 0 to 8; above 1 they outweigh the image itself.
+        floor: weight outside the window as a fraction of `strength`, 0 to 1.
+        start: begin of the window as a fraction of the denoising steps, 0 (noisiest) to 1.
+        end: end of the window, `start` to 1; the window is half-open, and a step partly inside counts in part.
+        neg_scale: weight of disliked relative to liked images, 0 to 2.
+        bottleneck: multiplier at the U-Net's middle block, 0 to 2, linear to 1 at its outer blocks.
+        recency: multiplier for each round of an image's age, 0 to 1; 1: all rounds equal, 0: only the newest.
+        crowding: images of one sign are divided by max(1, sum of their weights) ** crowding, 0 to 1; 0: official
+            FABRIC, 1: constant total however many images.
+        weights: multipliers by image id, 0 to 1 each; 1 for images not named.
+        prompt_dropout: probability that a word of the prompt is dropped, drawn for each image, 0 to 1.
+        guidance_scale: of classifier-free guidance, 1 to 20.
+
+    Raises:
+        ValueError: a value is out of range; the message names field, value and what is allowed.
+    """
+
+    strength: float = _knob(0.8, 0.0, 8.0)
+    floor: float = _knob(0.0, 0.0, 1.0)
+    start: float = _knob(0.0, 0.0, 1.0)
+    end: float = _knob(1.0, 0.0, 1.0)
+    neg_scale: float = _knob(0.5, 0.0, 2.0)
+    bottleneck: float = _knob(1.0, 0.0, 2.0)
+    recency: float = _knob(1.0, 0.0, 1.0)
+    crowding: float = _knob(0.0, 0.0, 1.0)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    prompt_dropout: float = _knob(0.0, 0.0, 1.0)
+    guidance_scale: float = _knob(7.0, 1.0, 20.0)
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            if knob.name != "weights":
+                low, high = knob.metadata["range"]
+                object.__setattr__(self, knob.name, _number(knob.name, getattr(self, knob.name), low, high))
+        if self.start > self.end:
+            raise ValueError(f"start: {self.start:g} is above end ({self.end:g}); allowed: start <= end")
+        if not isinstance(self.weights, Mapping):
+            raise ValueError(f"weights: {self.weights!r} is not a mapping of image ids to numbers from 0 to 1")
+        checked = {str(name): _number(f"weights[{name}]", w, 0.0, 1.0) for name, w in self.weights.items()}
+        object.__setattr__(self, "weights", checked)
+
+    @classmethod
+    def bounds(cls) -> dict[str, tuple[float, float]]:
+        """Least and greatest value of every scalar field."""
+        return {knob.name: knob.metadata["range"] for knob in fields(cls) if knob.name != "weights"}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:
+        """Settings from field names and values; fields not named have their default.
+
+        Raises:
+            ValueError: a name is unknown or a value out of range.
+        """
+        known = [knob.name for knob in fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ValueError(f"{name}: unknown parameter; allowed: {', '.join(known)}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields; `from_dict` gives equal settings."""
+        return asdict(self)
+
+    @classmethod
+    def from_yaml(cls, text: str) -> FabricParams:
+        """Settings from the text of a YAML mapping.
+
+        Raises:
+            ValueError: no YAML, no mapping, an unknown name or a value out of range.
+        """
+        try:
+            values = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"parameters: not YAML ({' '.join(str(error).split())})") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"parameters: {values!r} is not a mapping of names to values")
+        return cls.from_dict(values)
+
+    def to_yaml(self) -> str:
+        """The text of a YAML mapping; `from_yaml` gives equal settings."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+
+
+def _number(name: str, value: Any, low: float, high: float) -> float:
+    """Checks a number from outside."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name}: {value!r} is not a number from {low:g} to {high:g}")
+    if not math.isfinite(value) or not low <= value <= high:
+        raise ValueError(f"{name}: {value} is out of range; allowed: {low:g} to {high:g}")
+    return float(value)
+
+
+_AUTHORS = {
+    "official": (FabricParams(strength=1.0, floor=0.1), (0.33, 0.66)),
+    "paper-preference": (FabricParams(strength=0.1), None),
+    "paper-target": (FabricParams(strength=0.8), None),
+    "repo-eval": (FabricParams(strength=0.3), (0.0, 0.8)),
+    "none": (FabricParams(strength=0.0), None),
+}
+PRESETS = tuple(_AUTHORS)
+
+
+def preset(name: str, steps: int) -> FabricParams:
+    """The authors' settings for a number of steps; "none" is no feedback.
+
+    Their windows begin and end with `round(fraction * steps)` and count the last step: 0 to 0.8 of 20 steps are 17.
+
+    Args:
+        name: one of `PRESETS`.
+        steps: denoising steps T.
+
+    Returns:
+        The settings; a window in steps becomes exactly the same steps.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in _AUTHORS:
+        raise ValueError(f"preset: {name!r} is unknown; allowed: {', '.join(PRESETS)}")
+    settings, window = _AUTHORS[name]
+    if window is None:
+        return settings
+    first, last = (round(fraction * steps) for fraction in window)
+    return replace(settings, start=first / steps, end=min(steps, last + 1) / steps)
+
+
+def step_weights(params: FabricParams, steps: int) -> Tensor:
+    """Weight of a reference at each step, as far as steps decide it.
+
+    Args:
+        params: the settings.
+        steps: denoising steps T.
+
+    Returns:
+        T float64 values: `strength` times the share of the step inside the window, blended with the floor.
+    """
+    edges = torch.arange(steps + 1, dtype=torch.float64) / steps
+    covered = (edges[1:].clamp(max=params.end) - edges[:-1].clamp(min=params.start)).clamp(min=0) * steps
+    return params.strength * (params.floor + (1 - params.floor) * covered)
+
+
+def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int]) -> Tensor:
+    """Weights of images of one sign, as far as images decide it.
+
+    Args:
+        params: the settings.
+        ids: names of R images.
+        ages: their ages in rounds, 0 for the newest.
+
+    Returns:
+        R float64 values: named weight times `recency ** age`, thinned by `crowding`.
+    """
+    named = torch.tensor([params.weights.get(name, 1.0) for name in ids], dtype=torch.float64)
+    aged = named * params.recency ** torch.tensor(ages, dtype=torch.float64)
+    return aged / aged.sum().clamp(min=1.0) ** params.crowding
+
+
+def depth_weight(params: FabricParams, depth: float) -> float:
+    """Multiplier of a layer: 1 at the outer blocks (depth 0), `bottleneck` at the middle block (depth 1)."""
+    return 1.0 + (params.bottleneck - 1.0) * depth
