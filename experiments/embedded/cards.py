@@ -65,7 +65,11 @@ prompts and seeds with the target as liked image, FABRIC at weight 0.8.""",
 Captions in training state shape, colour, background and position and never the other attributes, so those are
 left to chance or to feedback images. Prompts end after 32 tokens.
 
-@@LIMITS@@""",
+The schedule of its first phase (shapes) was shortened while it ran, so training it anew gives a like model, not the
+same numbers.
+
+Feedback carries over texture, light and background style, mostly size and companion, and hardly position: a reference
+is as noisy as the picture that attends to it, and by the time its layout shows, the picture has its own.""",
     ),
     "clip": (
         "Embedded CLIP judge",
@@ -75,7 +79,8 @@ against scenes with a single attribute changed. Load it with
 `open_clip.create_model_from_pretrained("local-dir:FOLDER")`. Its logit scale is capped at 10 instead of CLIP's
 100, so that similarities spread. During training a linear head also names the attributes; it is thrown away.""",
         """Its similarities are those of this world; other pictures get arbitrary numbers. It saw rendered and mildly
-damaged pictures, not generated ones.""",
+damaged pictures, not generated ones. Its schedule was changed while it ran, so training it anew gives a like model,
+not the same numbers.""",
     ),
     "preference": (
         "Embedded preference judge",
