@@ -91,7 +91,8 @@ class Contenders:
         self.steps = steps
         self.plain = make()
         self.fabric = FabricGenerator(make())
-        self.official, self.state = make(), {"hidden": {}, "mode": "plain"}
+        self.official = make()
+        self.state: dict[str, Any] = {"hidden": {}, "mode": "plain"}
         processors = self.official.unet.attn_processors
         self.official.unet.set_attn_processor(
             {n: OfficialAttention(self.state, n) if ".attn1." in n else p for n, p in processors.items()}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from PIL import Image
 from tqdm import tqdm
 
 from experiments.pictures import contact_sheet, metadata, save_png
@@ -90,7 +91,7 @@ def _generate(
     fabric: FabricGenerator, requests: Sequence[Request], size: tuple[int, int] | None, options: argparse.Namespace
 ) -> None:
     options.output.mkdir(parents=True, exist_ok=True)
-    pictures = []
+    pictures: list[Image.Image] = []
     batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
     with tqdm(total=len(batches) * fabric.evaluations(options.steps), desc="steps", leave=False) as bar:
         for batch in batches:

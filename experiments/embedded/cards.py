@@ -19,7 +19,7 @@ from experiments.embedded.pool import to_signed
 from experiments.embedded.preference import TASTE
 from experiments.embedded.render import render
 from experiments.embedded.scenes import ATTRIBUTES, sample
-from experiments.embedded.steering import PAPER_SETTINGS, draw_targets, feedback, generate
+from experiments.embedded.steering import PAPER_SETTINGS, SESSION_STEPS, draw_targets, feedback, generate
 from fabric.generator import FabricGenerator, Request
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
@@ -188,8 +188,8 @@ def feedback_samples(root: Path, count: int = 8) -> Tensor:
     pictures, setting = to_signed(render(targets)), [PAPER_SETTINGS["paper-target"]]
     plain, steered = [], []
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
-        plain.append(generate(fabric, prompt, [k], setting))
-        steered.append(generate(fabric, prompt, [k], setting, feedback(pictures[k : k + 1])))
+        plain.append(generate(fabric, prompt, [k], setting, steps=SESSION_STEPS))
+        steered.append(generate(fabric, prompt, [k], setting, feedback(pictures[k : k + 1]), steps=SESSION_STEPS))
     return torch.cat([pictures, *plain, *steered])
 
 

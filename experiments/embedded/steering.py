@@ -19,6 +19,7 @@ from fabric.seeding import generator_for
 
 Similarity = Callable[[Tensor, Tensor], Tensor]  # N images and M images in [-1, 1] to N x M cosines
 STEPS = 12
+SESSION_STEPS = 20  # as in the authors' experiments
 GUIDANCE = 4.0
 PER_ROUND = 4
 ROUNDS = 3
@@ -45,10 +46,11 @@ def generate(
     settings: list[FabricParams],
     liked: Feedback = (),
     disliked: Feedback = (),
+    steps: int = STEPS,
 ) -> Tensor:
     """One image of the prompt for each seed and setting, B x 3 x 64 x 64 in [-1, 1]."""
     requests = [Request(prompt, seed, each, liked, disliked) for seed, each in zip(seeds, settings, strict=True)]
-    return fabric(requests, STEPS).images
+    return fabric(requests, steps).images
 
 
 def draw_targets(count: int, seed: int) -> Scenes:
@@ -76,7 +78,7 @@ def session(
     rounds = []
     for index in range(ROUNDS):
         seeds = [PER_ROUND * index + k for k in range(PER_ROUND)]
-        images = generate(fabric, prompt, seeds, [setting] * PER_ROUND, liked, disliked)
+        images = generate(fabric, prompt, seeds, [setting] * PER_ROUND, liked, disliked, SESSION_STEPS)
         scores = similarity(images, target)[:, 0]
         liked += feedback(images[scores.argmax()][None], judged_in=index)
         disliked += feedback(images[scores.argmin()][None], judged_in=index)
@@ -118,8 +120,8 @@ def measure_closeness(
         references = to_signed(render(concatenate(siblings, twins)))
         compared = similarity(references, picture)[:, 0]
         settings = [setting] * PER_ROUND
-        plain = generate(fabric, prompt, last, settings)
-        shown = generate(fabric, prompt, last, settings, feedback(picture))
+        plain = generate(fabric, prompt, last, settings, steps=SESSION_STEPS)
+        shown = generate(fabric, prompt, last, settings, feedback(picture), steps=SESSION_STEPS)
         steered = session(fabric, similarity, prompt, picture, setting)[-1]
         rows.append(
             [

@@ -16,7 +16,7 @@ PARAMS = [FabricParams(strength=0.5), FabricParams(strength=2, guidance_scale=3)
 
 
 def _redness(pictures: list[Image.Image]) -> list[float]:
-    return [sum(picture.resize((1, 1)).getpixel((0, 0))[:1]) for picture in pictures]  # type: ignore[index,arg-type]
+    return [sum(picture.resize((1, 1)).getpixel((0, 0))[:1]) for picture in pictures]  # type: ignore[index]
 
 
 @pytest.fixture(scope="module")
