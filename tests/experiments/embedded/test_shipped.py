@@ -94,7 +94,7 @@ def test_every_common_scheduler_keeps_the_colour(pipeline: StableDiffusionPipeli
     parts = {**pipeline.components, "scheduler": scheduler.from_config(pipeline.scheduler.config)}
     pipe = StableDiffusionPipeline(**parts)
     pipe.set_progress_bar_config(disable=True)
-    prompts = ["a large blue square on sand", "a large yellow circle at night"] * 4
+    prompts = ["a blue square on sand", "a yellow circle at night"] * 4
     generators = [torch.Generator().manual_seed(seed) for seed in range(8)]
     images = pipe(prompts, num_inference_steps=20, guidance_scale=4.0, generator=generators, output_type="pt").images
     read = shipped.read_classifier().read(to_signed(images.float()))
