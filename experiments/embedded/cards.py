@@ -69,7 +69,8 @@ The schedule of its first phase (shapes) was shortened while it ran, so training
 same numbers.
 
 Feedback carries over texture, light and background style, mostly size and companion, and hardly position: a reference
-is as noisy as the picture that attends to it, and by the time its layout shows, the picture has its own.""",
+is as noisy as the picture that attends to it, and by the time its layout shows, the picture has its own.
+Gate 6 is measured at the authors' 20 steps; with 12 steps a session closes 0.237 [0.159, 0.316] of the gap.""",
     ),
     "clip": (
         "Embedded CLIP judge",
