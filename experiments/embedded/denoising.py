@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -50,9 +50,20 @@ class Phase:
     snr_floor: float
     siblings: float
 
+    @cached_property
+    def schedule(self) -> DDPMScheduler:
+        """The noise schedule that adds noise."""
+        return DDPMScheduler(**self.noise)
+
 
 SHAPES = Phase("unet_shapes", STABLE_DIFFUSION_NOISE, snr_floor=0.0, siblings=0.0)
 LAYOUT = Phase("unet_layout", NOISE, snr_floor=0.4, siblings=0.25)
+
+
+def _scaled_latents(codec: AutoencoderKL, images: Tensor) -> Tensor:
+    """The U-Net's latents of pictures in [-1, 1], float32 on the CPU."""
+    mean = codec.encode(images.to(codec.device)).latent_dist.mean
+    return (mean.float() * codec.config.scaling_factor).cpu()
 
 
 @torch.no_grad()
@@ -62,12 +73,10 @@ def encode_pool(codec: AutoencoderKL, pool: Pool, path: Path, batch: int = 128) 
     stored = read_cache(path, key)
     if stored is not None:
         return stored["latents"]
-    device, latents = codec.device, []
+    latents = []
     for start in tqdm(range(0, len(pool), batch), desc="latents", mininterval=2):
-        images = to_signed(pool.pixels[start : start + batch]).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
-            mean = codec.encode(images).latent_dist.mean
-        latents.append((mean.float() * codec.config.scaling_factor).half().cpu())
+        with torch.autocast(codec.device.type, torch.bfloat16):
+            latents.append(_scaled_latents(codec, to_signed(pool.pixels[start : start + batch])).half())
     encoded = torch.cat(latents).contiguous()
     write_cache(path, key, {"latents": encoded})
     return encoded
@@ -152,11 +161,10 @@ def _with_siblings(batch: _Examples, pairs: int, codec: AutoencoderKL, generator
         return batch
     times = batch.times[:pairs] * (1 - 0.5 * torch.rand(pairs, generator=generator))
     scenes = batch.scenes[slice(pairs)]
-    pictures = to_signed(render(scenes.rejittered(generator))).to(codec.device)
-    mean = codec.encode(pictures).latent_dist.mean.float().cpu() * codec.config.scaling_factor
+    latents = _scaled_latents(codec, to_signed(render(scenes.rejittered(generator))))
     return _Examples(
         concatenate(scenes, batch.scenes),
-        torch.cat([mean, batch.latents]),
+        torch.cat([latents, batch.latents]),
         torch.cat([torch.zeros_like(batch.said[:pairs]), batch.said]),
         [""] * pairs + batch.texts,
         torch.cat([times.long(), batch.times]),
@@ -180,7 +188,7 @@ class _Denoiser(nn.Module):
         generator = generator_for(seed, phase.name, step)
         batch = draw(generator)
         device = self.unet.device
-        schedule = DDPMScheduler(**phase.noise)
+        schedule = phase.schedule
         noise = torch.randn(batch.latents.shape, generator=generator)
         noisy = schedule.add_noise(batch.latents, noise, batch.times).to(device)
         tokens = self.tokenizer(batch.texts, padding="max_length", return_tensors="pt").input_ids

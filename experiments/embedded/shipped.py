@@ -87,7 +87,7 @@ def read_preference(root: Path = ROOT) -> Preference:
 
 def read_classifier(root: Path = ROOT) -> AttributeClassifier:
     """The shipped classifier in float32."""
-    return AttributeClassifier.from_pretrained(_folder(root, "classifier"), torch_dtype=torch.float32).eval()
+    return AttributeClassifier.from_pretrained(_folder(root, "classifier"), dtype=torch.float32).eval()
 
 
 def _folder(root: Path, model: str) -> Path:

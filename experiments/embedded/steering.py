@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -136,7 +136,7 @@ def measure_closeness(
 
 
 def misleading_feedback(target: Scenes, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Four liked and four disliked pictures for one target; the last of each sign misleads.
+    """Four liked and four disliked pictures for one target; the last two of each sign mislead.
 
     A helpful liked picture keeps all but one unsaid attribute and the position; a misleading one shares the prompt
     only. For disliked pictures it is the other way round.
@@ -151,8 +151,8 @@ def misleading_feedback(target: Scenes, generator: torch.Generator) -> tuple[Ten
     far = target.repeat(4).with_unsaid(generator, keep=SHORT_PROMPT)
     near_images = to_signed(render(concatenate(*near)))
     far_images = to_signed(render(far))
-    liked = torch.cat([near_images[:3], far_images[:1]])
-    disliked = torch.cat([far_images[1:], near_images[3:]])
+    liked = torch.cat([near_images[:2], far_images[:2]])
+    disliked = torch.cat([far_images[2:], near_images[2:]])
     return liked, disliked
 
 
@@ -185,16 +185,16 @@ def place_weights(setting: FabricParams, liked: Feedback, disliked: Feedback) ->
 
 
 def score_settings(
-    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, settings: list[FabricParams], seed: int
+    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, settings: list[FabricParams], seeds: Sequence[int]
 ) -> Tensor:
-    """Similarity to the hidden target under misleading feedback, one image a prompt, the seed common to all settings.
+    """Similarity to the hidden target under misleading feedback.
 
     Args:
         fabric: the generator.
         similarity: of images.
         targets: hidden targets, one for each prompt.
         settings: with weights by place.
-        seed: of the images.
+        seeds: of the images of a prompt, common to all settings; their similarities are averaged.
 
     Returns:
         settings x prompts.
@@ -202,8 +202,12 @@ def score_settings(
     columns = []
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
         target = targets[k : k + 1]
+        picture = to_signed(render(target))
         liked, disliked = (feedback(part) for part in misleading_feedback(target, generator_for("misleading", k)))
         placed = [place_weights(setting, liked, disliked) for setting in settings]
-        images = generate(fabric, prompt, [seed] * len(placed), placed, liked, disliked)
-        columns.append(similarity(images, to_signed(render(target)))[:, 0])
+        scores = [
+            similarity(generate(fabric, prompt, [seed] * len(placed), placed, liked, disliked), picture)[:, 0]
+            for seed in seeds
+        ]
+        columns.append(torch.stack(scores).mean(0))
     return torch.stack(columns, dim=1)

@@ -5,12 +5,12 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from experiments.embedded.generator import build_unet
 from experiments.embedded.siblings import SiblingAttnProcessor, install
+from experiments.embedded.training import seeded
 from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory
 
 
 def _layer() -> Attention:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(0):
         return Attention(8, heads=2, dim_head=4).double()
 
 

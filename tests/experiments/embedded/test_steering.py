@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import torch
 
+from experiments.embedded.pool import to_signed
+from experiments.embedded.render import render
 from experiments.embedded.scenes import sample
 from experiments.embedded.steering import (
     GUIDANCE,
@@ -37,12 +39,17 @@ def test_targets_are_held_out_and_the_same_every_time() -> None:
     assert not torch.equal(first.attributes, draw_targets(32, seed=7).attributes)
 
 
-def test_misleading_pictures_are_last() -> None:
-    target = sample(1, generator_for("test"))
-    liked, disliked = misleading_feedback(target, generator_for("test", 1))
-    assert liked.shape == disliked.shape == (4, 3, 64, 64)
-    assert liked.amin() >= -1
-    assert liked.amax() <= 1
+def test_the_last_two_of_each_sign_mislead() -> None:
+    distances = torch.zeros(2, 4)
+    for k in range(32):
+        target = sample(1, generator_for("test", k))
+        picture = to_signed(render(target))
+        for sign, images in enumerate(misleading_feedback(target, generator_for("pictures", k))):
+            assert images.shape == (4, 3, 64, 64)
+            distances[sign] += (images - picture).abs().mean(dim=(1, 2, 3)) / 32
+    liked, disliked = distances
+    assert liked[:2].max() < 0.8 * liked[2:].min()
+    assert disliked[2:].max() < 0.8 * disliked[:2].min()
 
 
 def test_sobol_settings_fill_their_ranges() -> None:
