@@ -23,13 +23,21 @@ from diffusers.models.attention_processor import Attention
 from PIL import Image
 from torch import Tensor
 
+from experiments.embedded.training import seeded
+from experiments.memory import peak_memory
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
-from fabric.models import EMBEDDED, load
+from fabric.models import EMBEDDED, checked_device, load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
+_COLUMNS = (
+    *("batch", "references", "plain ms", "warm", "cold", "official", "off./warm", "varied/same"),
+    *("plain MB", "warm MB", "bank MB"),
+)
+_PROMPT = "a red star"
 _WEIGHT = 0.8
+_GUIDANCE = 4.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,10 +122,15 @@ class Contenders:
 
     def plain_time(self, case: Case) -> float:
         """Seconds a step of plain diffusers, text and decoding counted in."""
-        return self._time(
-            lambda: self.plain(
-                ["a red star"] * case.batch, num_inference_steps=self.steps, guidance_scale=4.0, output_type="pt"
-            )
+        return self._time(lambda: self._diffusers(self.plain, case))
+
+    def _diffusers(self, pipe: StableDiffusionPipeline, case: Case) -> None:
+        pipe(
+            [_PROMPT] * case.batch,
+            num_inference_steps=self.steps,
+            guidance_scale=_GUIDANCE,
+            generator=[generator_for("bench", k) for k in range(case.batch)],
+            output_type="pt",
         )
 
     def ours_time(self, case: Case, *, cold: bool = False, varied: bool = False) -> float:
@@ -125,26 +138,27 @@ class Contenders:
         if cold:
             self.fabric.bank.clear()
         liked = tuple(self.images[: case.references])
-        params = FabricParams(strength=_WEIGHT, guidance_scale=4.0)
+        params = FabricParams(strength=_WEIGHT, guidance_scale=_GUIDANCE)
         each = [
             replace(params, strength=_WEIGHT + 0.1 * k, guidance_scale=3.0 + 0.2 * k, bottleneck=1 + 0.05 * k)
             if varied
             else params
             for k in range(case.batch)
         ]
-        requests = [Request("a red star", k, one, liked) for k, one in enumerate(each)]
+        requests = [Request(_PROMPT, k, one, liked) for k, one in enumerate(each)]
         return self._time(lambda: self.fabric(requests, self.steps))
 
     @torch.no_grad()
     def official_time(self, case: Case) -> float:
         """Seconds a step of the baseline: around plain diffusers, references are noised and passed at every step."""
-        pipe, state = self.official, self.state
+        pipe, state, noise = self.official, self.state, generator_for("bench noise")
         pixels = torch.stack([image.pixels(*self.fabric.native_size) for image in self.images[: case.references]])
         forward = pipe.unet.forward
 
         def with_references(sample: Tensor, t: Tensor, encoder_hidden_states: Tensor, **options: Any) -> Any:
             clean = state["clean"]
-            noisy = pipe.scheduler.add_noise(clean, torch.randn_like(clean), t[None])
+            drawn = torch.randn(clean.shape, generator=noise).to(clean)
+            noisy = pipe.scheduler.add_noise(clean, drawn, t[None])
             null = encoder_hidden_states[:1].expand(len(clean), -1, -1)
             state["mode"] = "record"
             forward(pipe.scheduler.scale_model_input(noisy, t), t, null)
@@ -154,7 +168,7 @@ class Contenders:
         def run() -> None:
             encoded = pipe.vae.encode(pixels.to(pipe.device, pipe.vae.dtype)).latent_dist.mean
             state["clean"] = encoded * pipe.vae.config.scaling_factor
-            pipe(["a red star"] * case.batch, num_inference_steps=self.steps, guidance_scale=4.0, output_type="pt")
+            self._diffusers(pipe, case)
 
         pipe.unet.forward = with_references  # the baseline's own way, on a pipeline of its own
         try:
@@ -167,13 +181,12 @@ class Contenders:
 def _sd15(device: str | None) -> StableDiffusionPipeline:
     """Stable Diffusion 1.5's U-Net with random weights; the codec's and the text encoder's share is small."""
     pipe = load(EMBEDDED, device="cpu")
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(0):
         unet = UNet2DConditionModel(
             sample_size=64, cross_attention_dim=pipe.unet.config.cross_attention_dim, attention_head_dim=8
         )
     pipe.unet = unet
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = checked_device(device)
     return pipe.to(place, torch.float16 if place.type == "cuda" else torch.float32)
 
 
@@ -186,18 +199,19 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range.
     """
-    if min(options.batch) < 1 or not 0 <= min(options.references) <= max(options.references) <= 8:
-        raise ValueError("references: allowed: 0 to 8; batch: allowed: 1 or more")
+    for name, (low, high) in {"references": (0, 8), "batch": (1, 64), "steps": (1, 1000), "repeats": (1, 1000)}.items():
+        given = getattr(options, name)
+        for value in given if isinstance(given, list) else [given]:
+            if not low <= value <= high:
+                raise ValueError(f"{name}: {value} is out of range; allowed: {low} to {high}")
 
     def make() -> StableDiffusionPipeline:
-        pipe = _sd15(options.device) if options.sd15 else load(EMBEDDED, device=options.device)
-        pipe.set_progress_bar_config(disable=True)
-        return pipe
+        return _sd15(options.device) if options.sd15 else load(EMBEDDED, device=options.device)
 
     contenders = Contenders(make, options.steps)
-    heading = ("batch", "refs", "plain ms", "warm", "cold", "official", "off./warm", "varied/same", "bank MB")
-    print(f"{options.steps} steps, {contenders.plain.device}, {torch.get_num_threads()} threads; ratios to plain")
-    print("".join(f"{name:>12}" for name in heading))
+    print(f"{options.steps} steps, {contenders.plain.device}, {torch.get_num_threads()} threads")
+    print("warm, cold, official: time over plain diffusers; MB: peak memory of a run, and what the bank holds")
+    print("".join(f"{name:>12}" for name in _COLUMNS))
     for case in (Case(b, r) for b in options.batch for r in options.references):
         print(_line(contenders, case, options.repeats), flush=True)
     return 0
@@ -212,7 +226,17 @@ def _line(contenders: Contenders, case: Case, repeats: int) -> str:
         official = contenders.official_time(case) if case.references else plain
         cold = contenders.ours_time(case, cold=True)
         rows.append((1e3 * plain, warm / plain, cold / plain, official / plain, official / warm, varied / warm))
-    medians = [statistics.median(column) for column in zip(*rows, strict=True)]
-    values = [f"{case.batch:>12}{case.references:>12}", f"{medians[0]:>12.1f}"]
-    values += [f"{value:>12.2f}" for value in medians[1:]]
-    return "".join([*values, f"{contenders.fabric.bank.bytes / 1e6:>12.1f}"])
+    device = contenders.plain.device
+    bytes_taken = (
+        peak_memory(lambda: contenders.plain_time(case), device),
+        peak_memory(lambda: contenders.ours_time(case), device),
+        contenders.fabric.bank.bytes,
+    )
+    milliseconds, *ratios = (statistics.median(column) for column in zip(*rows, strict=True))
+    return "".join(
+        [
+            f"{case.batch:>12}{case.references:>12}{milliseconds:>12.1f}",
+            *(f"{ratio:>12.2f}" for ratio in ratios),
+            *(f"{amount / 1e6:>12.1f}" for amount in bytes_taken),
+        ]
+    )

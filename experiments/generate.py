@@ -11,7 +11,8 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from experiments.pictures import contact_sheet, metadata, save_png
+from experiments.pictures import Recipe, contact_sheet, metadata, save_png
+from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
@@ -36,9 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=20, help="denoising steps")
     parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="in pixels; the model's own by default")
     parser.add_argument("--model", default=EMBEDDED, help="embedded, a hub id, a folder or a .safetensors file")
+    parser.add_argument("--model-config", help="folder or hub id with the configuration of a single file")
     parser.add_argument("--lora", nargs="+", default=[], metavar="FILE[:SCALE]", help="LoRAs with their scales")
     parser.add_argument("--scheduler", default="euler-a", choices=SCHEDULERS)
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
+    parser.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
     parser.add_argument("--dtype", choices=DTYPES, help="half precision on a GPU, single on the CPU by default")
     parser.add_argument("--output", type=Path, default=Path("generated"), help="folder to write PNGs to")
 
@@ -59,17 +62,19 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f"{name}: {getattr(options, name)} is out of range; allowed: 1 or more")
     liked, disliked = ({path: _read(path) for path in _paths(given)} for given in (options.liked, options.disliked))
     params = replace(_params(options), weights=_weights(options.weights, {**liked, **disliked}))
+    recipe = Recipe(options.steps, options.scheduler, options.model, tuple(_lora(text) for text in options.lora))
     pipeline = load(
         options.model,
         scheduler=options.scheduler,
         device=options.device,
         dtype=options.dtype,
-        loras=[_lora(text) for text in options.lora],
+        loras=recipe.loras,
+        config=options.model_config,
     )
     for prompt in options.prompts:
         if cut := cut_words(pipeline, prompt):
             print(f"warning: the prompt is too long for the text encoder; cut: {cut!r}", file=sys.stderr)
-    fabric = FabricGenerator(pipeline)
+    fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
     fabric.check(options.steps, size)
     requests = [
         Request(
@@ -83,27 +88,37 @@ def run(options: argparse.Namespace) -> int:
         for prompt in options.prompts
         for k in range(options.num_images)
     ]
-    _generate(fabric, requests, size, options)
+    batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
+    _generate(fabric, batches, size, recipe, options.output)
     return 0
 
 
 def _generate(
-    fabric: FabricGenerator, requests: Sequence[Request], size: tuple[int, int] | None, options: argparse.Namespace
+    fabric: FabricGenerator,
+    batches: Sequence[Sequence[Request]],
+    size: tuple[int, int] | None,
+    recipe: Recipe,
+    folder: Path,
 ) -> None:
-    options.output.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    first = _next_number(folder)
     pictures: list[Image.Image] = []
-    batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
-    with tqdm(total=len(batches) * fabric.evaluations(options.steps), desc="steps", leave=False) as bar:
+    with tqdm(total=len(batches) * fabric.evaluations(recipe.steps), desc="steps", leave=False) as bar:
         for batch in batches:
-            made = fabric(batch, options.steps, size, on_step=bar.update)
+            made = fabric(batch, recipe.steps, size, on_step=bar.update)
             for request, prompt, picture in zip(batch, made.prompts, to_pictures(made.images), strict=True):
-                path = options.output / f"{len(pictures):04d}-{request.seed}.png"
-                facts = metadata(request, prompt, options.steps, options.scheduler, options.model, picture.size)
-                save_png(picture, path, facts)
+                path = folder / f"{first + len(pictures):04d}-{request.seed}.png"
+                save_png(picture, path, metadata(request, prompt, picture.size, recipe))
                 pictures.append(picture)
     if len(pictures) > 1:
-        save_png(contact_sheet(pictures), options.output / "sheet.png", {})
-    print(f"{len(pictures)} image(s) in {options.output}")
+        save_png(contact_sheet(pictures), folder / f"{first:04d}-sheet.png", {})
+    print(f"{len(pictures)} image(s) in {folder}, from number {first:04d}")
+
+
+def _next_number(folder: Path) -> int:
+    """Behind the pictures that are there, so that none is lost."""
+    numbers = (path.name.partition("-")[0] for path in folder.glob("*-*.png"))
+    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
 
 
 def _params(options: argparse.Namespace) -> FabricParams:

@@ -19,6 +19,8 @@ from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+from fabric.params import depth_weight
+
 Hidden = Mapping[str, Tensor]  # layer name to hidden states in front of its self-attention, L x C
 
 
@@ -50,7 +52,7 @@ class Group:
             depth: 0 at the outer blocks to 1 at the middle block.
             grid: height and width of the layer.
         """
-        weights = self.weights * (1 + (self.bottleneck[:, None] - 1) * depth)
+        weights = self.weights * depth_weight(self.bottleneck, depth)[:, None]
         tokens = weights.repeat_interleave(math.prod(grid), dim=1)
         if any(mask is not None for mask in self.masks):
             tokens = tokens * torch.cat([_token_mask(mask, grid) for mask in self.masks]).to(tokens)

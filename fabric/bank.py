@@ -8,7 +8,7 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
-Hidden = dict[str, Tensor]
+from fabric.attention import Hidden
 
 
 class ReferenceBank:

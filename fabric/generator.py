@@ -154,7 +154,7 @@ class FabricGenerator:
         scheduler = self._scheduler(steps)
         prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed) for r in requests]
         conditioning = self._conditioning(requests, prompts, size)
-        rows = self._rows(requests, len(scheduler.timesteps))
+        rows = self._rows(requests, len(scheduler.timesteps), size)
         guidance = torch.tensor([r.params.guidance_scale for r in requests])[:, None, None, None].to(pipe.device)
         latents = self._initial_latents(requests, size) * scheduler.init_noise_sigma
         noises = [generator_for("ancestral", r.seed) for r in requests]
@@ -162,7 +162,7 @@ class FabricGenerator:
         for index, t in enumerate(scheduler.timesteps):
             hidden = self.references.at(needed(rows, index), scheduler, index, size)
             z = scheduler.scale_model_input(torch.cat([latents, latents]), t)
-            with self.memory.attend(groups(rows, index, hidden, size, pipe.device), latents.shape[-2:]):
+            with self.memory.attend(groups(rows, index, hidden, pipe.device), latents.shape[-2:]):
                 predicted = pipe.unet(z, t, conditioning.states, added_cond_kwargs=conditioning.added()).sample
             unconditional, conditional = predicted.chunk(2)
             predicted = unconditional + guidance.to(predicted.dtype) * (conditional - unconditional)
@@ -171,9 +171,9 @@ class FabricGenerator:
         return Generated(self._decode(latents), prompts)
 
     @staticmethod
-    def _rows(requests: Sequence[Request], steps: int) -> list[Row]:
+    def _rows(requests: Sequence[Request], steps: int, size: tuple[int, int]) -> list[Row]:
         """Unconditional samples of all requests, then the conditional ones."""
-        pairs = [rows_of(r.params, r.liked, r.disliked, steps) for r in requests]
+        pairs = [rows_of(r.params, r.liked, r.disliked, steps, size) for r in requests]
         return [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
 
     def _conditioning(self, requests: Sequence[Request], prompts: list[str], size: tuple[int, int]) -> Conditioning:

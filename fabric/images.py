@@ -62,7 +62,19 @@ def to_pictures(images: Tensor) -> list[Image.Image]:
 
 
 def read_picture(path: Path) -> Image.Image:
-    """Reads a picture wholly, turned as its camera says.
+    """Reads a picture wholly as RGB, turned as its camera says; transparent parts show white.
+
+    Raises:
+        ValueError: the file is missing, no picture, or cut short.
+    """
+    picture = open_picture(path)
+    if picture.has_transparency_data:
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
+    return picture.convert("RGB")
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Reads a picture wholly in the mode it has, turned as its camera says.
 
     Raises:
         ValueError: the file is missing, no picture, or cut short.
@@ -70,7 +82,7 @@ def read_picture(path: Path) -> Image.Image:
     try:
         with Image.open(path) as opened:
             opened.load()
-            return ImageOps.exif_transpose(opened).convert("RGB")
+            return ImageOps.exif_transpose(opened)
     except FileNotFoundError:
         raise ValueError(f"image: {path} does not exist") from None
     except UnidentifiedImageError:

@@ -33,7 +33,7 @@ SUPPORTED = {
 SCHEDULERS: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "euler-a": (EulerAncestralDiscreteScheduler, {}),
     "euler": (EulerDiscreteScheduler, {}),
-    "ddim": (DDIMScheduler, {}),
+    "ddim": (DDIMScheduler, {"clip_sample": False}),  # latents go beyond [-1, 1]
     "dpm++2m": (DPMSolverMultistepScheduler, {}),
     "dpm++2m-karras": (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
     "unipc": (UniPCMultistepScheduler, {}),
@@ -64,6 +64,7 @@ def load(
     device: str | torch.device | None = None,
     dtype: str | None = None,
     loras: Sequence[tuple[str, float]] = (),
+    config: str | None = None,
 ) -> Pipeline:
     """A pipeline ready to generate.
 
@@ -73,6 +74,8 @@ def load(
         device: of all parts; `pick_device` by default.
         dtype: one of `DTYPES`; half precision on a GPU and single on the CPU by default.
         loras: files or hub ids with their scales.
+        config: folder or hub id of a model whose configuration and tokenizer a single file has; recognised by its
+            weights and had from the hub by default.
 
     Returns:
         Stable Diffusion 1.x, 2.x or XL, without safety checker, its progress bar off.
@@ -80,15 +83,30 @@ def load(
     Raises:
         ValueError: nothing of that name, or an architecture that is not supported; the message says what is.
     """
-    place = pick_device() if device is None else torch.device(device)
+    place = checked_device(device)
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"dtype: {dtype!r} is unknown; allowed: {', '.join(DTYPES)}")
     precision = DTYPES[dtype or ("float32" if place.type == "cpu" else "float16")]
-    pipeline = _read(locate(name), precision)
+    pipeline = _read(locate(name), precision, config)
+    _check_channels(name, pipeline)
     set_scheduler(pipeline, scheduler)
     _add_loras(pipeline, loras)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline.to(place)
+
+
+def checked_device(name: str | torch.device | None = None) -> torch.device:
+    """The device of a name, the best there is by default.
+
+    Raises:
+        ValueError: it cannot be used here.
+    """
+    if name is None:
+        return pick_device()
+    try:
+        return torch.zeros(1, device=name).device
+    except RuntimeError:
+        raise ValueError(f"device: {str(name)!r} cannot be used here; the best there is: {pick_device()}") from None
 
 
 def set_scheduler(pipeline: Pipeline, name: str) -> None:
@@ -103,20 +121,40 @@ def set_scheduler(pipeline: Pipeline, name: str) -> None:
     pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **options)
 
 
-def _read(name: str, dtype: torch.dtype) -> Pipeline:
+def _read(name: str, dtype: torch.dtype, config: str | None) -> Pipeline:
     path = Path(name)
+    options: dict[str, Any] = {"dtype": dtype}
     if path.suffix == ".safetensors":
-        kind, options = _kind_of_file(path), {}
-        return SUPPORTED[kind].from_single_file(name, torch_dtype=dtype, **_without_checker(kind))
-    if path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
+        kind = _kind_of_file(path)
+        read, options["config"] = SUPPORTED[kind].from_single_file, config
+    elif path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
         raise ValueError(f"model: {name} may run code when it is read; allowed: .safetensors, a folder, a hub id")
-    if path.is_dir():
-        kind, options = _kind_of_folder(path), {"local_files_only": True}
+    elif path.is_dir():
+        kind = _kind_of_folder(path)
+        read, options["local_files_only"] = SUPPORTED[kind].from_pretrained, True
     elif path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ValueError(f"model: {name} is no folder in diffusers' layout, no .safetensors file and no hub id")
     else:
-        kind, options = _kind_on_hub(name), {}
-    return SUPPORTED[kind].from_pretrained(name, torch_dtype=dtype, **options, **_without_checker(kind))
+        kind = _kind_on_hub(name)
+        read = SUPPORTED[kind].from_pretrained
+    try:
+        return read(name, **options, **_without_checker(kind))
+    except (OSError, ValueError, SafetensorError) as error:  # parts missing, cut short, or not to be had
+        raise ValueError(f"model: {name} cannot be read ({_in_short(error)})") from error
+
+
+def _in_short(error: Exception) -> str:
+    """An error of a library in one line."""
+    return " ".join(str(error).split())[:200]
+
+
+def _check_channels(name: str, pipeline: Pipeline) -> None:
+    channels, latent = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
+    if channels != latent:
+        raise ValueError(
+            f"model: {name} takes {channels} channels, {latent} are from text to image (it may be for inpainting); "
+            "supported: text to image"
+        )
 
 
 def _without_checker(kind: str) -> dict[str, Any]:
@@ -140,8 +178,7 @@ def _kind_on_hub(name: str) -> str:
     try:
         config = StableDiffusionPipeline.load_config(name)
     except OSError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"model: {name} is neither here nor to be had from the hub ({reason})") from error
+        raise ValueError(f"model: {name} is neither here nor to be had from the hub ({_in_short(error)})") from error
     return _checked(name, str(config.get("_class_name")))
 
 
@@ -168,6 +205,6 @@ def _add_loras(pipeline: Pipeline, loras: Sequence[tuple[str, float]]) -> None:
         try:
             pipeline.load_lora_weights(name, adapter_name=f"lora-{k}")
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            raise ValueError(f"lora: {name} cannot be read ({' '.join(str(error).split())[:200]})") from error
+            raise ValueError(f"lora: {name} cannot be read ({_in_short(error)})") from error
     if loras:
         pipeline.set_adapters([f"lora-{k}" for k in range(len(loras))], [scale for _, scale in loras])

@@ -181,6 +181,6 @@ def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int])
     return aged / aged.sum().clamp(min=1.0) ** params.crowding
 
 
-def depth_weight(params: FabricParams, depth: float) -> float:
-    """Multiplier of a layer: 1 at the outer blocks (depth 0), `bottleneck` at the middle block (depth 1)."""
-    return 1.0 + (params.bottleneck - 1.0) * depth
+def depth_weight(bottleneck: Tensor, depth: float) -> Tensor:
+    """Multipliers of a layer: 1 at the outer blocks (depth 0), `bottleneck` at the middle block (depth 1)."""
+    return 1 + (bottleneck - 1) * depth

@@ -19,17 +19,23 @@ class Row:
 
     Attributes:
         images: R feedback images, none twice.
+        masks: for each of them its mask fitted to the generated size, or None.
         weights: T x R attention weights.
         bottleneck: their multiplier at the middle block.
     """
 
     images: tuple[FeedbackImage, ...]
+    masks: tuple[Tensor | None, ...]
     weights: Tensor
     bottleneck: float
 
 
 def rows_of(
-    params: FabricParams, liked: Sequence[FeedbackImage], disliked: Sequence[FeedbackImage], steps: int
+    params: FabricParams,
+    liked: Sequence[FeedbackImage],
+    disliked: Sequence[FeedbackImage],
+    steps: int,
+    size: tuple[int, int],
 ) -> tuple[Row, Row]:
     """The unconditional and the conditional sample of one image: disliked images join the first, liked the second.
 
@@ -38,6 +44,7 @@ def rows_of(
         liked: images to come closer to; of two of the same content the newer counts.
         disliked: images to keep away from, likewise.
         steps: evaluations of the U-Net T.
+        size: height and width of the images in pixels, which masks are fitted to.
     """
     newest = max((image.round for image in (*liked, *disliked)), default=0)
     rows = []
@@ -46,7 +53,8 @@ def rows_of(
         ages = [newest - image.round for image in distinct.values()]
         each = image_weights(params, list(distinct), ages)
         weights = scale * step_weights(params, steps)[:, None] * each
-        rows.append(Row(tuple(distinct.values()), weights, params.bottleneck))
+        masks = tuple(image.fitted_mask(*size) for image in distinct.values())
+        rows.append(Row(tuple(distinct.values()), masks, weights, params.bottleneck))
     return rows[0], rows[1]
 
 
@@ -55,16 +63,13 @@ def needed(rows: Sequence[Row], step: int) -> dict[str, FeedbackImage]:
     return {row.images[k].id: row.images[k] for row in rows for k in _active(row, step)}
 
 
-def groups(
-    rows: Sequence[Row], step: int, hidden: Mapping[str, Hidden], size: tuple[int, int], device: torch.device
-) -> list[Group]:
+def groups(rows: Sequence[Row], step: int, hidden: Mapping[str, Hidden], device: torch.device) -> list[Group]:
     """Rows that attend to the same references at a step, together; those of weight zero are left out.
 
     Args:
         rows: of the U-Net's batch.
         step: index of the evaluation.
         hidden: hidden states of all images that `needed` names.
-        size: height and width of the images in pixels, which masks are fitted to.
         device: of the U-Net.
     """
     together: dict[tuple[tuple[str, int], ...], list[int]] = {}
@@ -74,16 +79,15 @@ def groups(
     found = []
     for members in together.values():
         first = rows[members[0]]
-        images = [first.images[k] for k in _active(first, step)]
+        active = _active(first, step)
         weights = torch.stack([rows[m].weights[step, _active(rows[m], step)] for m in members])
-        masks = [image.fitted_mask(*size) for image in images]
         found.append(
             Group(
                 members,
-                tuple(hidden[image.id] for image in images),
+                tuple(hidden[first.images[k].id] for k in active),
                 weights.float().to(device),
                 torch.tensor([rows[m].bottleneck for m in members], device=device),
-                tuple(None if mask is None else mask.to(device) for mask in masks),
+                tuple(None if (mask := first.masks[k]) is None else mask.to(device) for k in active),
             )
         )
     return found

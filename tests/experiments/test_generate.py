@@ -31,8 +31,8 @@ def test_images_carry_what_made_them(tmp_path: Path, pictures: Path) -> None:
     images = ["--num-images", "2", "--batch", "3", "--seed", "7", "--liked", str(pictures)]
     assert _run(tmp_path, "a red star at night", "a blue ring", "--negative-prompt", "dusk", *knobs, *images) == 0
     files = sorted((tmp_path / "out").iterdir())
-    assert [path.name for path in files] == ["0000-7.png", "0001-8.png", "0002-7.png", "0003-8.png", "sheet.png"]
-    with Image.open(files[1]) as image:
+    assert [path.name for path in files] == ["0000-7.png", "0000-sheet.png", "0001-8.png", "0002-7.png", "0003-8.png"]
+    with Image.open(files[2]) as image:
         facts, shown = json.loads(image.text["fabric"]), image.text["parameters"]  # type: ignore[attr-defined]
     red = FeedbackImage(Image.open(pictures / "red.png")).id
     params = FabricParams.from_dict(facts["params"])
@@ -40,6 +40,12 @@ def test_images_carry_what_made_them(tmp_path: Path, pictures: Path) -> None:
     assert (facts["seed"], facts["steps"], facts["model"], facts["size"]) == (8, 2, "embedded", [64, 64])
     assert shown.splitlines()[:2] == ["a red star at night", "Negative prompt: dusk"]
     assert "Steps: 2, Sampler: euler-a, CFG scale: 4, Seed: 8, Size: 64x64, Model: embedded" in shown
+
+
+def test_a_second_run_keeps_the_first_ones_pictures(tmp_path: Path) -> None:
+    for seed in ("1", "2"):
+        assert _run(tmp_path, "a red star", "--seed", seed) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0000-1.png", "0001-2.png"]
 
 
 def test_parameters_from_a_file(tmp_path: Path) -> None:
@@ -67,6 +73,8 @@ def test_parameters_from_a_file(tmp_path: Path) -> None:
         (["--params", "{tmp}/text.png"], "parameters: 'text' is not a mapping"),
         (["--params", "{tmp}/missing.yaml"], "cannot be read"),
         (["--model", "{tmp}/empty"], "holds no model"),
+        (["--device", "tpu"], "device: 'tpu' cannot be used here"),
+        (["--output", "{tmp}/text.png"], "text.png"),
     ],
 )
 def test_bad_input_is_one_line_and_nothing_is_written(

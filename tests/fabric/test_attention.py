@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from experiments.embedded.generator import build_unet
+from experiments.embedded.training import seeded
 from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory, depth_of, install
 
 B, R, GRID, C = 3, 2, (2, 3), 8
@@ -17,8 +18,7 @@ L = GRID[0] * GRID[1]
 
 
 def _layer(dtype: torch.dtype = torch.float64, depth: float = 0.0) -> tuple[Attention, ReferenceMemory]:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(0):
         layer = Attention(C, heads=2, dim_head=4).to(dtype)
     memory = ReferenceMemory()
     layer.set_processor(ReferenceAttnProcessor("layer", depth, memory))

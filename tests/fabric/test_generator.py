@@ -8,18 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DDIMScheduler,
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    HeunDiscreteScheduler,
-    LCMScheduler,
-    LMSDiscreteScheduler,
-    PNDMScheduler,
-    StableDiffusionPipeline,
-    UniPCMultistepScheduler,
-)
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
@@ -27,6 +16,7 @@ from fabric.bank import ReferenceBank
 from fabric.encoding import Pipeline
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
+from fabric.models import SCHEDULERS, set_scheduler
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from tests.fabric import plain
@@ -34,18 +24,6 @@ from tests.fabric.pipelines import build
 
 STEPS = 3
 PROMPT = "a red star"
-SCHEDULERS: list[tuple[type[Any], dict[str, Any]]] = [
-    (EulerAncestralDiscreteScheduler, {}),
-    (EulerDiscreteScheduler, {}),
-    (DDIMScheduler, {}),
-    (DPMSolverMultistepScheduler, {}),
-    (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
-    (UniPCMultistepScheduler, {}),
-    (LMSDiscreteScheduler, {}),
-    (HeunDiscreteScheduler, {}),
-    (PNDMScheduler, {"skip_prk_steps": True}),
-    (LCMScheduler, {}),
-]
 
 
 def picture(key: int, size: tuple[int, int] = (64, 64)) -> FeedbackImage:
@@ -63,10 +41,10 @@ def one(fabric: FabricGenerator, **changes: Any) -> Tensor:
     return fabric([Request(PROMPT, 3, **{"params": PARAMS, **changes})], STEPS).images
 
 
-@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
-def test_no_feedback_equals_diffusers(scheduler: type[Any], options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_no_feedback_equals_diffusers(scheduler: str) -> None:
     pipe = build("sd1")
-    pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **options)
+    set_scheduler(pipe, scheduler)
     _compare_with_diffusers(pipe)
 
 
@@ -88,16 +66,18 @@ def _compare_with_diffusers(pipe: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    ("liked", "disliked"), [([A], []), ([], [B]), ([A], [B]), ([A, B], [C]), ([C], [A, B])], ids=str
+    ("liked", "disliked"),
+    [([A], []), ([], [B]), ([A], [B]), ([A, B], [C]), ([C], [A, B])],
+    ids=["liked", "disliked", "both", "more liked", "more disliked"],
 )
 def test_equals_algorithm_1(pipeline: Pipeline, liked: list[FeedbackImage], disliked: list[FeedbackImage]) -> None:
     _compare_with_algorithm_1(pipeline, liked, disliked, {A.id: 0.3, C.id: 0.9})
 
 
-@pytest.mark.parametrize(("scheduler", "options"), SCHEDULERS)
-def test_equals_algorithm_1_with_every_scheduler(scheduler: type[Any], options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_equals_algorithm_1_with_every_scheduler(scheduler: str) -> None:
     pipe = build("sd1")
-    pipe.scheduler = scheduler.from_config(pipe.scheduler.config, **options)
+    set_scheduler(pipe, scheduler)
     _compare_with_algorithm_1(pipe, [A], [B], {})
 
 
@@ -160,11 +140,29 @@ def build_like(pipeline: Pipeline) -> Pipeline:
     return build("v" if pipeline.scheduler.config.prediction_type == "v_prediction" else "sd1")
 
 
+class TwinBank(ReferenceBank):
+    """Gives the hidden states of one image to another one too, so that both have the same noise."""
+
+    def __init__(self, image: str, twin: str) -> None:
+        super().__init__()
+        self.image = image
+        self.twin = twin
+
+    def get(self, key: Any, device: torch.device) -> Any:
+        return super().get((self.image, *key[1:]) if key[0] == self.twin else key, device)
+
+
 def test_two_copies_of_half_weight_equal_one_whole(pipeline: Pipeline) -> None:
+    fabric = FabricGenerator(pipeline.to(torch.float64), TwinBank(A.id, B.id))
+    whole = one(fabric, liked=(A,), disliked=(C,))
+    halves = replace(PARAMS, weights={A.id: 0.5, B.id: 0.5})
+    torch.testing.assert_close(one(fabric, params=halves, liked=(A, B), disliked=(C,)), whole, rtol=0, atol=2e-6)
+    assert (one(fabric, liked=(A, B), disliked=(C,)) - whole).abs().max() > 1e-3
+
+
+def test_a_picture_liked_twice_is_one_reference(pipeline: Pipeline) -> None:
     fabric = FabricGenerator(pipeline)
-    whole = one(fabric, liked=(A,))
-    # Liked twice it is one reference; as two images it would count twice.
-    assert torch.equal(one(fabric, liked=(A, A)), whole)
+    assert torch.equal(one(fabric, liked=(A, A)), one(fabric, liked=(A,)))
 
 
 def test_no_global_randomness(pipeline: Pipeline) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from safetensors.torch import save_file
 
 from fabric.generator import FabricGenerator, Request
 from fabric.models import SCHEDULERS, load, locate
 from tests.fabric.pipelines import LAYOUTS, build
+from tests.fabric.single_file import save_single_file
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -31,6 +33,36 @@ def test_the_embedded_model_is_the_default() -> None:
     assert type(pipe.scheduler) is SCHEDULERS["ddim"][0]
     assert Path(locate("embedded"), "model_index.json").exists()
     assert locate("owner/model") == "owner/model"
+
+
+def test_a_single_file_generates_the_same(tmp_path: Path) -> None:
+    pipe = build("sd1")
+    pipe.save_pretrained(tmp_path / "folder")
+    save_single_file(pipe, tmp_path / "model.safetensors")
+    for weights in (tmp_path / "folder").rglob("*.safetensors"):
+        weights.unlink()  # the configuration alone is left
+    loaded = load(str(tmp_path / "model.safetensors"), config=str(tmp_path / "folder"))
+    request = Request("a red star at night", 1)
+    assert torch.equal(FabricGenerator(loaded)([request], 2).images, FabricGenerator(pipe)([request], 2).images)
+
+
+def test_models_for_other_tasks_are_refused(tmp_path: Path) -> None:
+    pipe = build("sd1")
+    pipe.unet = UNet2DConditionModel.from_config(pipe.unet.config, in_channels=9)
+    pipe.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"takes 9 channels, 4 are from text to image .* supported: text to image"):
+        load(str(tmp_path))
+
+
+def test_a_broken_folder_is_named(tmp_path: Path) -> None:
+    build("sd1").save_pretrained(tmp_path)
+    weights = tmp_path / "unet" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"model: .* cannot be read"):
+        load(str(tmp_path))
+    weights.unlink()
+    with pytest.raises(ValueError, match=r"model: .* cannot be read"):
+        load(str(tmp_path))
 
 
 def test_loras_act_by_their_scale(tmp_path: Path) -> None:
@@ -74,5 +106,7 @@ def test_bad_models_are_named(tmp_path: Path) -> None:
             load(str(name))
     with pytest.raises(ValueError, match=r"dtype: 'int8' is unknown"):
         load(dtype="int8")
+    with pytest.raises(ValueError, match=r"device: 'tpu' cannot be used here"):
+        load(device="tpu")
     with pytest.raises(ValueError, match=r"scheduler: 'best' is unknown"):
         load(scheduler="best")

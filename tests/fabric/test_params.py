@@ -105,6 +105,7 @@ def test_crowding_and_recency_at_their_ends() -> None:
 
 @given(_params())
 def test_depth_runs_from_one_to_the_bottleneck(params: FabricParams) -> None:
-    assert depth_weight(params, 0.0) == 1
-    assert depth_weight(params, 1.0) == pytest.approx(params.bottleneck)
-    assert depth_weight(params, 0.5) == pytest.approx((1 + params.bottleneck) / 2)
+    bottleneck = torch.tensor(params.bottleneck, dtype=torch.float64)
+    assert float(depth_weight(bottleneck, 0.0)) == 1
+    assert float(depth_weight(bottleneck, 1.0)) == pytest.approx(params.bottleneck)
+    assert float(depth_weight(bottleneck, 0.5)) == pytest.approx((1 + params.bottleneck) / 2)
