@@ -9,7 +9,7 @@ import sys
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from experiments import bench_generation, generate
+from experiments import bench_generation, generate, score
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -18,6 +18,11 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("generate", help="images from prompts and liked and disliked pictures")
     generate.add_arguments(one)
     one.set_defaults(run=generate.run)
+    one = commands.add_parser("score", help="scores of pictures")
+    score.add_arguments(one)
+    one.set_defaults(run=score.run)
+    one = commands.add_parser("objectives", help="what there is to score with")
+    one.set_defaults(run=score.list_objectives)
     benches = commands.add_parser("bench", help="measure speed").add_subparsers(dest="bench", required=True)
     one = benches.add_parser("generation", help="what feedback costs, over plain diffusers and the official algorithm")
     bench_generation.add_arguments(one)
@@ -40,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (ValueError, MemoryError) as error:
+    except (ValueError, MemoryError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -5,47 +5,68 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.utils import make_grid
 
 from fabric.generator import Request
 
 _GAP = 4
 
 
-def metadata(
-    request: Request, prompt: str, steps: int, scheduler: str, model: str, size: tuple[int, int]
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class Recipe:
+    """How images were made, besides their requests.
+
+    Attributes:
+        steps: denoising steps.
+        scheduler: its name.
+        model: its name.
+        loras: files with their scales.
+    """
+
+    steps: int
+    scheduler: str
+    model: str
+    loras: tuple[tuple[str, float], ...] = ()
+
+
+def metadata(request: Request, prompt: str, size: tuple[int, int], recipe: Recipe) -> dict[str, str]:
     """Text chunks of a PNG: `parameters` in the form that web UIs show, `fabric` as JSON for programs.
 
     Args:
         request: what was asked for.
         prompt: what was used, after dropout.
-        steps: denoising steps.
-        scheduler: its name.
-        model: its name.
         size: width and height.
+        recipe: of all images of a run.
     """
     params = request.params.to_dict()
-    knobs = ", ".join(f"FABRIC {name}: {value:g}" for name, value in params.items() if isinstance(value, float))
+    shown = {
+        "Steps": recipe.steps,
+        "Sampler": recipe.scheduler,
+        "CFG scale": f"{request.params.guidance_scale:g}",
+        "Seed": request.seed,
+        "Size": f"{size[0]}x{size[1]}",
+        "Model": recipe.model,
+        **{f"Lora {Path(name).stem}": f"{scale:g}" for name, scale in recipe.loras},
+        **{f"FABRIC {name}": f"{value:g}" for name, value in params.items() if isinstance(value, float)},
+    }
     lines = [prompt]
     if request.negative_prompt:
         lines.append(f"Negative prompt: {request.negative_prompt}")
-    lines.append(
-        f"Steps: {steps}, Sampler: {scheduler}, CFG scale: {request.params.guidance_scale:g}, Seed: {request.seed}, "
-        f"Size: {size[0]}x{size[1]}, Model: {model}, {knobs}"
-    )
+    lines.append(", ".join(f"{name}: {value}" for name, value in shown.items()))
     facts = {
         "prompt": request.prompt,
         "prompt_used": prompt,
         "negative_prompt": request.negative_prompt,
         "seed": request.seed,
-        "steps": steps,
-        "scheduler": scheduler,
-        "model": model,
         "size": list(size),
+        **asdict(recipe),
         "params": params,
         "liked": [image.id for image in request.liked],
         "disliked": [image.id for image in request.disliked],
@@ -63,13 +84,20 @@ def save_png(picture: Image.Image, path: Path, texts: Mapping[str, str]) -> None
     unfinished.replace(path)
 
 
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """What `metadata` wrote into a PNG as `fabric`; None where there is nothing of it."""
+    with Image.open(path) as picture:
+        text = getattr(picture, "text", {}).get("fabric")
+    try:
+        facts = json.loads(text or "")
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) and "prompt" in facts else None
+
+
 def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures of one size side by side, about as many rows as columns."""
     columns = math.ceil(math.sqrt(len(pictures)))
-    rows = math.ceil(len(pictures) / columns)
-    width, height = pictures[0].size
-    sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + _GAP) + _GAP), "white")
-    for k, picture in enumerate(pictures):
-        row, column = divmod(k, columns)
-        sheet.paste(picture, (_GAP + column * (width + _GAP), _GAP + row * (height + _GAP)))
+    grid = make_grid([pil_to_tensor(picture) for picture in pictures], nrow=columns, padding=_GAP, pad_value=255)
+    sheet: Image.Image = to_pil_image(grid)
     return sheet

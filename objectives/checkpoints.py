@@ -1,11 +1,22 @@
-"""Where scorers come from: the judges shipped with this package, by the name `embedded`."""
+"""Where scorers' weights come from, and what is said when they are not there."""
 
 from __future__ import annotations
 
+import contextlib
+import pickle
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
+import open_clip
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
 EMBEDDED = "embedded"
+_WEIGHT_FILES = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
+
+
+class MissingWeightsError(ValueError):
+    """Weights that are neither here nor to be had; the message says which, how to get them, what to use meanwhile."""
 
 
 def locate(name: str, kind: Literal["clip", "preference"]) -> str:
@@ -22,3 +33,68 @@ def locate(name: str, kind: Literal["clip", "preference"]) -> str:
         return name
     folder = Path(__file__).parent / EMBEDDED / kind
     return f"local-dir:{folder}" if kind == "clip" else str(folder)
+
+
+@contextlib.contextmanager
+def reading(checkpoint: str, allowed: str, meanwhile: str = "") -> Iterator[None]:
+    """Around the loading of weights: turns a library's many kinds of failure into one line.
+
+    Args:
+        checkpoint: what is loaded.
+        allowed: what may be given.
+        meanwhile: what to use as long as there are none.
+
+    Raises:
+        MissingWeightsError: the loading failed.
+    """
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:160]
+        way = f"; to get it: {how_to_get(checkpoint)}" if how_to_get(checkpoint) else ""
+        raise MissingWeightsError(
+            f"checkpoint: {checkpoint} cannot be read ({reason}); allowed: {allowed}{way}"
+            + (f"; meanwhile: {meanwhile}" if meanwhile else "")
+        ) from error
+
+
+def fetch(name: str) -> str:
+    """A file's path: the name itself where there is such a file, else OWNER/NAME/FILE from the hub.
+
+    Raises:
+        ValueError: neither.
+        OSError: the hub has no such file, or cannot be reached.
+    """
+    if Path(name).is_file():
+        return name
+    parts = name.split("/")
+    if len(parts) != 3 or not all(parts):
+        raise ValueError(f"file: {name} does not exist")
+    return hf_hub_download("/".join(parts[:2]), parts[2])
+
+
+def how_to_get(checkpoint: str) -> str:
+    """The command that downloads a checkpoint; empty where it is a path or shipped."""
+    repository, file = _on_hub(checkpoint)
+    return f"hf download {repository} {file}".strip() if repository else ""
+
+
+def at_hand(checkpoint: str) -> bool:
+    """Whether weights can be read without a download."""
+    repository, file = _on_hub(checkpoint)
+    names = (file,) if file else _WEIGHT_FILES
+    if repository:
+        return any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
+    return checkpoint == EMBEDDED or Path(checkpoint.removeprefix("local-dir:")).exists()
+
+
+def _on_hub(checkpoint: str) -> tuple[str, str]:
+    """Repository and file on the hub that a checkpoint is from; empty where it is a path or shipped."""
+    if checkpoint == EMBEDDED or checkpoint.startswith("local-dir:") or Path(checkpoint).exists():
+        return "", ""
+    name, _, tag = checkpoint.removeprefix("hf-hub:").partition("/")
+    listed = open_clip.get_pretrained_cfg(name, tag)
+    if listed:
+        return str(listed.get("hf_hub", "")).rstrip("/"), ""
+    parts = (tag if name in open_clip.list_models() else f"{name}/{tag}").split("/")
+    return ("/".join(parts[:2]), "/".join(parts[2:])) if len(parts) in (2, 3) and all(parts) else ("", "")

@@ -1,0 +1,143 @@
+"""`fabric-bo score` and `fabric-bo objectives`: scores of picture files, and what there is to score with."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from PIL.Image import Image
+
+from experiments.pictures import read_facts
+from fabric.images import find_pictures, open_picture
+from objectives import plugins
+from objectives.base import Context, Objective
+from objectives.registry import BUILT_IN, create, state_of
+from objectives.scoring import ObjectiveError, score
+
+_FORMATS = (".csv", ".json")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo score`."""
+    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="pictures or folders")
+    parser.add_argument(
+        "--objective", nargs="+", required=True, metavar="NAME", help="see `fabric-bo objectives`; module:attribute"
+    )
+    parser.add_argument("--checkpoint", help="of the objective's model; embedded for the embedded judges")
+    parser.add_argument("--prompt", help="of all the images; by default what each PNG says it was made with")
+    parser.add_argument("--target", nargs="+", type=Path, default=[], help="pictures or folders to come close to")
+    parser.add_argument("--liked", nargs="+", type=Path, default=[], help="liked pictures or folders")
+    parser.add_argument("--disliked", nargs="+", type=Path, default=[], help="disliked pictures or folders")
+    parser.add_argument("--baseline", type=Path, help="one picture made without feedback, for objectives of gain")
+    parser.add_argument("--device", default="cpu", help="of the objective's model")
+    parser.add_argument("--output", type=Path, help="a .csv or .json file to write as well")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs `fabric-bo score`.
+
+    Returns:
+        Exit code 0; 1 where an objective failed for some images, which are then shown without a score.
+
+    Raises:
+        ValueError: an option is wrong; the message is one line.
+    """
+    if options.output is not None and options.output.suffix not in _FORMATS:
+        raise ValueError(f"output: {options.output} is of no known form; allowed: {', '.join(_FORMATS)}")
+    objectives = [create(name, options.checkpoint, options.device) for name in options.objective]
+    paths = [file for given in options.images for file in find_pictures(given)]
+    shared = Context(
+        targets=_read(options.target),
+        liked=_read(options.liked),
+        disliked=_read(options.disliked),
+        baseline=None if options.baseline is None else open_picture(options.baseline),
+    )
+    contexts = [replace(shared, prompt=options.prompt or _prompt_of(path)) for path in paths]
+    pictures = [open_picture(path) for path in paths]
+    rows: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
+    complete = True
+    for objective in objectives:
+        values, failures = _score(objective, pictures, contexts)
+        complete &= not failures
+        for row, value in zip(rows, values, strict=True):
+            row[objective.name] = value
+    _print(rows)
+    if options.output is not None:
+        _write(rows, options.output)
+    return 0 if complete else 1
+
+
+def _score(
+    objective: Objective, pictures: Sequence[Image], contexts: Sequence[Context]
+) -> tuple[list[float | None], dict[int, str]]:
+    try:
+        return list(score(objective, pictures, contexts)), {}
+    except ObjectiveError as error:
+        for place, reason in error.failures.items():
+            print(f"error: objective {objective.name}: image {place}: {reason}", file=sys.stderr)
+        kept = [None if place in error.failures else value for place, value in enumerate(error.scores)]
+        return kept, error.failures
+
+
+def _read(given: Sequence[Path]) -> tuple[Image, ...]:
+    return tuple(open_picture(file) for path in given for file in find_pictures(path))
+
+
+def _prompt_of(path: Path) -> str | None:
+    """The prompt that a PNG of `fabric-bo generate` carries."""
+    made = read_facts(path)
+    return None if made is None else str(made["prompt"])
+
+
+def _print(rows: Sequence[dict[str, Any]]) -> None:
+    names = [name for name in rows[0] if name != "image"]
+    width = max(len("image"), *(len(row["image"]) for row in rows))
+    print("image".ljust(width), *(name.rjust(max(10, len(name))) for name in names), sep="  ")
+    for row in rows:
+        cells = ("failed" if row[name] is None else f"{row[name]:.4f}" for name in names)
+        print(
+            row["image"].ljust(width),
+            *(cell.rjust(max(10, len(name))) for cell, name in zip(cells, names, strict=True)),
+            sep="  ",
+        )
+
+
+def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".json":
+        path.write_text(json.dumps(list(rows), indent=1) + "\n")
+        return
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def list_objectives(options: argparse.Namespace) -> int:
+    """Runs `fabric-bo objectives`.
+
+    Returns:
+        Exit code 0.
+    """
+    for name, entry in BUILT_IN.items():
+        objective = entry.make(entry.checkpoint, "cpu")
+        better = "higher" if objective.higher_is_better else "lower"
+        embedded = "; embedded: here" if entry.embedded else ""
+        print(f"{name:<18}{entry.about}")
+        print(f"{'':<18}needs {', '.join(sorted(objective.needs)) or 'nothing'}; {better} is better")
+        print(f"{'':<18}{entry.checkpoint}: {state_of(entry.checkpoint)}{embedded}")
+    for name, make in plugins.installed().items():
+        try:
+            objective = make()
+        except ValueError as error:
+            print(f"{name:<18}plug-in that cannot be read ({error})")
+            continue
+        print(f"{name:<18}plug-in; needs {', '.join(sorted(objective.needs)) or 'nothing'}")
+    print(f"{'module:attribute':<18}a function (images, prompts) -> floats, or an Objective; also FILE.py:attribute")
+    return 0

@@ -1,0 +1,123 @@
+"""Objectives by name: those of this package, of installed plug-ins, and `module:attribute`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from objectives import plugins
+from objectives.aesthetic import CLIP, HEAD, Aesthetic
+from objectives.base import Need, Objective
+from objectives.checkpoints import EMBEDDED, at_hand, how_to_get
+from objectives.clip import Diversity, PictureSimilarity, PromptSimilarity
+from objectives.embedders import DinoEmbedder, OpenClipEmbedder
+from objectives.hps import WEIGHTS, HumanPreferenceScore
+from objectives.pickscore import PICKSCORE, PickScore
+
+PAPER_CLIP = "ViT-L-14-336-quickgelu/openai"
+DINO = "facebook/dinov2-base"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An objective that can be asked for by name.
+
+    Attributes:
+        make: from checkpoint and device.
+        checkpoint: the default; empty where there is none to choose.
+        embedded: whether the embedded judges can stand in.
+        about: one line.
+    """
+
+    make: Callable[[str, str], Objective]
+    checkpoint: str
+    embedded: bool
+    about: str
+
+
+def _clip(name: str, need: Need) -> Callable[[str, str], Objective]:
+    return lambda checkpoint, device: PictureSimilarity(name, OpenClipEmbedder(checkpoint, device), need)
+
+
+BUILT_IN = {
+    "pickscore": Entry(
+        lambda checkpoint, device: PickScore(checkpoint, device=device),
+        PICKSCORE,
+        True,
+        "how much people would prefer the image, given the prompt",
+    ),
+    "clip-target": Entry(_clip("clip-target", "target"), PAPER_CLIP, True, "similarity to target images"),
+    "clip-liked": Entry(_clip("clip-liked", "liked"), PAPER_CLIP, True, "similarity to liked images (s_pos)"),
+    "clip-disliked": Entry(
+        _clip("clip-disliked", "disliked"), PAPER_CLIP, True, "similarity to disliked images (s_neg); lower is better"
+    ),
+    "clip-prompt": Entry(
+        lambda checkpoint, device: PromptSimilarity("clip-prompt", OpenClipEmbedder(checkpoint, device)),
+        PAPER_CLIP,
+        True,
+        "similarity to the prompt",
+    ),
+    "diversity": Entry(
+        lambda checkpoint, device: Diversity("diversity", OpenClipEmbedder(checkpoint, device)),
+        PAPER_CLIP,
+        True,
+        "one minus the mean similarity among images of one prompt",
+    ),
+    "batch-similarity": Entry(
+        lambda checkpoint, device: Diversity("batch-similarity", OpenClipEmbedder(checkpoint, device), similarity=True),
+        PAPER_CLIP,
+        True,
+        "mean similarity among images of one prompt, the FABRIC code's figure; lower is better",
+    ),
+    "dino-target": Entry(
+        lambda checkpoint, device: PictureSimilarity("dino-target", DinoEmbedder(checkpoint, device)),
+        DINO,
+        False,
+        "visual similarity to target images by DINOv2",
+    ),
+    "aesthetic": Entry(
+        lambda checkpoint, device: Aesthetic(checkpoint, OpenClipEmbedder(CLIP, device)),
+        HEAD,
+        False,
+        "LAION's aesthetic score; does not read the prompt",
+    ),
+    "hps": Entry(
+        lambda checkpoint, device: HumanPreferenceScore(checkpoint, device=device),
+        WEIGHTS,
+        False,
+        "Human Preference Score v2.1",
+    ),
+}
+
+
+def create(name: str, checkpoint: str | None = None, device: str = "cpu") -> Objective:
+    """An objective by name; models are read when it is first called.
+
+    Args:
+        name: one of `BUILT_IN`, of an installed plug-in, or `module:attribute`.
+        checkpoint: of its model, for built-in ones; see each one's docstring; `embedded` for the embedded judges.
+        device: of its model, for built-in ones.
+
+    Raises:
+        ValueError: there is no such objective, or it takes no such checkpoint.
+    """
+    if name in BUILT_IN:
+        entry = BUILT_IN[name]
+        if checkpoint == EMBEDDED and not entry.embedded:
+            can = ", ".join(other for other, its in BUILT_IN.items() if its.embedded)
+            raise ValueError(f"checkpoint: there is no embedded model for {name}; allowed with embedded: {can}")
+        return entry.make(checkpoint or entry.checkpoint, device)
+    if checkpoint is not None:
+        raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
+    if ":" in name:
+        return plugins.load(name)
+    others = plugins.installed()
+    if name not in others:
+        known = ", ".join([*BUILT_IN, *others])
+        raise ValueError(f"objective: {name!r} is unknown; allowed: {known}, module:attribute, file.py:attribute")
+    return others[name]()
+
+
+def state_of(checkpoint: str) -> str:
+    """Whether a checkpoint is at hand, and if not how to get it."""
+    return "here" if at_hand(checkpoint) else f"not here: {how_to_get(checkpoint)}"
