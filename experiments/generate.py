@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
         for k in range(options.num_images)
     ]
     batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
-    _generate(fabric, batches, size, recipe, options.output)
+    columns = options.num_images if min(len(options.prompts), options.num_images) > 1 else None
+    _generate(fabric, batches, size, recipe, options.output, columns)
     return 0
 
 
@@ -99,6 +100,7 @@ def _generate(
     size: tuple[int, int] | None,
     recipe: Recipe,
     folder: Path,
+    columns: int | None,
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     first = _next_number(folder)
@@ -111,7 +113,7 @@ def _generate(
                 save_png(picture, path, metadata(request, prompt, picture.size, recipe))
                 pictures.append(picture)
     if len(pictures) > 1:
-        save_png(contact_sheet(pictures), folder / f"{first:04d}-sheet.png", {})
+        save_png(contact_sheet(pictures, columns), folder / f"{first:04d}-sheet.png", {})
     print(f"{len(pictures)} image(s) in {folder}, from number {first:04d}")
 
 
@@ -166,9 +168,12 @@ def _weights(texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[st
             what = "names several images" if named else "names no image"
             raise ValueError(f"weights: {text!r} {what}; liked and disliked: {known}")
         try:
-            weights[named.pop()] = float(value)
+            weight = float(value)
         except ValueError:
             raise ValueError(f"weights: {text!r} does not end in a number from 0 to 1") from None
+        if not 0 <= weight <= 1:
+            raise ValueError(f"weights: {text!r} is out of range; allowed: 0 to 1")
+        weights[named.pop()] = weight
     return weights
 
 

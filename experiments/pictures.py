@@ -95,9 +95,9 @@ def read_facts(path: Path) -> dict[str, Any] | None:
     return facts if isinstance(facts, dict) and "prompt" in facts else None
 
 
-def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Pictures of one size side by side, about as many rows as columns."""
-    columns = math.ceil(math.sqrt(len(pictures)))
+def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
+    """Pictures of one size side by side, by default about as many rows as columns."""
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
     grid = make_grid([pil_to_tensor(picture) for picture in pictures], nrow=columns, padding=_GAP, pad_value=255)
     sheet: Image.Image = to_pil_image(grid)
     return sheet

@@ -15,8 +15,9 @@ from PIL.Image import Image
 
 from experiments.pictures import read_facts
 from fabric.images import find_pictures, open_picture
+from fabric.models import checked_device
 from objectives import plugins
-from objectives.base import Context, Objective
+from objectives.base import Context, Objective, check_needs
 from objectives.registry import BUILT_IN, create, state_of
 from objectives.scoring import ObjectiveError, score
 
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--liked", nargs="+", type=Path, default=[], help="liked pictures or folders")
     parser.add_argument("--disliked", nargs="+", type=Path, default=[], help="disliked pictures or folders")
     parser.add_argument("--baseline", type=Path, help="one picture made without feedback, for objectives of gain")
-    parser.add_argument("--device", default="cpu", help="of the objective's model")
+    parser.add_argument("--device", default="cpu", help="of the objective's model: cpu, cuda or mps")
     parser.add_argument("--output", type=Path, help="a .csv or .json file to write as well")
 
 
@@ -50,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.output is not None and options.output.suffix not in _FORMATS:
         raise ValueError(f"output: {options.output} is of no known form; allowed: {', '.join(_FORMATS)}")
+    checked_device(options.device)
     objectives = [create(name, options.checkpoint, options.device) for name in options.objective]
     paths = [file for given in options.images for file in find_pictures(given)]
     shared = Context(
@@ -59,6 +61,9 @@ def run(options: argparse.Namespace) -> int:
         baseline=None if options.baseline is None else open_picture(options.baseline),
     )
     contexts = [replace(shared, prompt=options.prompt or _prompt_of(path)) for path in paths]
+    for objective in objectives:
+        check_needs(objective, contexts)
+        objective.prepare()
     pictures = [open_picture(path) for path in paths]
     rows: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
     complete = True

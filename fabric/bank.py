@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from fabric.attention import Hidden
@@ -25,41 +25,33 @@ class ReferenceBank:
     def __init__(self, budget: int = 4 * 2**30, *, offload: bool = False) -> None:
         if budget < 0:
             raise ValueError(f"budget: {budget} is out of range; allowed: 0 or more bytes")
-        self.budget = budget
         self.offload = offload
-        self.bytes = 0
-        self._entries: OrderedDict[Hashable, Hidden] = OrderedDict()
+        self._entries: LRUCache[Hashable, Hidden] = LRUCache(budget, getsizeof=_bytes)
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def bytes(self) -> int:
+        """What is kept."""
+        return int(self._entries.currsize)
+
     def get(self, key: Hashable, device: torch.device) -> Hidden | None:
         """Hidden states on a device, or None where they are not there (any more)."""
-        if key not in self._entries:
+        found = self._entries.get(key)
+        if found is None:
             return None
-        self._entries.move_to_end(key)
-        return {name: tensor.to(device, non_blocking=True) for name, tensor in self._entries[key].items()}
+        return {name: tensor.to(device, non_blocking=True) for name, tensor in found.items()}
 
     def put(self, key: Hashable, hidden: Hidden) -> None:
         """Keeps hidden states, as far as the budget allows."""
-        size = _bytes(hidden)
-        if size > self.budget:
-            return
-        self._drop(key)
-        while self.bytes + size > self.budget:
-            self._drop(next(iter(self._entries)))
-        self._entries[key] = {name: self._stored(tensor) for name, tensor in hidden.items()}
-        self.bytes += size
+        if _bytes(hidden) <= self._entries.maxsize:
+            self._entries.pop(key, None)
+            self._entries[key] = {name: self._stored(tensor) for name, tensor in hidden.items()}
 
     def clear(self) -> None:
         """Forgets everything; needed when the model changes."""
         self._entries.clear()
-        self.bytes = 0
-
-    def _drop(self, key: Hashable) -> None:
-        dropped = self._entries.pop(key, None)
-        if dropped is not None:
-            self.bytes -= _bytes(dropped)
 
     def _stored(self, tensor: Tensor) -> Tensor:
         if not self.offload or tensor.device.type == "cpu":

@@ -137,7 +137,7 @@ class FabricGenerator:
             if len(requests) == 1:
                 raise MemoryError(
                     f"one image of {width}x{height} does not fit; try a smaller size, fewer feedback images, "
-                    "or a bank in main memory (offload)"
+                    "or references kept in main memory (--offload)"
                 ) from error
         half = len(requests) // 2
         _log.warning("out of memory with %d images at once; going on with %d", len(requests), half)

@@ -44,6 +44,11 @@ class Aesthetic(Objective):
             layers = torch.load(fetch(self.head), map_location="cpu", weights_only=True)
             return fold(layers)
 
+    def prepare(self) -> None:
+        """Reads head and CLIP."""
+        _ = self._linear
+        self.embedder.prepare()
+
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`."""
         if not images:

@@ -70,6 +70,13 @@ class Objective(ABC):
     needs: frozenset[Need] = frozenset()
     of_batch: bool = False
 
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to read
+        """Reads what scoring needs, such as a model, so that what is missing is known before anything is generated.
+
+        Raises:
+            ValueError: something is missing; the message says what, and how to get it.
+        """
+
     @abstractmethod
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images.

@@ -12,6 +12,7 @@ import open_clip
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
 EMBEDDED = "embedded"
+JUDGES = "pickscore, clip-prompt or clip-target with checkpoint embedded, for pictures of the embedded model"
 _WEIGHT_FILES = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 
 
@@ -36,7 +37,7 @@ def locate(name: str, kind: Literal["clip", "preference"]) -> str:
 
 
 @contextlib.contextmanager
-def reading(checkpoint: str, allowed: str, meanwhile: str = "") -> Iterator[None]:
+def reading(checkpoint: str, allowed: str, meanwhile: str = JUDGES) -> Iterator[None]:
     """Around the loading of weights: turns a library's many kinds of failure into one line.
 
     Args:
@@ -53,8 +54,7 @@ def reading(checkpoint: str, allowed: str, meanwhile: str = "") -> Iterator[None
         reason = " ".join(str(error).split())[:160]
         way = f"; to get it: {how_to_get(checkpoint)}" if how_to_get(checkpoint) else ""
         raise MissingWeightsError(
-            f"checkpoint: {checkpoint} cannot be read ({reason}); allowed: {allowed}{way}"
-            + (f"; meanwhile: {meanwhile}" if meanwhile else "")
+            f"checkpoint: {checkpoint} cannot be read ({reason}); allowed: {allowed}{way}; meanwhile: {meanwhile}"
         ) from error
 
 

@@ -13,7 +13,19 @@ from objectives.embedders import Embedder
 _Pictures = Callable[[Context], tuple[Image, ...]]
 
 
-class PictureSimilarity(Objective):
+class _Embedding(Objective):
+    """An objective of one model's embeddings."""
+
+    def __init__(self, name: str, embedder: Embedder) -> None:
+        self.name = name
+        self.embedder = embedder
+
+    def prepare(self) -> None:
+        """Reads the model."""
+        self.embedder.prepare()
+
+
+class PictureSimilarity(_Embedding):
     """Mean cosine to pictures of the context.
 
     With CLIP `ViT-L-14-336-quickgelu/openai` and liked or disliked pictures these are s_pos and s_neg of the FABRIC
@@ -32,8 +44,7 @@ class PictureSimilarity(Objective):
     bounds = (-1.0, 1.0)
 
     def __init__(self, name: str, embedder: Embedder, need: Need = "target") -> None:
-        self.name = name
-        self.embedder = embedder
+        super().__init__(name, embedder)
         self.needs = frozenset({need})
         self.higher_is_better = need != "disliked"
         self._pictures = _PICTURES[need]
@@ -54,7 +65,7 @@ _PICTURES: dict[str, _Pictures] = {
 }
 
 
-class PromptSimilarity(Objective):
+class PromptSimilarity(_Embedding):
     """Cosine of image and prompt (Radford et al. 2021, arXiv 2103.00020), known as CLIP-T or, times 100, CLIP score.
 
     Scale: -1 to 1; 0.2 to 0.35 is usual for CLIP L/14. SigLIP models have another scale.
@@ -68,10 +79,6 @@ class PromptSimilarity(Objective):
     bounds = (-1.0, 1.0)
     needs: frozenset[Need] = frozenset({"prompt"})
 
-    def __init__(self, name: str, embedder: Embedder) -> None:
-        self.name = name
-        self.embedder = embedder
-
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`."""
         if not images:
@@ -80,7 +87,7 @@ class PromptSimilarity(Objective):
         return (self.embedder.images(images) * texts).sum(dim=1).tolist()
 
 
-class Diversity(Objective):
+class Diversity(_Embedding):
     """One minus the mean pairwise cosine among the images of a group; every image of it has the group's value.
 
     The FABRIC paper's in-batch diversity; its code reports the similarity, times 100, under that name, which is
@@ -98,8 +105,7 @@ class Diversity(Objective):
     of_batch = True
 
     def __init__(self, name: str, embedder: Embedder, *, similarity: bool = False) -> None:
-        self.name = name
-        self.embedder = embedder
+        super().__init__(name, embedder)
         self.similarity = similarity
         self.higher_is_better = not similarity
         self.bounds = (-1.0, 1.0) if similarity else (0.0, 2.0)

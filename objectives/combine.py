@@ -15,7 +15,22 @@ from PIL.Image import Image
 from objectives.base import Context, Objective, toward_higher
 
 
-class Unit(Objective):
+class _Made(Objective):
+    """An objective made of others; it needs what they need."""
+
+    def __init__(self, name: str, parts: Sequence[Objective]) -> None:
+        self.name = name
+        self.parts = tuple(parts)
+        self.needs = frozenset().union(*(part.needs for part in parts))
+        self.of_batch = any(part.of_batch for part in parts)
+
+    def prepare(self) -> None:
+        """Prepares all parts."""
+        for part in self.parts:
+            part.prepare()
+
+
+class Unit(_Made):
     """A part brought to 0 (worst) to 1 (best): `(score - low) / (high - low)`, cut at both ends.
 
     Args:
@@ -34,19 +49,17 @@ class Unit(Objective):
         self.high = part.bounds[1] if high is None else high
         if not math.isfinite(self.high - self.low) or self.low >= self.high:
             raise ValueError(f"range: {part.name} from {self.low:g} to {self.high:g}; allowed: finite, low < high")
-        self.part = part
-        self.name = part.name
-        self.needs = part.needs
-        self.of_batch = part.of_batch
+        super().__init__(part.name, [part])
 
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`."""
-        shares = [(score - self.low) / (self.high - self.low) for score in self.part(images, contexts)]
+        (part,) = self.parts
+        shares = [(score - self.low) / (self.high - self.low) for score in part(images, contexts)]
         cut = [min(1.0, max(0.0, share)) for share in shares]
-        return cut if self.part.higher_is_better else [1 - share for share in cut]
+        return cut if part.higher_is_better else [1 - share for share in cut]
 
 
-class Combined(Objective):
+class Combined(_Made):
     """What all combinators share: weights that sum to 1, and the parts' needs.
 
     Args:
@@ -65,11 +78,8 @@ class Combined(Objective):
             raise ValueError(f"weights: {len(given)} for {len(parts)} parts; allowed: as many, at least one")
         if not all(math.isfinite(weight) and weight > 0 for weight in given):
             raise ValueError(f"weights: {given}; allowed: numbers above 0")
-        self.parts = tuple(parts)
+        super().__init__(f"{self.kind}({', '.join(part.name for part in parts)})", parts)
         self.weights = tuple(weight / sum(given) for weight in given)
-        self.name = f"{self.kind}({', '.join(part.name for part in parts)})"
-        self.needs = frozenset().union(*(part.needs for part in parts))
-        self.of_batch = any(part.of_batch for part in parts)
         ends = [toward_higher(part, part.bounds) for part in parts]
         self.bounds = (self._combine([min(pair) for pair in ends]), self._combine([max(pair) for pair in ends]))
 
@@ -132,7 +142,7 @@ class Chebyshev(Combined):
         return -max(far) - self.alpha * math.fsum(far)
 
 
-class HarmonicMean(Objective):
+class HarmonicMean(_Made):
     """RPO's reward (Miao et al. 2024, arXiv 2407.12164): `1 / (lambda / S_image + (1 - lambda) / S_text)`.
 
     `S = (cos + 1) / 2` of two cosines. The worse of the two dominates; at lambda = 1 it is S_image, at 0 S_text.
@@ -154,11 +164,8 @@ class HarmonicMean(Objective):
         for part in (image, text):
             if part.bounds != (-1.0, 1.0) or not part.higher_is_better:
                 raise ValueError(f"part: {part.name} is no cosine of which higher is better (bounds {part.bounds})")
-        self.parts = (image, text)
+        super().__init__(f"harmonic({image.name}, {text.name})", [image, text])
         self.weight = weight
-        self.name = f"harmonic({image.name}, {text.name})"
-        self.needs = image.needs | text.needs
-        self.of_batch = image.of_batch or text.of_batch
 
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`."""
@@ -174,7 +181,7 @@ def harmonic(first: float, second: float, weight: float) -> float:
     return 1 / math.fsum(share / value for share, value in parts)
 
 
-class BaselineDifference(Objective):
+class BaselineDifference(_Made):
     """The score minus that of the same prompt and seed without feedback; what scores of PickScore's kind need.
 
     Prompt and seed decide most of such a score; the difference leaves what the settings did.
@@ -189,10 +196,9 @@ class BaselineDifference(Objective):
     def __init__(self, part: Objective) -> None:
         if part.of_batch:
             raise ValueError(f"part: {part.name} scores whole batches; allowed: objectives of single images")
-        self.part = part
-        self.name = f"{part.name}-gain"
+        super().__init__(f"{part.name}-gain", [part])
         self.higher_is_better = part.higher_is_better
-        self.needs = part.needs | {"baseline"}
+        self.needs |= {"baseline"}
         low, high = part.bounds
         self.bounds = (low - high, high - low)
 
@@ -200,5 +206,6 @@ class BaselineDifference(Objective):
         """Scores images; see `Objective`."""
         baselines = [context.baseline for context in contexts if context.baseline is not None]
         plain = [replace(context, baseline=None) for context in contexts]
-        own, others = self.part(images, plain), self.part(baselines, plain)
+        (part,) = self.parts
+        own, others = part(images, plain), part(baselines, plain)
         return [score - other for score, other in zip(own, others, strict=True)]

@@ -37,6 +37,10 @@ class Embedder(ABC):
         self._kept: LRUCache[Hashable, Tensor] = LRUCache(_KEPT)
 
     @abstractmethod
+    def prepare(self) -> None:
+        """Reads the model."""
+
+    @abstractmethod
     def _embed_images(self, images: list[Image]) -> Tensor:
         """RGB images, N x D."""
 
@@ -97,6 +101,10 @@ class OpenClipEmbedder(Embedder):
             )
             return model.eval(), preprocess, open_clip.get_tokenizer(name)
 
+    def prepare(self) -> None:
+        """Reads model, preprocessing and tokenizer."""
+        _ = self._parts
+
     def _embed_images(self, images: list[Image]) -> Tensor:
         model, preprocess, _ = self._parts
         return model.encode_image(torch.stack([preprocess(image) for image in images]).to(self.device))
@@ -119,6 +127,10 @@ class DinoEmbedder(Embedder):
         with reading(self.checkpoint, "a hub id or a folder in transformers' layout"):
             model = AutoModel.from_pretrained(self.checkpoint).eval().to(self.device)
             return model, AutoImageProcessor.from_pretrained(self.checkpoint)
+
+    def prepare(self) -> None:
+        """Reads model and processor."""
+        _ = self._parts
 
     def _embed_images(self, images: list[Image]) -> Tensor:
         model, processor = self._parts

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModel, AutoProcessor
 
 from objectives.base import Context, Need, Objective
-from objectives.checkpoints import EMBEDDED, locate, reading
+from objectives.checkpoints import locate, reading
 from objectives.pictures import content_key, to_rgb
 
 PICKSCORE = "yuvalkirstain/PickScore_v1"
@@ -53,9 +53,13 @@ class PickScore(Objective):
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         """Model and processor."""
-        with reading(self.checkpoint, "a hub id, a folder in transformers' layout, or embedded", EMBEDDED):
+        with reading(self.checkpoint, "a hub id, a folder in transformers' layout, or embedded"):
             model = AutoModel.from_pretrained(locate(self.checkpoint, "preference"))
             return model.eval().to(self.device), AutoProcessor.from_pretrained(self.processor)
+
+    def prepare(self) -> None:
+        """Reads model and processor."""
+        _ = self._parts
 
     @torch.no_grad()
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:

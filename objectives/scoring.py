@@ -14,6 +14,7 @@ from numbers import Real
 from PIL.Image import Image
 
 from objectives.base import Context, Objective, check_needs
+from objectives.checkpoints import MissingWeightsError
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ def score(
         N finite scores as the objective counts them; `objectives.base.toward_higher` turns them round where needed.
 
     Raises:
-        ValueError: numbers of images and contexts differ, or a context lacks what the objective needs.
+        ValueError: numbers of images and contexts differ, a context lacks what the objective needs, or its weights are
+            missing.
         ObjectiveError: the objective raised, gave other than one finite number for each image, or took too long.
     """
     if len(images) != len(contexts):
@@ -119,6 +121,8 @@ def _run(work: Callable[[], None], name: str, time_limit: float) -> _Outcome | N
         _log.info("objective %s printed: %s", name, text)
     if thread.is_alive():
         return _Outcome([], f"took longer than {time_limit:g} s", too_long=True)
+    if raised and isinstance(raised[0], MissingWeightsError):
+        raise raised[0]  # of no image in particular
     if raised:
         return _Outcome([], f"{type(raised[0]).__name__}: {' '.join(str(raised[0]).split())[:200]}")
     return None

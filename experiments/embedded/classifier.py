@@ -15,7 +15,7 @@ from experiments.embedded.degrade import degrade
 from experiments.embedded.pool import Pool
 from experiments.embedded.reading import COUNTS
 from experiments.embedded.scenes import NAMES
-from experiments.embedded.training import Trainer, pick_device, seeded
+from experiments.embedded.training import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _MILD = 0.4  # strongest damage seen in training
@@ -82,7 +82,7 @@ def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, f
     Returns:
         The classifier in eval mode and the seconds it took.
     """
-    device = pick_device()
+    device = training_device()
     with seeded(config.seed):
         model = AttributeClassifier(config.sizes.classifier).to(device)
     trainer = Trainer(model, config.classifier, config.workdir / "classifier")

@@ -19,7 +19,7 @@ from experiments.embedded.reading import Reader
 from experiments.embedded.render import render
 from experiments.embedded.scenes import COLUMN, NAMES, Scenes, concatenate, sample
 from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import Trainer, pick_device, seeded
+from experiments.embedded.training import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _CONTEXT = 48
@@ -95,7 +95,7 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
     Returns:
         The model in eval mode and the seconds it took.
     """
-    device, tokenizer = pick_device(), build_tokenizer(_CONTEXT)
+    device, tokenizer = training_device(), build_tokenizer(_CONTEXT)
     with seeded(config.seed):
         model = open_clip.CLIP(**clip_config(config.sizes.clip, len(tokenizer)))
         model.logit_scale.data.fill_(2.0)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from experiments.embedded.config import Config
 from experiments.embedded.pool import Pool
-from experiments.embedded.training import Trainer, pick_device, seeded
+from experiments.embedded.training import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _KL_WEIGHT = 1e-5
@@ -62,7 +62,7 @@ def train_codec(config: Config, pool: Pool) -> tuple[AutoencoderKL, float]:
     Returns:
         The codec in eval mode, `scaling_factor` set so that latents have unit variance, and the seconds it took.
     """
-    device = pick_device()
+    device = training_device()
     with seeded(config.seed):
         codec = build_codec(config.sizes.vae).to(device)
     trainer = Trainer(codec, config.codec, config.workdir / "codec")

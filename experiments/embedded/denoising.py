@@ -25,7 +25,7 @@ from experiments.embedded.render import render
 from experiments.embedded.scenes import COLUMN, Scenes, concatenate
 from experiments.embedded.siblings import install
 from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import Trainer, pick_device, seeded
+from experiments.embedded.training import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _NO_PROMPT = 0.12  # share of training captions left empty, for classifier-free guidance
@@ -218,7 +218,7 @@ def train_generator(
     Returns:
         U-Net and text encoder in eval mode, and the seconds that each phase took, by its name.
     """
-    device = pick_device()
+    device = training_device()
     with seeded(config.seed):
         model = _Denoiser(config, build_tokenizer(CONTEXT)).to(device)
     latents = encode_pool(codec.to(device), pool, config.workdir / "latents.safetensors")

@@ -21,7 +21,7 @@ from experiments.embedded.reading import Reader
 from experiments.embedded.render import render
 from experiments.embedded.scenes import ATTRIBUTES, COLUMN, STATED, Scenes, sample
 from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import Trainer, pick_device, seeded
+from experiments.embedded.training import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 CONTEXT = 77  # the PickScore recipe pads and cuts to 77 tokens
@@ -168,7 +168,7 @@ def train_preference(config: Config) -> tuple[CLIPModel, float]:
     Returns:
         The model in eval mode and the seconds it took.
     """
-    device, tokenizer = pick_device(), build_tokenizer(CONTEXT)
+    device, tokenizer = training_device(), build_tokenizer(CONTEXT)
     width = config.sizes.preference
     with seeded(config.seed):
         judge = build_preference(width, len(tokenizer), tokenizer.eos_token_id)

@@ -19,14 +19,14 @@ from experiments.embedded.pool import Pool, make_pool
 from experiments.embedded.preference import CONTEXT, train_preference
 from experiments.embedded.shipped import FOLDERS, write_history
 from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import Schedule, pick_device
+from experiments.embedded.training import Schedule, training_device
 
 
 def _history(seconds: float, schedule: Schedule, parameters: int) -> dict[str, object]:
     return {
         "seconds": round(seconds),
         "device": platform.processor() or platform.machine(),
-        "accelerator": pick_device().type,
+        "accelerator": training_device().type,
         "threads": torch.get_num_threads(),
         "parameters": parameters,
         **dataclasses.asdict(schedule),

@@ -48,8 +48,8 @@ def _lr_factor(step: int, schedule: Schedule) -> float:
     return min(1.0, (step + 1) / warmup) * cosine
 
 
-def pick_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
+def training_device() -> torch.device:
+    """CUDA where there is one, else the CPU; training has not been tried on others."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -129,6 +129,11 @@ def test_what_does_not_fit_is_named() -> None:
         Unit(WeightedSum([RED]), high=math.inf)
 
 
+class TestUnit(ObjectiveContract):
+    def make(self) -> Objective:
+        return Unit(NOT_BLUE, -0.5, 0.5)
+
+
 class TestSum(ObjectiveContract):
     def make(self) -> Objective:
         return WeightedSum([Unit(RED), NOT_BLUE], [1, 2])

@@ -10,6 +10,7 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 from objectives.base import Context, Objective
 from objectives.checkpoints import MissingWeightsError
 from objectives.pickscore import PickScore, preference
+from objectives.scoring import score
 from objectives.testing import ObjectiveContract, sample_images
 
 PROMPTS = ["a red star at night", "a blue ring", "a red star at night", "", "a heart " * 60]
@@ -40,12 +41,13 @@ def test_preference_is_the_softmax_of_scores() -> None:
 
 
 def test_missing_weights_say_what_to_do() -> None:
-    objective = PickScore()
     with pytest.raises(MissingWeightsError) as caught:
-        objective(sample_images(1), [Context("a star")])
+        PickScore().prepare()
+    with pytest.raises(MissingWeightsError, match="PickScore_v1 cannot be read"):
+        score(PickScore(), sample_images(2), [Context("a star")] * 2)
     message = str(caught.value)
     assert message.startswith("checkpoint: yuvalkirstain/PickScore_v1 cannot be read (")
-    assert "to get it: hf download yuvalkirstain/PickScore_v1; meanwhile: embedded" in message
+    assert "to get it: hf download yuvalkirstain/PickScore_v1; meanwhile: pickscore, clip-prompt or clip" in message
     assert "\n" not in message
 
 

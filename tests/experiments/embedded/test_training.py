@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.embedded.training import Schedule, Trainer, pick_device, seeded
+from experiments.embedded.training import Schedule, Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 SCHEDULE = Schedule(steps=12, batch=16, lr=0.05, warmup=3, ema=0.7)
@@ -244,4 +244,4 @@ def test_seeded_builds_alike_and_leaves_the_global_generator_where_it_was() -> N
 
 
 def test_pick_device_has_an_accelerator_only_where_there_is_one() -> None:
-    assert (pick_device().type == "cuda") == torch.cuda.is_available()
+    assert (training_device().type == "cuda") == torch.cuda.is_available()
