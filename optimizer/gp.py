@@ -1,0 +1,75 @@
+"""The surrogate: a Gaussian process on the unit cube that knows its noise.
+
+Notation:
+    n: observations, d: parameters, m: objectives.
+    X: n x d in [0, 1], Y: n x 1 (higher is better), Yvar: n x 1, the variance of each observation's noise.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.transforms.outcome import Standardize
+from gpytorch.constraints import GreaterThan
+from gpytorch.kernels import Kernel, RBFKernel, ScaleKernel
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from gpytorch.priors import GammaPrior, LogNormalPrior
+from torch import Tensor
+
+_LEAST_NOISE = 1e-4  # of the outcomes' variance; less makes the covariance singular
+
+
+def dimension_scaled_kernel(dimensions: int) -> RBFKernel:
+    """RBF kernel with a lengthscale for each dimension, LogNormal(sqrt 2 + log(d) / 2, sqrt 3) a priori.
+
+    The prior grows with the dimension as distances in the unit cube do (Hvarfner et al. 2024, arXiv 2402.02229, eq. 5).
+    BoTorch has the same kernel but optimises the lengthscale itself; its logarithm needs a fifth of the steps.
+
+    Args:
+        dimensions: d.
+    """
+    prior = LogNormalPrior(math.sqrt(2) + math.log(dimensions) / 2, math.sqrt(3))
+    in_logarithm = GreaterThan(0.025, transform=torch.exp, inv_transform=torch.log, initial_value=prior.mode)
+    return RBFKernel(ard_num_dims=dimensions, lengthscale_prior=prior, lengthscale_constraint=in_logarithm)
+
+
+def _with_scale(kernel: RBFKernel) -> ScaleKernel:
+    """The kernel with a variance of its own.
+
+    Standardised outcomes have variance 1 with their noise. Where the noise is known to be most of it, the function's
+    own variance is less than 1, and a model that takes it for 1 believes the noise.
+    """
+    in_logarithm = GreaterThan(1e-3, transform=torch.exp, inv_transform=torch.log, initial_value=1.0)
+    return ScaleKernel(kernel, outputscale_prior=GammaPrior(2.0, 2.0), outputscale_constraint=in_logarithm)
+
+
+def build_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None) -> SingleTaskGP:
+    """A Gaussian process before its fit.
+
+    Args:
+        X: n x d in the unit cube, float64.
+        Y: n x 1.
+        Yvar: n x 1; None where the noise is to be learnt, which below some hundred observations comes out a tenth of
+            what it is.
+    """
+    kernel: Kernel = dimension_scaled_kernel(X.shape[1])
+    if Yvar is not None:
+        Yvar = Yvar.clamp(min=_LEAST_NOISE * float(Y.var()) if len(Y) > 1 else _LEAST_NOISE)
+        kernel = _with_scale(kernel)
+    return SingleTaskGP(X, Y, Yvar, covar_module=kernel, outcome_transform=Standardize(1))
+
+
+def fit_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None) -> SingleTaskGP:
+    """A Gaussian process at its most probable hyperparameters; see `build_gp`."""
+    model = build_gp(X, Y, Yvar)
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    return model
+
+
+def lengthscales(model: SingleTaskGP) -> Tensor:
+    """Of each dimension, 1 x d; the larger, the less it matters."""
+    kernel = model.covar_module
+    return (kernel.base_kernel if isinstance(kernel, ScaleKernel) else kernel).lengthscale.detach()
