@@ -9,7 +9,7 @@ import sys
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from experiments import bench_generation, generate, score
+from experiments import bench_generation, bench_optimizer, generate, score
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -27,6 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     one = benches.add_parser("generation", help="what feedback costs, over plain diffusers and the official algorithm")
     bench_generation.add_arguments(one)
     one.set_defaults(run=bench_generation.run)
+    one = benches.add_parser("optimizer", help="time per proposal, and what is found on noisy test functions")
+    bench_optimizer.add_arguments(one)
+    one.set_defaults(run=bench_optimizer.run)
     return parser
 
 

@@ -31,7 +31,7 @@ def _gates(root: Path, effort: float) -> dict[int, Callable[[], Verdict]]:
         3: lambda: gates.preference_gate(shipped.read_preference(root), share(500)),
         4: lambda: gates.generator_gate(generator(), shipped.read_classifier(root), share(256)),
         5: lambda: gates.speed_gate(generator(), share(7)),
-        6: lambda: steering_gates.feedback_gate(generator(), shipped.read_clip(root), share(32)),
+        6: lambda: steering_gates.feedback_gate(generator(), shipped.read_clip(root), share(96)),
         7: lambda: steering_gates.settings_gate(generator(), shipped.read_clip(root), share(32), share(40)),
     }
 

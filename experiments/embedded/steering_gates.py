@@ -28,7 +28,7 @@ def interval(differences: Tensor) -> tuple[float, float, float]:
     return float(values.mean()), float(low), float(high)
 
 
-def feedback_gate(pipeline: StableDiffusionPipeline, judge: Judge, count: int = 32) -> Verdict:
+def feedback_gate(pipeline: StableDiffusionPipeline, judge: Judge, count: int = 96) -> Verdict:
     """Gate 6: sessions of the paper's protocol come closer to a hidden target."""
     targets = draw_targets(count, seed=6)
     fabric = FabricGenerator(pipeline)
