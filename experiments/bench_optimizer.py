@@ -115,11 +115,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range.
     """
-    for name in ("seeds", "trials", "dimensions", "observations"):
+    for name, least in {"seeds": 2, "trials": 2, "dimensions": 6, "observations": 2}.items():
         given = getattr(options, name)
         for value in given if isinstance(given, list) else [given]:
-            if value < 2:
-                raise ValueError(f"{name}: {value} is out of range; allowed: 2 or more")
+            if value < least:
+                raise ValueError(f"{name}: {value} is out of range; allowed: {least} or more")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if "time" in options.part:
         _print_times(options.dimensions, options.observations)

@@ -113,7 +113,9 @@ def _generate(
                 save_png(picture, path, metadata(request, prompt, picture.size, recipe))
                 pictures.append(picture)
     if len(pictures) > 1:
-        save_png(contact_sheet(pictures, columns), folder / f"{first:04d}-sheet.png", {})
+        # In a folder of its own, so that the pictures' folder can be given as liked, or to be scored.
+        (folder / "sheets").mkdir(exist_ok=True)
+        save_png(contact_sheet(pictures, columns), folder / "sheets" / f"{first:04d}.png", {})
     print(f"{len(pictures)} image(s) in {folder}, from number {first:04d}")
 
 

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objective", nargs="+", required=True, metavar="NAME", help="see `fabric-bo objectives`; module:attribute"
     )
-    parser.add_argument("--checkpoint", help="of the objective's model; embedded for the embedded judges")
+    parser.add_argument("--checkpoint", help="of the objective's model; embedded is the default for its pictures")
     parser.add_argument("--prompt", help="of all the images; by default what each PNG says it was made with")
     parser.add_argument("--target", nargs="+", type=Path, default=[], help="pictures or folders to come close to")
     parser.add_argument("--liked", nargs="+", type=Path, default=[], help="liked pictures or folders")
@@ -52,24 +52,22 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and options.output.suffix not in _FORMATS:
         raise ValueError(f"output: {options.output} is of no known form; allowed: {', '.join(_FORMATS)}")
     checked_device(options.device)
-    objectives = [create(name, options.checkpoint, options.device) for name in options.objective]
     paths = [file for given in options.images for file in find_pictures(given)]
-    shared = Context(
-        targets=_read(options.target),
-        liked=_read(options.liked),
-        disliked=_read(options.disliked),
-        baseline=None if options.baseline is None else open_picture(options.baseline),
-    )
-    contexts = [replace(shared, prompt=options.prompt or _prompt_of(path)) for path in paths]
+    pictures = [open_picture(path) for path in paths]
+    facts = [read_facts(path) or {} for path in paths]
+    models = {str(fact.get("model")) for fact in facts}
+    model = models.pop() if len(models) == 1 else None
+    objectives = [create(name, options.checkpoint, options.device, model) for name in options.objective]
+    shared = _shared(options)
+    contexts = [replace(shared, prompt=options.prompt or fact.get("prompt")) for fact in facts]
     for objective in objectives:
         check_needs(objective, contexts)
         objective.prepare()
-    pictures = [open_picture(path) for path in paths]
     rows: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
     complete = True
     for objective in objectives:
-        values, failures = _score(objective, pictures, contexts)
-        complete &= not failures
+        values = _score(objective, paths, pictures, contexts)
+        complete &= None not in values
         for row, value in zip(rows, values, strict=True):
             row[objective.name] = value
     _print(rows)
@@ -78,26 +76,30 @@ def run(options: argparse.Namespace) -> int:
     return 0 if complete else 1
 
 
+def _shared(options: argparse.Namespace) -> Context:
+    """What all images are scored against."""
+    return Context(
+        targets=_read(options.target),
+        liked=_read(options.liked),
+        disliked=_read(options.disliked),
+        baseline=None if options.baseline is None else open_picture(options.baseline),
+    )
+
+
 def _score(
-    objective: Objective, pictures: Sequence[Image], contexts: Sequence[Context]
-) -> tuple[list[float | None], dict[int, str]]:
+    objective: Objective, paths: Sequence[Path], pictures: Sequence[Image], contexts: Sequence[Context]
+) -> list[float | None]:
+    """Scores, None where the objective failed, which is said."""
     try:
-        return list(score(objective, pictures, contexts)), {}
+        return list(score(objective, pictures, contexts))
     except ObjectiveError as error:
         for place, reason in error.failures.items():
-            print(f"error: objective {objective.name}: image {place}: {reason}", file=sys.stderr)
-        kept = [None if place in error.failures else value for place, value in enumerate(error.scores)]
-        return kept, error.failures
+            print(f"error: objective {objective.name}: {paths[place]}: {reason}", file=sys.stderr)
+        return [None if place in error.failures else value for place, value in enumerate(error.scores)]
 
 
 def _read(given: Sequence[Path]) -> tuple[Image, ...]:
     return tuple(open_picture(file) for path in given for file in find_pictures(path))
-
-
-def _prompt_of(path: Path) -> str | None:
-    """The prompt that a PNG of `fabric-bo generate` carries."""
-    made = read_facts(path)
-    return None if made is None else str(made["prompt"])
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:

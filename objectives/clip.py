@@ -31,6 +31,7 @@ class PictureSimilarity(_Embedding):
     With CLIP `ViT-L-14-336-quickgelu/openai` and liked or disliked pictures these are s_pos and s_neg of the FABRIC
     paper (von Rütte et al. 2023, arXiv 2307.10159, section 4; times 100 there).
 
+    Model: any embedder; its class names source and licence.
     Scale: -1 to 1; CLIP L/14 at 336 pixels gives 0.75 to 0.9 for images of one prompt, DINOv2 0.2 to 0.9. Scales differ
         between models and are not to be mixed.
     Gamed by: copying the pictures (diversity collapses); CLIP overlooks counts, positions and small artifacts.
@@ -68,6 +69,7 @@ _PICTURES: dict[str, _Pictures] = {
 class PromptSimilarity(_Embedding):
     """Cosine of image and prompt (Radford et al. 2021, arXiv 2103.00020), known as CLIP-T or, times 100, CLIP score.
 
+    Model: any embedder that reads texts; its class names source and licence.
     Scale: -1 to 1; 0.2 to 0.35 is usual for CLIP L/14. SigLIP models have another scale.
     Gamed by: writing the prompt's words into the picture; blind to word order and binding of attributes.
 
@@ -93,7 +95,9 @@ class Diversity(_Embedding):
     The FABRIC paper's in-batch diversity; its code reports the similarity, times 100, under that name, which is
     `similarity=True` here (lower is better).
 
-    Scale: 0 to 2 (similarity: -1 to 1); 0 for a group of one image. Groups of different sizes can be compared.
+    Model: any embedder; its class names source and licence.
+    Scale: 0 to 2 (similarity: -1 to 1); 0.05 to 0.25 is usual for images of one prompt by CLIP L/14, 0 for a group of
+        one image. Groups of different sizes can be compared.
     Gamed by: noise and broken pictures, which are all different; meant to be weighed against a quality.
 
     Args:

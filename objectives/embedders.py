@@ -74,6 +74,8 @@ class Embedder(ABC):
 class OpenClipEmbedder(Embedder):
     """A CLIP of open_clip (https://github.com/mlfoundations/open_clip), with its own preprocessing.
 
+    Licence: each checkpoint's own; OpenAI's and LAION's are MIT, Apple's and Meta's have conditions.
+
     Args:
         checkpoint: `NAME/TAG` of open_clip's list (the FABRIC paper: `ViT-L-14-336-quickgelu/openai`), `NAME/FILE` with
             weights (a path, or OWNER/NAME/FILE on the hub), `hf-hub:OWNER/NAME`, `local-dir:PATH`, or `embedded`.
@@ -116,6 +118,8 @@ class OpenClipEmbedder(Embedder):
 
 class DinoEmbedder(Embedder):
     """DINOv2 (Oquab et al. 2023, arXiv 2304.07193) through transformers; the class token is the embedding.
+
+    Licence: Apache-2.0.
 
     Args:
         checkpoint: hub id or folder, such as `facebook/dinov2-base`.

@@ -11,6 +11,7 @@ WEIGHTS = "xswu/HPSv2/HPS_v2.1_compressed.pt"
 class HumanPreferenceScore(PromptSimilarity):
     """Cosine of prompt and image by a CLIP ViT-H/14 fine-tuned on choices (Wu et al. 2023, arXiv 2306.09341).
 
+    Source: github.com/tgxs002/HPSv2.
     Model: `HPS_v2.1_compressed.pt` of `xswu/HPSv2`, read by open_clip. Pictures keep their aspect: the longest side
         becomes 224 pixels, the rest is zero, as in the authors' evaluation.
     Scale: -1 to 1; 0.2 to 0.32 is usual (published times 100). Versions 2 and 2.1 are not comparable.

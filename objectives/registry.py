@@ -90,13 +90,14 @@ BUILT_IN = {
 }
 
 
-def create(name: str, checkpoint: str | None = None, device: str = "cpu") -> Objective:
+def create(name: str, checkpoint: str | None = None, device: str = "cpu", model: str | None = None) -> Objective:
     """An objective by name; models are read when it is first called.
 
     Args:
         name: one of `BUILT_IN`, of an installed plug-in, or `module:attribute`.
         checkpoint: of its model, for built-in ones; see each one's docstring; `embedded` for the embedded judges.
         device: of its model, for built-in ones.
+        model: what the images are made with; for the embedded model the embedded judges are the default.
 
     Raises:
         ValueError: there is no such objective, or it takes no such checkpoint.
@@ -106,7 +107,8 @@ def create(name: str, checkpoint: str | None = None, device: str = "cpu") -> Obj
         if checkpoint == EMBEDDED and not entry.embedded:
             can = ", ".join(other for other, its in BUILT_IN.items() if its.embedded)
             raise ValueError(f"checkpoint: there is no embedded model for {name}; allowed with embedded: {can}")
-        return entry.make(checkpoint or entry.checkpoint, device)
+        usual = EMBEDDED if model == EMBEDDED and entry.embedded else entry.checkpoint
+        return entry.make(checkpoint or usual, device)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
     if ":" in name:

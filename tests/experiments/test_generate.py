@@ -30,9 +30,10 @@ def test_images_carry_what_made_them(tmp_path: Path, pictures: Path) -> None:
     knobs = ["--preset", "official", "--strength", "2", "--weights", "red=0.4", "--guidance-scale", "4"]
     images = ["--num-images", "2", "--batch", "3", "--seed", "7", "--liked", str(pictures)]
     assert _run(tmp_path, "a red star at night", "a blue ring", "--negative-prompt", "dusk", *knobs, *images) == 0
-    files = sorted((tmp_path / "out").iterdir())
-    assert [path.name for path in files] == ["0000-7.png", "0000-sheet.png", "0001-8.png", "0002-7.png", "0003-8.png"]
-    with Image.open(files[2]) as image:
+    files = sorted((tmp_path / "out").glob("*.png"))
+    assert (tmp_path / "out" / "sheets" / "0000.png").exists()
+    assert [path.name for path in files] == ["0000-7.png", "0001-8.png", "0002-7.png", "0003-8.png"]
+    with Image.open(files[1]) as image:
         facts, shown = json.loads(image.text["fabric"]), image.text["parameters"]  # type: ignore[attr-defined]
     red = FeedbackImage(Image.open(pictures / "red.png")).id
     params = FabricParams.from_dict(facts["params"])
