@@ -72,8 +72,8 @@ Feedback carries over texture, light and background style, mostly size and compa
 is as noisy as the picture that attends to it, and by the time its layout shows, the picture has its own.
 Gate 6 is measured at the authors' 20 steps and on 96 targets. On 32 it was left to chance: 0.267 and, measured again on
 another machine, 0.244 (rounding changes a grey level of a feedback image, and with it the rounds after); on 32 others
-0.325. With 12 steps a session closes 0.237 [0.159, 0.316] of the gap. Gate 7 takes the mean of four common seeds; of one
-seed the three figures are 2.87, 1.77 and 3.20 errors.""",
+0.325. With 12 steps a session closes 0.237 [0.159, 0.316] of the gap. Gate 7 takes the mean of four common seeds; with
+one seed the three figures are 2.87, 1.77 and 3.20 errors.""",
     ),
     "clip": (
         "Embedded CLIP judge",

@@ -59,9 +59,8 @@ def test_generated_pictures_know_their_prompt(tmp_path: Path, capsys: pytest.Cap
     assert main(["generate", "a red star", "a blue ring", "--steps", "1", "--output", str(folder)]) == 0
     files = sorted(folder.glob("*.png"))
     capsys.readouterr()
-    assert (
-        main(["score", str(folder), "--objective", "pickscore"]) == 0
-    )  # they also know that the embedded model made them
+    # They also know that the embedded model made them.
+    assert main(["score", str(folder), "--objective", "pickscore"]) == 0
     found = [float(line.split()[1]) for line in capsys.readouterr().out.splitlines()[1:]]
     images = [Image.open(file) for file in files]
     expected = create("pickscore", "embedded")(images, [Context("a red star"), Context("a blue ring")])
