@@ -62,6 +62,7 @@ class Session:
         size: height and width in pixels; the model's own by default.
         liked: images given from the start.
         disliked: likewise.
+        negative_prompt: for the unconditional pass; may be changed between rounds.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class Session:
         size: tuple[int, int] | None = None,
         liked: Sequence[FeedbackImage] = (),
         disliked: Sequence[FeedbackImage] = (),
+        negative_prompt: str = "",
     ) -> None:
         self.prompt = prompt
+        self.negative_prompt = negative_prompt
         self.seed = seed
         self.steps = steps
         self.size = size
@@ -102,12 +105,19 @@ class Session:
         number = len(self.rounds)
         seeds = [generator_for("session", self.seed, number, k).initial_seed() for k in range(len(params))]
         liked, disliked = self.liked, self.disliked
-        return [Request(self.prompt, seed, each, liked, disliked) for seed, each in zip(seeds, params, strict=True)]
+        return [
+            Request(self.prompt, seed, each, liked, disliked, self.negative_prompt)
+            for seed, each in zip(seeds, params, strict=True)
+        ]
 
     def generate(self, fabric: FabricGenerator, params: Sequence[FabricParams]) -> Round:
         """Generates the next round; `choose` says afterwards what is liked."""
         made = fabric(self.requests(params), self.steps, self.size)
-        self.rounds.append(Round(to_pictures(made.images), made.prompts, list(params)))
+        return self.record(to_pictures(made.images), made.prompts, params)
+
+    def record(self, pictures: Sequence[Image.Image], prompts: Sequence[str], params: Sequence[FabricParams]) -> Round:
+        """Adds a round that was generated from `requests` elsewhere, together with other sessions' for example."""
+        self.rounds.append(Round(list(pictures), list(prompts), list(params)))
         return self.rounds[-1]
 
     def choose(self, choice: Choice, number: int = -1) -> None:
@@ -132,6 +142,7 @@ class Session:
         folder.mkdir(parents=True, exist_ok=True)
         state = {
             "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt,
             "seed": self.seed,
             "steps": self.steps,
             "size": self.size,
@@ -164,7 +175,8 @@ class Session:
         state: dict[str, Any] = json.loads(path.read_text())
         liked, disliked = ([_read_given(folder, one) for one in images] for images in state["given"])
         size = tuple(state["size"]) if state["size"] else None
-        session = cls(state["prompt"], state["seed"], state["steps"], size, liked, disliked)
+        negative = state["negative_prompt"]
+        session = cls(state["prompt"], state["seed"], state["steps"], size, liked, disliked, negative)
         session.rounds = [
             Round(
                 [read_picture(folder / name) for name in one["pictures"]],

@@ -19,11 +19,16 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from optimizer.paired import effects
+
 STANDARD_ERROR = "fabric-bo:standard-error"
 """User attribute of a trial: the standard error of its value, a number or one for each objective."""
 
-ESTIMATE = "fabric-bo:estimate"
-"""User attribute of a pruned trial: what its value would be as far as is known, a number or one for each objective."""
+SCORES = "fabric-bo:scores"
+"""User attribute of a trial: its score on each prompt by the prompt's name, the same prompts in all trials.
+
+With it noise is known from pairs, and pruned trials count by what they saw; see `optimizer.paired`. One objective only.
+"""
 
 Absent = Callable[[str], float | None]
 """What a parameter was in trials made before it existed; None where such trials say nothing."""
@@ -105,9 +110,7 @@ def relative_space(trials: Sequence[FrozenTrial], absent: Absent) -> dict[str, B
 
 
 def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
-    """Values of finished trials, turned so that higher is better.
-
-    Pruned trials count where they state an `ESTIMATE`.
+    """Values of finished trials, turned so that higher is better; pruned trials count where they state `SCORES`.
 
     Args:
         study: says the directions.
@@ -115,18 +118,17 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
         encoding: of the present space.
     """
     signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
-    points, values, errors, numbers = [], [], [], []
-    for trial in trials:
-        told, point = _told(trial, len(signs)), encoding.encode(trial.params)
-        if told is None or point is None:
-            continue
-        points.append(point)
-        values.append([sign * value for sign, value in zip(signs, told, strict=True)])
-        errors.append(_numbers(trial.user_attrs.get(STANDARD_ERROR), len(signs)))
-        numbers.append(trial.number)
-    X = torch.stack(points) if points else torch.zeros(0, encoding.dimensions, dtype=torch.float64)
-    Y = torch.tensor(values, dtype=torch.float64).view(-1, len(signs))
-    return Observations(X, Y, _variances(errors), numbers)
+    points = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
+    paired = _paired(points) if len(signs) == 1 else None
+    Yvar: Tensor | None
+    if paired is not None:
+        points, Y, Yvar = paired
+    else:
+        points = [(trial, point) for trial, point in points if _complete(trial)]
+        Y = torch.tensor([trial.values for trial, _ in points], dtype=torch.float64).view(-1, len(signs))
+        Yvar = _variances([_numbers(trial.user_attrs.get(STANDARD_ERROR), len(signs)) for trial, _ in points])
+    X = torch.stack([point for _, point in points]) if points else torch.zeros(0, encoding.dimensions).double()
+    return Observations(X, Y * torch.tensor(signs).double(), Yvar, [trial.number for trial, _ in points])
 
 
 def pending(trials: Sequence[FrozenTrial], encoding: Encoding, besides: int) -> Tensor | None:
@@ -136,15 +138,24 @@ def pending(trials: Sequence[FrozenTrial], encoding: Encoding, besides: int) -> 
     return torch.stack(points) if points else None
 
 
-def _told(trial: FrozenTrial, count: int) -> list[float] | None:
-    """A trial's values, if it has any that count."""
-    if trial.state == TrialState.COMPLETE:
-        values: list[float] | None = trial.values
-    elif trial.state == TrialState.PRUNED:
-        values = _numbers(trial.user_attrs.get(ESTIMATE), count)
-    else:
-        values = None
-    return values if values is not None and all(map(math.isfinite, values)) else None
+_Points = list[tuple[FrozenTrial, Tensor]]
+
+
+def _complete(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values))
+
+
+def _paired(points: _Points) -> tuple[_Points, Tensor, Tensor] | None:
+    """Trials with scores by prompt, their values and variances; None where some finished trial has none."""
+    told = [
+        (trial, point)
+        for trial, point in points
+        if _complete(trial) or (trial.state == TrialState.PRUNED and trial.user_attrs.get(SCORES))
+    ]
+    if not any(_complete(trial) for trial, _ in told) or not all(trial.user_attrs.get(SCORES) for trial, _ in told):
+        return None
+    values, variances = effects([trial.user_attrs[SCORES] for trial, _ in told])
+    return told, torch.from_numpy(values)[:, None], torch.from_numpy(variances)[:, None]
 
 
 def _numbers(stated: object, count: int) -> list[float] | None:

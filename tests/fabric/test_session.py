@@ -44,9 +44,9 @@ def test_a_resumed_session_goes_on_as_if_never_stopped(
 ) -> None:
     mask = torch.rand(4, 4, generator=torch.Generator().manual_seed(0))
     given = [FeedbackImage(Image.new("RGB", (30, 20), "teal"), 0, mask)]
-    whole = Session("a red star", seed=1, steps=2, disliked=given)
+    whole = Session("a red star", seed=1, steps=2, disliked=given, negative_prompt="dusk")
     whole.run(fabric, PARAMS, 3, best_and_worst(_redness))
-    part = Session("a red star", seed=1, steps=2, disliked=given)
+    part = Session("a red star", seed=1, steps=2, disliked=given, negative_prompt="dusk")
     part.run(fabric, PARAMS, stop_after, best_and_worst(_redness))
     part.save(tmp_path)
     resumed = Session.load(tmp_path)
