@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.config import RangeConfig, check_config, read_config
+
+PROMPTS = {"prompts": ["a red star"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, "prompts, scenes: neither given; allowed: one or more prompts, or scenes"),
+        ({"prompts": []}, "prompts, scenes: neither given"),
+        ({**PROMPTS, "scenes": {}}, "prompts, scenes: both given"),
+        ({**PROMPTS, "trails": 3}, "trails: unknown key"),
+        ({"prompts": [{"promt": "x"}]}, "prompts.0.prompt: "),
+        ({**PROMPTS, "trials": 0}, "trials: 0: Input should be greater than or equal to 1"),
+        ({**PROMPTS, "trials": True}, "trials: True: "),
+        ({**PROMPTS, "protocol": {"rounds": "three"}}, "protocol.rounds: 'three': "),
+        (
+            {**PROMPTS, "protocol": {"value": "first"}},
+            "protocol.value: 'first': Input should be 'last'",
+        ),
+        ({**PROMPTS, "space": {"strength": [0, 9]}}, "space.strength: 0 to 9; allowed: 0 to 8"),
+        ({**PROMPTS, "space": {"strength": [2, 1]}}, "space.strength: from 2 to 1; allowed: low < high"),
+        ({**PROMPTS, "space": {"strength": [0, 8, "log"]}}, "space.strength: from 0 by the logarithm"),
+        ({**PROMPTS, "space": {"strength": [0]}}, "space.strength: "),
+        ({**PROMPTS, "space": {"force": [0, 1]}}, "space.force: unknown parameter; allowed: strength, "),
+        ({**PROMPTS, "space": {}}, "space: no parameters"),
+        ({**PROMPTS, "fixed": {"strength": 1}}, "fixed.strength: is sought in space as well"),
+        ({**PROMPTS, "fixed": {"prompt_dropout": 2}}, "prompt_dropout: 2.0 is out of range; allowed: 0 to 1"),
+        ({"scenes": {"count": 3, "x": 1}}, "scenes.x: unknown key"),
+        ({**PROMPTS, "model": {"scheduler": "best"}}, "model.scheduler: 'best' is unknown; allowed: euler-a, "),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
+        check_config(values)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_short_forms() -> None:
+    config = check_config({**PROMPTS, "space": {"strength": [0.1, 8, "log"], "end": {"low": 0.5, "high": 1}}})
+    assert config.prompts[0].prompt == "a red star"
+    assert config.space == {
+        "strength": RangeConfig(low=0.1, high=8, log=True),
+        "end": RangeConfig(low=0.5, high=1),
+    }
+
+
+def test_files_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("prompts: [a red star]\ntrials: 3\n")
+    assert read_config(path).trials == 3
+    for text in ("prompts: [", "- a list", "\x00"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="config: "):
+            read_config(path)
+    with pytest.raises(ValueError, match=r"nowhere.yaml cannot be read"):
+        read_config(tmp_path / "nowhere.yaml")
