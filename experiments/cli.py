@@ -9,7 +9,8 @@ import sys
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from experiments import bench_generation, bench_optimizer, generate, score
+from experiments import bench_generation, bench_optimizer, generate, optimize, score
+from objectives.scoring import ObjectiveError
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -18,6 +19,9 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("generate", help="images from prompts and liked and disliked pictures")
     generate.add_arguments(one)
     one.set_defaults(run=generate.run)
+    one = commands.add_parser("optimize", help="find settings that an objective likes")
+    optimize.add_arguments(one)
+    one.set_defaults(run=optimize.run)
     one = commands.add_parser("score", help="scores of pictures")
     score.add_arguments(one)
     one.set_defaults(run=score.run)
@@ -48,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except (ValueError, MemoryError, OSError) as error:
+    except (ValueError, MemoryError, OSError, ObjectiveError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
