@@ -12,6 +12,7 @@ import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +43,24 @@ class Group:
     bottleneck: Tensor
     masks: tuple[Tensor | None, ...]
 
+    @cached_property
+    def index(self) -> slice | list[int]:
+        """The rows; a slice, which copies nothing, where they follow each other."""
+        first, last = self.rows[0], self.rows[-1]
+        return slice(first, last + 1) if self.rows == list(range(first, last + 1)) else self.rows
+
+    @cached_property
+    def _biases(self) -> dict[tuple[float, tuple[int, int]], Tensor]:
+        return {}
+
     def bias(self, depth: float, grid: tuple[int, int]) -> Tensor:
+        """What is added to the logits of a layer, G x 1 x 1 x (L + R L): 0 for own tokens, then `log_weights`."""
+        if (depth, grid) not in self._biases:  # a block's layers share it
+            own = math.prod(grid)
+            self._biases[depth, grid] = F.pad(self.log_weights(depth, grid), (own, 0))[:, None, None]
+        return self._biases[depth, grid]
+
+    def log_weights(self, depth: float, grid: tuple[int, int]) -> Tensor:
         """Logarithms of the weights of all references' tokens in a layer, G x (R L).
 
         Adding them to the logits is the same as multiplying the attention probabilities by the weights and
@@ -145,7 +163,7 @@ class ReferenceAttnProcessor:
         if self.memory.groups:
             out = torch.empty_like(query)
             for group in self.memory.groups:
-                out[group.rows] = self._with_references(attn, group, query, key, value)
+                out[group.index] = self._with_references(attn, group, query, key, value)
         else:
             out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
         out = out.transpose(1, 2).flatten(2)
@@ -153,7 +171,7 @@ class ReferenceAttnProcessor:
 
     def _with_references(self, attn: Attention, group: Group, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attention of a group's samples to themselves and to their references, G x heads x L x head width."""
-        query, key, value = query[group.rows], key[group.rows], value[group.rows]
+        query, key, value = query[group.index], key[group.index], value[group.index]
         if not group.references:
             return F.scaled_dot_product_attention(query, key, value)
         # Projected once for each reference, whatever the batch.
@@ -162,12 +180,11 @@ class ReferenceAttnProcessor:
             layer(reference).flatten(0, 1).unflatten(-1, (attn.heads, -1)).transpose(0, 1).expand(len(key), -1, -1, -1)
             for layer in (attn.to_k, attn.to_v)
         )
-        bias = F.pad(group.bias(self.depth, self.memory.grid(key.shape[2])), (key.shape[2], 0))
         return F.scaled_dot_product_attention(
             query,
             torch.cat([key, extra_key], dim=2),
             torch.cat([value, extra_value], dim=2),
-            attn_mask=bias[:, None, None].to(key),
+            attn_mask=group.bias(self.depth, self.memory.grid(key.shape[2])).to(key),
         )
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor
 
 from fabric.attention import install
@@ -27,6 +28,7 @@ from fabric.references import References, unscale_latents
 from fabric.seeding import generator_for
 
 _log = logging.getLogger(__name__)
+_TEXTS = 128  # encoded prompts kept; 77 x 768 half-precision numbers are 118 KB
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class FabricGenerator:
         self.memory = install(pipeline.unet)
         self.bank = ReferenceBank() if bank is None else bank
         self.references = References(pipeline, self.memory, self.bank, reference_seed)
+        self._texts: LRUCache[Hashable, Conditioning] = LRUCache(_TEXTS)
 
     @property
     def native_size(self) -> tuple[int, int]:
@@ -150,19 +153,19 @@ class FabricGenerator:
         self, requests: Sequence[Request], steps: int, size: tuple[int, int], on_step: Callable[[], None]
     ) -> Generated:
         """Denoises one batch: Algorithm 1."""
-        pipe = self.pipeline
+        pipe, device = self.pipeline, self.pipeline.device  # diffusers looks through all modules for it
         scheduler = self._scheduler(steps)
         prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed) for r in requests]
-        conditioning = self._conditioning(requests, prompts, size)
+        conditioning = self._conditioning(requests, prompts, size, device)
         rows = self._rows(requests, len(scheduler.timesteps), size)
-        guidance = torch.tensor([r.params.guidance_scale for r in requests])[:, None, None, None].to(pipe.device)
+        guidance = torch.tensor([r.params.guidance_scale for r in requests])[:, None, None, None].to(device)
         latents = self._initial_latents(requests, size) * scheduler.init_noise_sigma
         noises = [generator_for("ancestral", r.seed) for r in requests]
         extra = {"generator": noises} if "generator" in inspect.signature(scheduler.step).parameters else {}
         for index, t in enumerate(scheduler.timesteps):
-            hidden = self.references.at(needed(rows, index), scheduler, index, size)
+            hidden = self.references.at(needed(rows, index), scheduler, index, size, device)
             z = scheduler.scale_model_input(torch.cat([latents, latents]), t)
-            with self.memory.attend(groups(rows, index, hidden, pipe.device), latents.shape[-2:]):
+            with self.memory.attend(groups(rows, index, hidden, device), latents.shape[-2:]):
                 predicted = pipe.unet(z, t, conditioning.states, added_cond_kwargs=conditioning.added()).sample
             unconditional, conditional = predicted.chunk(2)
             predicted = unconditional + guidance.to(predicted.dtype) * (conditional - unconditional)
@@ -176,11 +179,18 @@ class FabricGenerator:
         pairs = [rows_of(r.params, r.liked, r.disliked, steps, size) for r in requests]
         return [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
 
-    def _conditioning(self, requests: Sequence[Request], prompts: list[str], size: tuple[int, int]) -> Conditioning:
+    def _conditioning(
+        self, requests: Sequence[Request], prompts: list[str], size: tuple[int, int], device: torch.device
+    ) -> Conditioning:
         """2B rows: negative prompts, then prompts; every text is encoded once."""
         texts = [(r.negative_prompt, True) for r in requests] + [(text, False) for text in prompts]
-        encoded = {key: encode(self.pipeline, key[0], size, negative=key[1]) for key in dict.fromkeys(texts)}
-        return Conditioning.cat([encoded[key] for key in texts])
+        return Conditioning.cat([self._encoded(text, size, negative, device) for text, negative in texts])
+
+    def _encoded(self, text: str, size: tuple[int, int], negative: bool, device: torch.device) -> Conditioning:
+        key = (text, size, negative, device)
+        if key not in self._texts:
+            self._texts[key] = encode(self.pipeline, text, size, negative=negative)
+        return self._texts[key]
 
     def _initial_latents(self, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
         unet, factor = self.pipeline.unet, self.pipeline.vae_scale_factor

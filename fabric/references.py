@@ -35,7 +35,12 @@ class References:
 
     @torch.no_grad()
     def at(
-        self, images: Mapping[str, FeedbackImage], scheduler: SchedulerMixin, index: int, size: tuple[int, int]
+        self,
+        images: Mapping[str, FeedbackImage],
+        scheduler: SchedulerMixin,
+        index: int,
+        size: tuple[int, int],
+        device: torch.device,
     ) -> dict[str, Hidden]:
         """Hidden states of images at one step.
 
@@ -44,13 +49,13 @@ class References:
             scheduler: after `set_timesteps`.
             index: of the step in its timesteps.
             size: height and width of the generated images.
+            device: to have them on.
 
         Returns:
             Image id to layer name to L x C.
         """
         signal, noise = noise_level(scheduler, index)
         level = (size, index, float(scheduler.timesteps[index]), round(noise, 9), self.seed)
-        device = self.pipeline.device
         hidden: dict[str, Hidden] = {}
         for name, image in images.items():
             states = self.bank.get((name, level), device)
