@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from types import ModuleType
+from typing import Any
 
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
@@ -16,25 +18,23 @@ from objectives.scoring import ObjectiveError
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fabric-bo", description="FABRIC, steered by a Bayesian optimiser.")
     commands = parser.add_subparsers(dest="command", required=True)
-    one = commands.add_parser("generate", help="images from prompts and liked and disliked pictures")
-    generate.add_arguments(one)
-    one.set_defaults(run=generate.run)
-    one = commands.add_parser("optimize", help="find settings that an objective likes")
-    optimize.add_arguments(one)
-    one.set_defaults(run=optimize.run)
-    one = commands.add_parser("score", help="scores of pictures")
-    score.add_arguments(one)
-    one.set_defaults(run=score.run)
-    one = commands.add_parser("objectives", help="what there is to score with")
-    one.set_defaults(run=score.list_objectives)
+    _add(commands, "generate", "images from prompts and liked and disliked pictures", generate)
+    _add(commands, "optimize", "find settings that an objective likes", optimize)
+    _add(commands, "score", "scores of pictures", score)
+    listing = commands.add_parser("objectives", help="what there is to score with")
+    listing.set_defaults(run=score.list_objectives)
     benches = commands.add_parser("bench", help="measure speed").add_subparsers(dest="bench", required=True)
-    one = benches.add_parser("generation", help="what feedback costs, over plain diffusers and the official algorithm")
-    bench_generation.add_arguments(one)
-    one.set_defaults(run=bench_generation.run)
-    one = benches.add_parser("optimizer", help="time per proposal, and what is found on noisy test functions")
-    bench_optimizer.add_arguments(one)
-    one.set_defaults(run=bench_optimizer.run)
+    about = "what feedback costs, over plain diffusers and the official algorithm"
+    _add(benches, "generation", about, bench_generation)
+    _add(benches, "optimizer", "time per proposal, and what is found on noisy test functions", bench_optimizer)
     return parser
+
+
+def _add(commands: Any, name: str, about: str, module: ModuleType) -> None:
+    """A command whose module declares its options and runs it."""
+    one = commands.add_parser(name, help=about)
+    module.add_arguments(one)
+    one.set_defaults(run=module.run)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -197,7 +197,7 @@ class RunConfig(_Part):
 
 
 def read_config(path: Path) -> RunConfig:
-    """Reads a YAML file; paths in it are relative to its folder.
+    """Reads a YAML file; paths in it are relative to the folder that the command is run in.
 
     Raises:
         ValueError: it cannot be read or something in it is wrong; the message is one line and names the place.

@@ -60,7 +60,9 @@ def run(options: argparse.Namespace) -> int:
     for name in ("num_images", "batch", "steps"):
         if getattr(options, name) < 1:
             raise ValueError(f"{name}: {getattr(options, name)} is out of range; allowed: 1 or more")
-    liked, disliked = ({path: _read(path) for path in _paths(given)} for given in (options.liked, options.disliked))
+    liked, disliked = (
+        {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
+    )
     params = replace(_params(options), weights=_weights(options.weights, {**liked, **disliked}))
     recipe = Recipe(options.steps, options.scheduler, options.model, tuple(_lora(text) for text in options.lora))
     pipeline = load(
@@ -149,10 +151,6 @@ def _size(text: str | None) -> tuple[int, int] | None:
     if not (width.isdecimal() and height.isdecimal()):
         raise ValueError(f"size: {text!r} is not WIDTHxHEIGHT in pixels, as in 512x768")
     return int(height), int(width)
-
-
-def _paths(given: Sequence[Path]) -> list[Path]:
-    return [file for path in given for file in find_pictures(path)]
 
 
 def _read(path: Path) -> FeedbackImage:

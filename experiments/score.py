@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output is not None and options.output.suffix not in _FORMATS:
         raise ValueError(f"output: {options.output} is of no known form; allowed: {', '.join(_FORMATS)}")
     checked_device(options.device)
-    paths = [file for given in options.images for file in find_pictures(given)]
+    paths = find_pictures(*options.images)
     pictures = [open_picture(path) for path in paths]
     facts = [read_facts(path) or {} for path in paths]
     models = {str(fact.get("model")) for fact in facts}
@@ -99,7 +99,7 @@ def _score(
 
 
 def _read(given: Sequence[Path]) -> tuple[Image, ...]:
-    return tuple(open_picture(file) for path in given for file in find_pictures(path))
+    return tuple(open_picture(file) for file in find_pictures(*given))
 
 
 def _print(rows: Sequence[dict[str, Any]]) -> None:

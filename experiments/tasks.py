@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from experiments.config import RunConfig, ScenesConfig, TaskConfig
 from experiments.embedded.captions import SHORT_PROMPT, captions
 from experiments.embedded.pool import to_signed
@@ -35,11 +32,8 @@ def scenes_as_tasks(scenes: ScenesConfig) -> list[Task]:
 
 def _task(config: TaskConfig) -> Task:
     liked, disliked = (
-        tuple(FeedbackImage(read_picture(file)) for file in _files(given)) for given in (config.liked, config.disliked)
+        tuple(FeedbackImage(read_picture(file)) for file in find_pictures(*given))
+        for given in (config.liked, config.disliked)
     )
-    targets = tuple(read_picture(file) for file in _files(config.targets))
+    targets = tuple(read_picture(file) for file in find_pictures(*config.targets))
     return Task(config.prompt, targets, liked, disliked, config.negative_prompt)
-
-
-def _files(given: Sequence[Path]) -> list[Path]:
-    return [file for path in given for file in find_pictures(path)]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import torch
+from cachetools import LRUCache
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
+_KEPT = 128  # encoded prompts; 77 x 768 half-precision numbers are 118 KB
 Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
@@ -64,6 +67,25 @@ def encode(pipeline: Pipeline, text: str, size: tuple[int, int], *, negative: bo
     sizes = pipeline._get_add_time_ids(size, (0, 0), size, states.dtype, text_encoder_projection_dim=width)
     chosen = (null_states, null_pooled) if negative else (states, pooled)
     return Conditioning(*chosen, sizes.to(states.device))
+
+
+class Texts:
+    """Encoded prompts of one pipeline, the last ones kept: the empty one serves every reference, others come again.
+
+    Args:
+        pipeline: whose text encoders are used.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self._kept: LRUCache[Hashable, Conditioning] = LRUCache(_KEPT)
+
+    def get(self, text: str, size: tuple[int, int], device: torch.device, *, negative: bool = False) -> Conditioning:
+        """One prompt on the pipeline's device; see `encode`."""
+        key = (text, size, device, negative)
+        if key not in self._kept:
+            self._kept[key] = encode(self.pipeline, text, size, negative=negative)
+        return self._kept[key]
 
 
 def cut_words(pipeline: Pipeline, text: str) -> str:

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from cachetools import LRUCache
 from torch import Tensor
 
 from fabric.attention import install
 from fabric.bank import ReferenceBank
 from fabric.dropout import drop_words
-from fabric.encoding import Conditioning, Pipeline, encode
+from fabric.encoding import Conditioning, Pipeline, Texts
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.plan import Row, groups, needed, rows_of
@@ -28,7 +27,6 @@ from fabric.references import References, unscale_latents
 from fabric.seeding import generator_for
 
 _log = logging.getLogger(__name__)
-_TEXTS = 128  # encoded prompts kept; 77 x 768 half-precision numbers are 118 KB
 
 
 @dataclass(frozen=True)
@@ -81,8 +79,8 @@ class FabricGenerator:
             pipeline.vae.float()  # SDXL's codec overflows in half precision
         self.memory = install(pipeline.unet)
         self.bank = ReferenceBank() if bank is None else bank
-        self.references = References(pipeline, self.memory, self.bank, reference_seed)
-        self._texts: LRUCache[Hashable, Conditioning] = LRUCache(_TEXTS)
+        self.texts = Texts(pipeline)
+        self.references = References(pipeline, self.memory, self.bank, self.texts, reference_seed)
 
     @property
     def native_size(self) -> tuple[int, int]:
@@ -184,13 +182,7 @@ class FabricGenerator:
     ) -> Conditioning:
         """2B rows: negative prompts, then prompts; every text is encoded once."""
         texts = [(r.negative_prompt, True) for r in requests] + [(text, False) for text in prompts]
-        return Conditioning.cat([self._encoded(text, size, negative, device) for text, negative in texts])
-
-    def _encoded(self, text: str, size: tuple[int, int], negative: bool, device: torch.device) -> Conditioning:
-        key = (text, size, negative, device)
-        if key not in self._texts:
-            self._texts[key] = encode(self.pipeline, text, size, negative=negative)
-        return self._texts[key]
+        return Conditioning.cat([self.texts.get(text, size, device, negative=negative) for text, negative in texts])
 
     def _initial_latents(self, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
         unet, factor = self.pipeline.unet, self.pipeline.vae_scale_factor

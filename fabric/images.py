@@ -91,12 +91,16 @@ def open_picture(path: Path) -> Image.Image:
         raise ValueError(f"image: {path} cannot be decoded ({error})") from error
 
 
-def find_pictures(path: Path) -> list[Path]:
-    """The path itself, or the pictures in a folder, in order of their names.
+def find_pictures(*paths: Path) -> list[Path]:
+    """The paths themselves, or of a folder the pictures in it, in order of their names.
 
     Raises:
         ValueError: there is no such path, or no picture in the folder.
     """
+    return [file for path in paths for file in _pictures_at(path)]
+
+
+def _pictures_at(path: Path) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise ValueError(f"image: {path} does not exist")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fabric.attention import Hidden, ReferenceMemory
 from fabric.bank import ReferenceBank
-from fabric.encoding import Conditioning, Pipeline, encode
+from fabric.encoding import Conditioning, Pipeline, Texts
 from fabric.images import FeedbackImage
 from fabric.noise_level import noise_level
 from fabric.seeding import generator_for
@@ -23,15 +23,18 @@ class References:
         pipeline: of Stable Diffusion.
         memory: of its U-Net's processors.
         bank: keeps what is computed.
+        texts: encodes the empty prompt.
         seed: of the noise, which is drawn anew for every image and step.
     """
 
-    def __init__(self, pipeline: Pipeline, memory: ReferenceMemory, bank: ReferenceBank, seed: int) -> None:
+    def __init__(
+        self, pipeline: Pipeline, memory: ReferenceMemory, bank: ReferenceBank, texts: Texts, seed: int
+    ) -> None:
         self.pipeline = pipeline
         self.memory = memory
         self.bank = bank
+        self.texts = texts
         self.seed = seed
-        self._null: dict[tuple[int, int], Conditioning] = {}  # the empty prompt, by size
 
     @torch.no_grad()
     def at(
@@ -63,15 +66,13 @@ class References:
                 # One at a time: rounding differs with the size of a batch, and what is in the bank must not show.
                 clean = self._latents(image, size)
                 drawn = torch.randn(clean.shape, generator=generator_for("reference", name, index, self.seed))
-                states = self._record(signal * clean + noise * drawn.to(clean), scheduler.timesteps[index], size)
+                null = self.texts.get("", size, device, negative=True)
+                states = self._record(signal * clean + noise * drawn.to(clean), scheduler.timesteps[index], null)
                 self.bank.put((name, level), states)
             hidden[name] = states
         return hidden
 
-    def _record(self, noisy: Tensor, t: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
-        if size not in self._null:
-            self._null[size] = encode(self.pipeline, "", size, negative=True)
-        null = self._null[size]
+    def _record(self, noisy: Tensor, t: Tensor, null: Conditioning) -> dict[str, Tensor]:
         with self.memory.record() as recorded:
             self.pipeline.unet(noisy, t, null.states, added_cond_kwargs=null.added())
             return {layer: states[0] for layer, states in recorded.items()}

@@ -52,7 +52,7 @@ def reading(checkpoint: str, allowed: str, meanwhile: str = JUDGES) -> Iterator[
         yield
     except (OSError, ValueError, RuntimeError, LookupError, EOFError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())[:160]
-        way = f"; to get it: {how_to_get(checkpoint)}" if how_to_get(checkpoint) else ""
+        way = f"; to get it: {command}" if (command := how_to_get(checkpoint)) else ""
         raise MissingWeightsError(
             f"checkpoint: {checkpoint} cannot be read ({reason}); allowed: {allowed}{way}; meanwhile: {meanwhile}"
         ) from error

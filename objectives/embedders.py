@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoModel
 
 from objectives.checkpoints import fetch, locate, reading
+from objectives.keeping import look_up
 from objectives.pictures import content_key, to_rgb
 
 _BATCH = 32
@@ -60,15 +61,10 @@ class Embedder(ABC):
     def _look_up(
         self, keys: Sequence[Hashable], items: Sequence[Item], embed: Callable[[list[Item]], Tensor]
     ) -> Tensor:
-        new = {key: item for key, item in zip(keys, items, strict=True) if key not in self._kept}
-        found = {key: self._kept[key] for key in keys if key not in new}
-        names = list(new)
-        for start in range(0, len(names), _BATCH):
-            some = names[start : start + _BATCH]
-            embedded = F.normalize(embed([new[key] for key in some]).float(), dim=-1).cpu()
-            found.update(zip(some, embedded, strict=True))
-        self._kept.update(found)
-        return torch.stack([found[key] for key in keys])
+        def unit(some: list[Item]) -> Tensor:
+            return F.normalize(embed(some).float(), dim=-1).cpu()
+
+        return torch.stack(look_up(self._kept, keys, items, unit, _BATCH))
 
 
 class OpenClipEmbedder(Embedder):

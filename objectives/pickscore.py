@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoProcessor
 
 from objectives.base import Context, Need, Objective
 from objectives.checkpoints import locate, reading
+from objectives.keeping import look_up
 from objectives.pictures import content_key, to_rgb
 
 PICKSCORE = "yuvalkirstain/PickScore_v1"
@@ -65,15 +66,11 @@ class PickScore(Objective):
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`. Scores are kept by content, since baselines come again with every trial."""
         keys = [(context.prompt or "", content_key(image)) for context, image in zip(contexts, images, strict=True)]
-        new = {key: image for key, image in zip(keys, images, strict=True) if key not in self._kept}
-        found = {key: self._kept[key] for key in keys if key not in new}
-        names = list(new)
-        for start in range(0, len(names), _BATCH):
-            some = names[start : start + _BATCH]
-            scores = self._score([prompt for prompt, _ in some], [to_rgb(new[key]) for key in some])
-            found.update(zip(some, scores.tolist(), strict=True))
-        self._kept.update(found)
-        return [found[key] for key in keys]
+        pairs = [(prompt, image) for (prompt, _), image in zip(keys, images, strict=True)]
+        return look_up(self._kept, keys, pairs, self._scores, _BATCH)
+
+    def _scores(self, pairs: list[tuple[str, Image]]) -> list[float]:
+        return self._score([prompt for prompt, _ in pairs], [to_rgb(image) for _, image in pairs]).tolist()
 
     def _score(self, prompts: list[str], images: list[Image]) -> Tensor:
         model, processor = self._parts
