@@ -1,12 +1,11 @@
 # Everything runs inside $(VENV), which `make setup` builds from nothing.
-.POSIX:
 
 PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: help setup lint test train evaluate clean
+.PHONY: help setup run lint test train evaluate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +21,16 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
+
+# CONFIG=experiments/configs/pickscore.yaml tunes for the preference judge instead. A run that was
+# broken off is taken up where it was left.
+CONFIG = experiments/configs/embedded.yaml
+OUTPUT = runs/$(basename $(notdir $(CONFIG)))
+
+run: setup ## optimise FABRIC on the embedded model, compare with fixed settings, write the report
+	$(BIN)/fabric-bo optimize $(CONFIG) --output $(OUTPUT)
+	$(BIN)/fabric-bo compare $(OUTPUT)
+	$(BIN)/fabric-bo report $(OUTPUT)
 
 lint: setup ## ruff and mypy
 	$(BIN)/ruff check .

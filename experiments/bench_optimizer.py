@@ -16,14 +16,14 @@ import optuna
 import torch
 from botorch.test_functions.synthetic import Hartmann
 from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler
 from scipy import stats
 from torch import Tensor
 
 from fabric.seeding import generator_for
 from optimizer.observations import STANDARD_ERROR, Encoding, observe
 from optimizer.recommend import recommend
-from optimizer.sampler import GaussianProcessSampler
+from optimizer.samplers import SAMPLERS, create_sampler
 
 NOISE = 0.1  # standard deviation, as a share of a function's range
 _GROWS_AT = 15
@@ -81,25 +81,18 @@ PROBLEMS = {
     "growing": Problem("growing from 8 to 10", 10, _growing, 3.322 + 2 * 0.49, later=2),
 }
 
-_Samplers = dict[str, Callable[[int], BaseSampler]]
+OURS = SAMPLERS[0]
 
 
-def samplers() -> _Samplers:
-    """Contenders by name, from a seed."""
-    return {
-        "ours": lambda seed: GaussianProcessSampler(seed=seed, absent=lambda name: 0.0),
-        "random": lambda seed: RandomSampler(seed=seed),
-        "TPE": lambda seed: TPESampler(seed=seed),
-        "CMA-ES": lambda seed: CmaEsSampler(seed=seed, warn_independent_sampling=False),
-        "GPSampler": lambda seed: GPSampler(seed=seed),
-    }
+def _sampler(name: str, seed: int) -> BaseSampler:
+    return create_sampler(name, absent=lambda parameter: 0.0, seed=seed)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument("--part", choices=["time", "quality"], nargs="+", default=["time", "quality"])
     parser.add_argument("--problem", choices=PROBLEMS, nargs="+", default=list(PROBLEMS))
-    parser.add_argument("--sampler", choices=samplers(), nargs="+", default=list(samplers()))
+    parser.add_argument("--sampler", choices=SAMPLERS, nargs="+", default=list(SAMPLERS))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, nargs="+", default=[20, 40, 60], help="after how many to look")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[8, 12, 20])
@@ -142,7 +135,7 @@ def _time_to_ask(dimensions: int, count: int, seed: int) -> tuple[float, float]:
     """Seconds for one proposal and for four, after `count` trials of which half are near the best."""
     problem = Problem("timing", dimensions, _hartmann, 3.322)
     generator = generator_for("timing", dimensions, count, seed)
-    study = optuna.create_study(direction="maximize", sampler=samplers()["ours"](seed))
+    study = optuna.create_study(direction="maximize", sampler=_sampler(OURS, seed))
     points = torch.rand(count, dimensions, generator=generator)
     points[count // 2 :] = 0.4 + 0.1 * points[count // 2 :]
     for point in points.tolist():
@@ -166,10 +159,10 @@ def _time_to_ask(dimensions: int, count: int, seed: int) -> tuple[float, float]:
 
 def _print_quality(problem: Problem, names: list[str], seeds: int, looks: list[int]) -> None:
     print(f"\n{problem.name}: true value of the recommended point, best {problem.best:.2f}, {seeds} seeds")
-    print(f"{'':<12}" + "".join(f"{f'{look} trials':>12}" for look in looks) + f"{'worst':>9}{'ours better by':>28}")
+    print(f"{'':<12}" + "".join(f"{f'{look} trials':>12}" for look in looks) + f"{'worst':>9}{f'{OURS} better by':>28}")
     found: dict[str, Tensor] = {}
     for name in names:
-        values = [_recommended(problem, samplers()[name](seed), seed, looks) for seed in range(seeds)]
+        values = [_recommended(problem, _sampler(name, seed), seed, looks) for seed in range(seeds)]
         found[name] = torch.tensor(values)
         medians = "".join(f"{value:>12.2f}" for value in found[name].median(0).values.tolist())
         worst = float(found[name][:, -1].min())
@@ -178,9 +171,9 @@ def _print_quality(problem: Problem, names: list[str], seeds: int, looks: list[i
 
 def _versus(found: dict[str, Tensor], name: str) -> str:
     """Mean paired difference of ours at the last look, with its 95 % interval."""
-    if name == "ours" or "ours" not in found:
+    if name == OURS or OURS not in found:
         return ""
-    differences = (found["ours"] - found[name])[:, -1].double().numpy()
+    differences = (found[OURS] - found[name])[:, -1].double().numpy()
     low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
     return f"{differences.mean():.2f} [{low:.2f}, {high:.2f}]"
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import warnings
 from types import ModuleType
 from typing import Any
 
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from experiments import bench_generation, bench_optimizer, generate, optimize, score
+from experiments import (
+    bench_generation,
+    bench_optimizer,
+    bench_samplers,
+    comparing,
+    generate,
+    optimize,
+    reporting,
+    score,
+)
 from objectives.scoring import ObjectiveError
 
 
@@ -20,6 +30,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     _add(commands, "generate", "images from prompts and liked and disliked pictures", generate)
     _add(commands, "optimize", "find settings that an objective likes", optimize)
+    resuming = commands.add_parser("resume", help="go on with an optimisation")
+    optimize.add_resume_arguments(resuming)
+    resuming.set_defaults(run=optimize.resume)
+    _add(commands, "compare", "tuned settings against fixed FABRIC on held-out prompts and seeds", comparing)
+    _add(commands, "report", "one HTML file about a run", reporting)
     _add(commands, "score", "scores of pictures", score)
     listing = commands.add_parser("objectives", help="what there is to score with")
     listing.set_defaults(run=score.list_objectives)
@@ -27,6 +42,8 @@ def _parser() -> argparse.ArgumentParser:
     about = "what feedback costs, over plain diffusers and the official algorithm"
     _add(benches, "generation", about, bench_generation)
     _add(benches, "optimizer", "time per proposal, and what is found on noisy test functions", bench_optimizer)
+    about = "what each sampler finds on the embedded model"
+    _add(benches, "samplers", about, bench_samplers)
     return parser
 
 
@@ -47,6 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0, or 2 on bad input, which is said in one line.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s")
+    warnings.filterwarnings("ignore", r"`torch.jit.script` is deprecated", FutureWarning)  # a dependency's business
     diffusers_logging.disable_progress_bar()  # of loading; a command shows its own
     transformers_logging.disable_progress_bar()
     options = _parser().parse_args(arguments)

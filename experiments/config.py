@@ -3,130 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from fabric.models import EMBEDDED, SCHEDULERS
+from experiments.config_parts import (
+    HeldOutConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    Part,
+    Positive,
+    ProtocolConfig,
+    RangeConfig,
+    ScenesConfig,
+    StopConfig,
+    TaskConfig,
+)
+from fabric.models import EMBEDDED
 from fabric.params import FabricParams
+from optimizer.samplers import SAMPLERS
 
-Positive = Annotated[int, Field(ge=1, strict=True)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TaskConfig(_Part):
-    """One prompt.
-
-    Attributes:
-        prompt: what is asked for.
-        targets: files or folders of pictures to come close to.
-        liked: files or folders of feedback given from the start.
-        disliked: likewise.
-        negative_prompt: for the unconditional pass.
-    """
-
-    prompt: str
-    targets: tuple[Path, ...] = ()
-    liked: tuple[Path, ...] = ()
-    disliked: tuple[Path, ...] = ()
-    negative_prompt: str = ""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_text(cls, given: Any) -> Any:
-        """A prompt alone is a short form."""
-        return {"prompt": given} if isinstance(given, str) else given
-
-
-class ScenesConfig(_Part):
-    """Hidden targets of the embedded model's world; prompts say shape, colour and background of them.
-
-    Attributes:
-        count: how many.
-        seed: which.
-    """
-
-    count: Positive = 12
-    seed: int = 0
-
-
-class ModelConfig(_Part):
-    """What generates; see `fabric.models.load`."""
-
-    name: str = EMBEDDED
-    scheduler: str = "euler-a"
-    device: str | None = None
-    dtype: Literal["float32", "float16", "bfloat16"] | None = None
-    loras: dict[str, float] = {}
-    config: str | None = None
-    offload: bool = False
-
-    @field_validator("scheduler")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in SCHEDULERS:
-            raise ValueError(f"{name!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
-        return name
-
-
-class ObjectiveConfig(_Part):
-    """What an image is worth; see `objectives.registry.create`.
-
-    Attributes:
-        name: built in, of a plug-in, or module:attribute.
-        checkpoint: of its model.
-        gain: whether the score of the same prompt and seed without feedback is taken off.
-    """
-
-    name: str = "clip-target"
-    checkpoint: str | None = None
-    gain: bool = False
-
-
-class ProtocolConfig(_Part):
-    """How a setting is tried; see `experiments.rounds.Protocol`."""
-
-    rounds: Positive = 3
-    images: Positive = 4
-    steps: Positive = 20
-    size: tuple[Positive, Positive] | None = None
-    seed: int = 0
-    batch: Positive = 16
-    value: Literal["last", "best", "all"] = "last"
-
-
-class RangeConfig(_Part):
-    """Where a parameter is sought.
-
-    Attributes:
-        low: least value.
-        high: greatest value.
-        log: whether by the logarithm.
-    """
-
-    low: float
-    high: float
-    log: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_list(cls, given: Any) -> Any:
-        """`[low, high]` and `[low, high, log]` are short forms."""
-        if isinstance(given, list) and len(given) in (2, 3) and given[2:] in ([], ["log"]):
-            return {"low": given[0], "high": given[1], "log": len(given) == 3}
-        return given
-
-    @model_validator(mode="after")
-    def _ordered(self) -> RangeConfig:
-        if not self.low < self.high:
-            raise ValueError(f"from {self.low:g} to {self.high:g}; allowed: low < high")
-        if self.log and self.low <= 0:
-            raise ValueError(f"from {self.low:g} by the logarithm; allowed: low above 0")
-        return self
+_GUIDANCE = {EMBEDDED: 4.0}  # of plain images; other models have the authors' 7
+WEIGHTS = "weights"
+"""Name in `space` of the weights of given feedback images, one for each of them."""
 
 
 def _default_space() -> dict[str, RangeConfig]:
@@ -142,58 +42,103 @@ def _default_space() -> dict[str, RangeConfig]:
     }
 
 
-class RunConfig(_Part):
+class RunConfig(Part):
     """A whole run.
 
     Attributes:
         prompts: with their targets and feedback.
         scenes: instead of prompts, hidden targets of the embedded model's world.
         model: what generates.
-        objective: what an image is worth.
+        objective: what an image is worth; several make a front. The first chooses what is liked and disliked.
         protocol: how a setting is tried.
-        space: which parameters are sought, and where.
+        space: which parameters are sought, and where; `weights` are those of the given feedback images.
         fixed: values of others; the rest have their defaults.
+        sampler: what proposes.
         trials: how many settings are tried.
+        at_once: settings that are proposed together and share batches.
+        stop: other ends.
+        held_out: what the comparison uses.
         seed: of the sampler.
+        storage: URL of the study, `sqlite:///` in the output by default; of a PostgreSQL server for several machines.
         output: folder of study, images and report.
     """
 
     prompts: tuple[TaskConfig, ...] = ()
     scenes: ScenesConfig | None = None
     model: ModelConfig = ModelConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
+    objective: tuple[ObjectiveConfig, ...] = (ObjectiveConfig(),)
     protocol: ProtocolConfig = ProtocolConfig()
     space: dict[str, RangeConfig] = Field(default_factory=_default_space)
-    fixed: dict[str, float] = {}
+    fixed: dict[str, float] = Field(default_factory=dict)
+    sampler: str = SAMPLERS[0]
     trials: Positive = 30
+    at_once: Positive = 1
+    stop: StopConfig = StopConfig()
+    held_out: HeldOutConfig = HeldOutConfig()
     seed: int = 0
+    storage: str | None = None
     output: Path = Path("runs/optimize")
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return given if isinstance(given, list | tuple) else [given]
+
+    @field_validator("objective")
+    @classmethod
+    def _distinct(cls, given: tuple[ObjectiveConfig, ...]) -> tuple[ObjectiveConfig, ...]:
+        names = [each.name for each in given]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"{', '.join(names) or 'none'}; allowed: one or more, each once")
+        return given
+
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SAMPLERS:
+            raise ValueError(f"{name!r} is unknown; allowed: {', '.join(SAMPLERS)}")
+        return name
 
     @model_validator(mode="after")
     def _something_to_do(self) -> RunConfig:
         if bool(self.prompts) == (self.scenes is not None):
             given = "both" if self.prompts else "neither"
             raise ValueError(f"prompts, scenes: {given} given; allowed: one or more prompts, or scenes")
+        if self.held_out.prompts and self.held_out.scenes is not None:
+            raise ValueError("held_out.prompts, held_out.scenes: both given; allowed: one of them, or neither")
+        if self.held_out.seed == self.protocol.seed:
+            raise ValueError(f"held_out.seed: {self.held_out.seed} is the run's; allowed: another")
         return self
 
     @model_validator(mode="after")
     def _parameters(self) -> RunConfig:
         """Every parameter exists, is within its range, and is either sought or fixed."""
         bounds = FabricParams.bounds()
-        for part, names in (("space", self.space), ("fixed", self.fixed)):
+        for part, names in (("space", {**self.space}), ("fixed", {**self.fixed})):
+            allowed = [*bounds, WEIGHTS] if part == "space" else list(bounds)
             for name in names:
-                if name not in bounds:
-                    raise ValueError(f"{part}.{name}: unknown parameter; allowed: {', '.join(bounds)}")
+                if name not in allowed:
+                    raise ValueError(f"{part}.{name}: unknown parameter; allowed: {', '.join(allowed)}")
         if both := self.space.keys() & self.fixed.keys():
             raise ValueError(f"fixed.{min(both)}: is sought in space as well; allowed: one of them")
         for name, sought in self.space.items():
-            low, high = bounds[name]
+            low, high = bounds.get(name, (0.0, 1.0))
             if sought.low < low or sought.high > high:
                 raise ValueError(f"space.{name}: {sought.low:g} to {sought.high:g}; allowed: {low:g} to {high:g}")
         FabricParams.from_dict(self.fixed)
         if not self.space:
             raise ValueError("space: no parameters; allowed: one or more")
+        given = any(task.liked or task.disliked for task in self.prompts) or (
+            self.scenes is not None and self.scenes.board is not None
+        )
+        if WEIGHTS in self.space and not given:
+            raise ValueError("space.weights: no feedback images are given; allowed: with liked or disliked in prompts")
         return self
+
+    @property
+    def guidance(self) -> float:
+        """Of plain images and of the presets."""
+        return self.protocol.guidance or _GUIDANCE.get(self.model.name, 7.0)
 
 
 def read_config(path: Path) -> RunConfig:
@@ -202,13 +147,22 @@ def read_config(path: Path) -> RunConfig:
     Raises:
         ValueError: it cannot be read or something in it is wrong; the message is one line and names the place.
     """
+    return check_config(read_values(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, not yet checked.
+
+    Raises:
+        ValueError: it cannot be read, or is none; the message is one line.
+    """
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"config: {path} cannot be read ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise ValueError(f"config: {path} is not a mapping of names to values")
-    return check_config(values)
+    return values
 
 
 def check_config(values: dict[str, Any]) -> RunConfig:

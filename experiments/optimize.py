@@ -3,40 +3,45 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
-from tqdm import tqdm
+from optuna.trial import Trial, TrialState
 
-from experiments.config import RunConfig, read_config
-from experiments.pictures import contact_sheet, save_png
-from experiments.rounds import Outcome, Protocol, Studio, Task, play
+from experiments.config import RunConfig, check_config
+from experiments.forecast import forecast
+from experiments.options import add_run_options, config_of
+from experiments.progress import Progress
+from experiments.setup import check_tasks, objective_of, presets_of, space_of, studio_of
 from experiments.space import Space, absent
-from experiments.storage import heartbeat, open_study
+from experiments.stopping import belief_in_words, finished, reason_to_stop, running
+from experiments.storage import Store, open_study, read_study
 from experiments.tasks import tasks_of
-from fabric.bank import ReferenceBank
-from fabric.generator import FabricGenerator
-from fabric.models import load
-from fabric.params import PRESETS, FabricParams, preset
-from objectives.base import Objective
-from objectives.combine import BaselineDifference
-from objectives.registry import create
+from experiments.trials import Runner
+from fabric.params import FabricParams
 from objectives.scoring import ObjectiveError
-from optimizer.observations import SCORES, Encoding, observe
-from optimizer.recommend import Recommendation, recommend
-from optimizer.sampler import GaussianProcessSampler
+from optimizer.encoding import Encoding
+from optimizer.observations import Observations, observe
+from optimizer.recommend import Belief, Recommendation, believe
+from optimizer.samplers import create_sampler
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3  # in a row
+_WAIT = 1.0  # seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("config", type=Path, help="a YAML file; see the README")
+    add_run_options(parser)
+    parser.add_argument("--dry-run", action="store_true", help="say what would run, and about how long it would take")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -48,150 +53,173 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: the configuration is wrong; the message is one line.
     """
-    config = read_config(options.config)
-    study = optimize(config)
-    best = recommended(study, config)
-    params = space_of(config).params(study.trials[best.number].params)
+    config = config_of(options)
+    if options.dry_run:
+        print(forecast(config))
+        return 0
+    return _run(config)
+
+
+def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo resume`."""
+    parser.add_argument("folder", type=Path, help="output of a run")
+    parser.add_argument("--trials", type=int, help="settings to try, in all")
+    parser.add_argument("--minutes", type=float, help="to run at most, in all")
+
+
+def resume(options: argparse.Namespace) -> int:
+    """Runs `fabric-bo resume`: goes on with a run by its folder alone.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ValueError: there is no run in the folder; the message is one line.
+    """
+    _, values = read_study(options.folder)
+    values["output"] = str(options.folder)
+    if options.trials is not None:
+        values["trials"] = options.trials
+    if options.minutes is not None:
+        values["stop"]["minutes"] = options.minutes
+    return _run(check_config(values))
+
+
+def _run(config: RunConfig) -> int:
+    try:
+        done = optimize(config)
+    except KeyboardInterrupt:
+        print(f"\nstopped; what is finished is in {config.output}, and the same command goes on", file=sys.stderr)
+        raise
+    if len(config.objective) > 1:
+        print(f"{len(done.study.best_trials)} settings on the front; fabric-bo report {config.output} shows it")
+        return 0
+    best, params = done.recommended()
     path = config.output / "best.yaml"
     path.write_text(params.to_yaml())
-    print(f"recommended: trial {best.number}, {best.mean:.4f} [{best.low:.4f}, {best.high:.4f}]; written to {path}")
+    print(
+        f"recommended: trial {best.number}, {best.mean:+.4f} [{best.low:+.4f}, {best.high:+.4f}] over no feedback; "
+        f"written to {path}"
+    )
     return 0
 
 
-def space_of(config: RunConfig) -> Space:
-    """What is sought."""
-    return Space(config.space, config.fixed)
+@dataclass(frozen=True)
+class Run:
+    """An optimisation, finished or not.
+
+    Attributes:
+        config: of it.
+        study: holds everything.
+        space: reads its trials.
+    """
+
+    config: RunConfig
+    study: Study
+    space: Space
+
+    def observations(self, count: int | None = None) -> Observations:
+        """What the model learns from: all trials, or the first that finished."""
+        trials = self.study.get_trials(deepcopy=False) if count is None else finished(self.study)[:count]
+        return observe(self.study, trials, Encoding(self.space.distributions, absent))
+
+    def belief(self, count: int | None = None) -> Belief | None:
+        """What the model thinks of one objective; None of several, and before anything was seen."""
+        seen = self.observations(count)
+        return believe(seen) if len(self.config.objective) == 1 and len(seen.Y) else None
+
+    def recommended(self, count: int | None = None) -> tuple[Recommendation, FabricParams]:
+        """The setting to use, by the model's belief.
+
+        Args:
+            count: finished trials to learn from; all by default.
+
+        Raises:
+            ValueError: no trial is finished, or there are several objectives.
+        """
+        belief = self.belief(count)
+        if belief is None:
+            raise ValueError(
+                f"run: {self.config.output} recommends nothing; allowed: one objective, one or more finished trials"
+            )
+        best = belief.recommendation
+        return best, self.space.params(self.study.trials[best.number].params)
 
 
-def objective_of(config: RunConfig, device: str = "cpu") -> Objective:
-    """What an image is worth."""
-    objective = create(config.objective.name, config.objective.checkpoint, device, config.model.name)
-    return BaselineDifference(objective) if config.objective.gain else objective
+def recommended_of(config: RunConfig) -> FabricParams:
+    """The setting that a run on disk recommends.
+
+    Raises:
+        ValueError: there is no run, or it has no finished trial, or several objectives.
+    """
+    study, _ = read_study(config.output)
+    done = Run(config, study, space_of(config, tasks_of(config)))
+    return done.recommended()[1]
 
 
-def protocol_of(config: RunConfig) -> Protocol:
-    """How a setting is tried."""
-    given = config.protocol
-    size = None if given.size is None else (given.size[1], given.size[0])
-    return Protocol(given.rounds, given.images, given.steps, size, given.seed, given.batch, given.value)
-
-
-def generator_of(config: RunConfig) -> FabricGenerator:
-    """What generates."""
-    model = config.model
-    pipeline = load(
-        model.name,
-        scheduler=model.scheduler,
-        device=model.device,
-        dtype=model.dtype,
-        loras=tuple(model.loras.items()),
-        config=model.config,
-    )
-    return FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
-
-
-def optimize(config: RunConfig) -> Study:
-    """Runs until the study has as many trials as the configuration asks for; goes on where it was left.
+def optimize(config: RunConfig) -> Run:
+    """Runs until the budget is used up or the stopping rule says so; goes on where it was left.
 
     Args:
         config: the run.
 
-    Returns:
-        The study.
-
     Raises:
         ValueError: something in the configuration is not to be had, or the study is of another one.
         ObjectiveError: the objective failed in three trials in a row.
+        KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
     """
-    tasks, objective, space = tasks_of(config), objective_of(config), space_of(config)
-    objective.prepare()
-    first = [space.values(preset(name, config.protocol.steps)) for name in PRESETS]
-    sampler = GaussianProcessSampler(first=first, space=space.distributions, absent=absent, seed=config.seed)
-    decides = config.model_dump(mode="json", exclude={"trials", "output"})
-    study = open_study(config.output, decides, sampler, optuna.pruners.WilcoxonPruner(p_threshold=0.1))
-    runner = Runner(Studio(generator_of(config), protocol_of(config)), tasks, objective, space, config.output)
-    failures = 0
-    with tqdm(total=config.trials, initial=len(finished(study)), desc="trials") as bar:
-        while len(finished(study)) < config.trials:
-            trial = study.ask(space.distributions)
-            try:
-                with heartbeat(study, trial):
-                    runner.run(study, trial)
-                failures = 0
-            except ObjectiveError as error:
-                failures += 1
-                _log.warning("trial %d failed: %s", trial.number, error)
-                study.tell(trial, state=TrialState.FAIL)
-                if failures == _FAILURES:
-                    raise
-                continue
-            except BaseException:
-                study.tell(trial, state=TrialState.FAIL)
+    tasks = tasks_of(config)
+    objectives = [objective_of(config, each) for each in config.objective]
+    check_tasks(tasks, objectives)
+    space, presets = space_of(config, tasks), presets_of(config)
+    first = [space.values(params) for params in presets.values()]
+    sampler = create_sampler(config.sampler, first=first, space=space.distributions, absent=absent, seed=config.seed)
+    pruner = optuna.pruners.WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else optuna.pruners.NopPruner()
+    store = open_study(config.output, config.model_dump(mode="json"), len(objectives), sampler, pruner)
+    run = Run(config, store.study, space)
+    studio = studio_of(config)
+    with Progress(config.trials, len(finished(store.study)), len(tasks), config.protocol.rounds) as progress:
+        runner = Runner(studio, tasks, objectives, space, config.output / "artifacts", progress.prompts, progress.round)
+        _loop(run, store, runner, progress, len(first))
+    return run
+
+
+def _loop(run: Run, store: Store, runner: Runner, progress: Progress, protect: int) -> None:
+    """Asks, tries and tells until there is a reason to stop; the known settings, first, are not stopped early."""
+    config, study, failures = run.config, store.study, 0
+    runner.plain(study)
+    belief = run.belief()
+    while (reason := reason_to_stop(config, study, belief)) is None:
+        store.reap()
+        left = config.trials - len(finished(study)) - len(running(study))
+        if left < 1:  # other processes are at the last ones; should one die, there is a trial left
+            time.sleep(_WAIT)
+            belief = run.belief()
+            continue
+        trials = [store.ask(run.space.distributions) for _ in range(min(config.at_once, left))]
+        progress.proposed(trials[-1].number, trials[-1].params)
+        try:
+            with store.alive(trials), _failing(study, trials):
+                runner.run(study, trials, protect)
+        except ObjectiveError as error:
+            failures += len(trials)
+            _log.warning("trial %d failed: %s", trials[0].number, error)
+            if failures >= _FAILURES:
                 raise
-            bar.update()
-    return study
+            continue
+        failures = 0
+        belief = run.belief()
+        progress.told(len(trials), belief_in_words(config, belief) if belief else "")
+    progress.say(f"stopped after {reason}")
 
 
-def finished(study: Study) -> list[FrozenTrial]:
-    """Trials that say something."""
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-
-
-def recommended(study: Study, config: RunConfig) -> Recommendation:
-    """The setting to use, by the model's belief."""
-    encoding = Encoding(space_of(config).distributions, absent)
-    return recommend(observe(study, study.get_trials(deepcopy=False), encoding))
-
-
-class Runner:
-    """Tries the settings of trials.
-
-    Args:
-        studio: generator and protocol.
-        tasks: prompts, the same for every trial.
-        objective: scores.
-        space: reads a trial's settings.
-        folder: of the run.
-    """
-
-    def __init__(self, studio: Studio, tasks: list[Task], objective: Objective, space: Space, folder: Path) -> None:
-        self.studio = studio
-        self.tasks = tasks
-        self.objective = objective
-        self.space = space
-        self.folder = folder
-        self.store = FileSystemArtifactStore(folder / "artifacts")
-        (folder / "artifacts").mkdir(parents=True, exist_ok=True)
-
-    def run(self, study: Study, trial: Trial) -> None:
-        """Tries a trial's setting on one task after the other, as many at once as fill a batch, and tells the study.
-
-        Clearly worse settings stop early, by a paired test against the best trial; what they saw still counts.
-        """
-        params, protocol = self.space.params(trial.params), self.studio.protocol
-        outcomes: list[Outcome] = []
-        at_once = max(1, protocol.batch // protocol.images)
-        for start in range(0, len(self.tasks), at_once):
-            outcomes += play(self.studio, self.tasks[start : start + at_once], params, self.objective)
-            for place in range(start, len(outcomes)):
-                trial.report(outcomes[place].value(protocol.value), step=place)
-            if len(outcomes) < len(self.tasks) and trial.number >= len(PRESETS) and trial.should_prune():
-                break
-        self._record(trial, params, outcomes)
-        values = [outcome.value(protocol.value) for outcome in outcomes]
-        state = TrialState.COMPLETE if len(outcomes) == len(self.tasks) else TrialState.PRUNED
-        study.tell(trial, sum(values) / len(values) if state == TrialState.COMPLETE else None, state=state)
-
-    def _record(self, trial: Trial, params: FabricParams, outcomes: list[Outcome]) -> None:
-        """Writes everything about a trial into the study, its images as a sheet with a row for each prompt."""
-        kind = self.studio.protocol.value
-        trial.set_user_attr(SCORES, {f"{k}": outcome.value(kind) for k, outcome in enumerate(outcomes)})
-        trial.set_user_attr("params", params.to_dict())
-        trial.set_user_attr("rounds", [outcome.scores.tolist() for outcome in outcomes])
-        trial.set_user_attr("prompts", [[one.prompts for one in outcome.session.rounds] for outcome in outcomes])
-        rows = [[picture for one in outcome.session.rounds for picture in one.pictures] for outcome in outcomes]
-        sheet = contact_sheet([picture for row in rows for picture in row], len(rows[0]))
-        path = self.folder / f"trial-{trial.number:04d}.png"
-        save_png(sheet, path, {})
-        upload_artifact(artifact_store=self.store, file_path=str(path), study_or_trial=trial)
-        path.unlink()
+@contextlib.contextmanager
+def _failing(study: Study, trials: Sequence[Trial]) -> Iterator[None]:
+    """Whatever goes wrong within, trials that are still running are marked failed."""
+    try:
+        yield
+    except BaseException:
+        for trial in trials:
+            with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was told before
+                study.tell(trial, state=TrialState.FAIL)
+        raise

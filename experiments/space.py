@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import FloatDistribution
 
-from experiments.config import RangeConfig
+from experiments.config import WEIGHTS
+from experiments.config_parts import RangeConfig
 from fabric.params import FabricParams
 
 _WEIGHT = "weight "  # and an image's id
@@ -19,29 +20,29 @@ class Space:
     """What is sought of `FabricParams`.
 
     Args:
-        sought: ranges by field.
-        fixed: values of other fields; the rest have their defaults.
-        images: ids of feedback images whose weights are sought from 0 to 1; more may come on the way.
+        sought: ranges by field; `weights` is the range of each image's weight.
+        base: values of other fields.
+        images: ids of feedback images, whose weights are sought if `weights` is; more may come on the way.
     """
 
-    def __init__(
-        self, sought: Mapping[str, RangeConfig], fixed: Mapping[str, float], images: tuple[str, ...] = ()
-    ) -> None:
-        self.sought = dict(sought)
-        self.base = FabricParams.from_dict(fixed)
-        self.images = images
+    def __init__(self, sought: Mapping[str, RangeConfig], base: FabricParams, images: Sequence[str] = ()) -> None:
+        self.sought = {field: each for field, each in sought.items() if field != WEIGHTS}
+        self.base = base
+        self.images = tuple(images) if WEIGHTS in sought else ()
+        self._weight = sought.get(WEIGHTS, RangeConfig(low=0, high=1))
         self._window = {"start", "end"} <= self.sought.keys()
 
     @property
-    def distributions(self) -> dict[str, BaseDistribution]:
+    def distributions(self) -> dict[str, FloatDistribution]:
         """Optuna's form of it."""
-        found: dict[str, BaseDistribution] = {
+        found = {
             self._name(field): FloatDistribution(each.low, each.high, log=each.log)
             for field, each in self.sought.items()
         }
         if self._window:
             found[_SHARE] = FloatDistribution(0.0, 1.0)
-        return found | {f"{_WEIGHT}{image}": FloatDistribution(0.0, 1.0) for image in self.images}
+        weight = FloatDistribution(self._weight.low, self._weight.high)
+        return found | {f"{_WEIGHT}{image}": weight for image in self.images}
 
     def _name(self, field: str) -> str:
         return _SHARE if field == "start" and self._window else field
@@ -53,17 +54,19 @@ class Space:
             low, high = self.sought["start"].low, self.sought["start"].high
             fields["start"] = min(high, max(low, values[_SHARE] * fields["end"]), fields["end"])
         weights = {image: float(values.get(f"{_WEIGHT}{image}", 0.0)) for image in self.images}
-        return replace(self.base, **fields, weights=weights)
+        return replace(self.base, **fields, weights={**self.base.weights, **weights})
 
     def values(self, params: FabricParams) -> dict[str, float]:
         """A trial's values of settings, cut to the ranges; what is not sought is lost."""
-        found = {
-            self._name(field): min(each.high, max(each.low, getattr(params, field)))
-            for field, each in self.sought.items()
-        }
+        found = {self._name(field): _cut(getattr(params, field), each) for field, each in self.sought.items()}
         if self._window:
             found[_SHARE] = params.start / params.end if params.end > 0 else 0.0
-        return found | {f"{_WEIGHT}{image}": params.weights.get(image, 1.0) for image in self.images}
+        weights = {f"{_WEIGHT}{image}": _cut(params.weights.get(image, 1.0), self._weight) for image in self.images}
+        return found | weights
+
+
+def _cut(value: float, sought: RangeConfig) -> float:
+    return min(sought.high, max(sought.low, value))
 
 
 def absent(name: str) -> float | None:

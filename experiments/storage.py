@@ -1,31 +1,142 @@
-"""The study of a run: an SQLite file that survives kills, several processes and changed minds."""
+"""The study of a run: survives kills, several processes and changed minds."""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
+import socket
 import sqlite3
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
-_NAME = "fabric-bo"
-_CONFIG = "fabric-bo:config"
+NAME = "fabric-bo"
+CONFIG = "fabric-bo:config"
+"""User attribute of a study: the whole configuration that it was made with."""
+
+_WORKER = "worker"
 _BEAT, _GRACE = 10, 60  # seconds
+_WITHOUT_EFFECT = ("trials", "stop", "output", "storage", "held_out")  # on what a trial is
 
 
-def open_study(folder: Path, config: dict[str, Any], sampler: BaseSampler, pruner: optuna.pruners.BasePruner) -> Study:
-    """The study in a folder, new or as it was left; trials whose process died are marked failed.
+class Store:
+    """A study and the storage that it is in.
+
+    Args:
+        study: of a run.
+        storage: that holds it.
+    """
+
+    def __init__(self, study: Study, storage: RDBStorage) -> None:
+        self.study = study
+        self.storage = storage
+
+    def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
+        """A new trial with its parameters."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
+            return self.study.ask(dict(space))
+
+    @contextlib.contextmanager
+    def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
+        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`."""
+        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        ids = [self.storage.get_trial_id_from_study_id_trial_number(study_id, trial.number) for trial in trials]
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(_BEAT):
+                for trial_id in ids:
+                    with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
+                        self.storage.record_heartbeat(trial_id)  # a beat that is missed is made up by the next
+
+        for trial, trial_id in zip(trials, ids, strict=True):
+            self.storage.record_heartbeat(trial_id)
+            trial.set_user_attr(_WORKER, _this_worker())
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def reap(self) -> None:
+        """Marks trials failed whose process died, so that they are neither waited for nor counted."""
+        fail_stale_trials(self.study)
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if _is_dead(trial):
+                with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _this_worker() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": psutil.Process().create_time()}
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether a running trial's process is known not to live; on other machines only heartbeats tell."""
+    worker = trial.user_attrs.get(_WORKER)
+    if worker is None:  # it died between asking and its first heartbeat, unless it asks just now
+        begun = trial.datetime_start
+        return begun is not None and datetime.now() - begun > timedelta(seconds=_GRACE)
+    if worker["host"] != socket.gethostname():
+        return False
+    try:
+        return abs(psutil.Process(worker["pid"]).create_time() - worker["since"]) > 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+def storage_url(folder: Path, given: str | None) -> str:
+    """Where a run's study is: as given, else an SQLite file in the run's folder."""
+    return given or f"sqlite:///{folder / 'study.db'}"
+
+
+def connect(url: str) -> RDBStorage:
+    """Opens a storage; SQLite in WAL mode, so that readers and a writer go together.
+
+    Raises:
+        ValueError: it cannot be opened; the message is one line.
+    """
+    try:
+        if url.startswith("sqlite:///"):
+            with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+        # With several processes on one file each waits for its turn to write.
+        options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+        return RDBStorage(url, engine_kwargs=options, heartbeat_interval=_BEAT, grace_period=_GRACE)
+    except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
+        raise ValueError(f"storage: {url} cannot be opened ({' '.join(str(error).split())[:200]})") from error
+
+
+def open_study(
+    folder: Path,
+    config: dict[str, Any],
+    objectives: int = 1,
+    sampler: BaseSampler | None = None,
+    pruner: optuna.pruners.BasePruner | None = None,
+) -> Store:
+    """The study of a run, new or as it was left.
 
     Args:
         folder: of the run.
-        config: plain values that decide what a trial is; kept in the study.
+        config: of the run, plain values; kept in the study.
+        objectives: number of values of a trial, all to be maximised.
         sampler: proposes settings.
         pruner: stops trials early.
 
@@ -33,27 +144,36 @@ def open_study(folder: Path, config: dict[str, Any], sampler: BaseSampler, prune
         ValueError: the study was made with another configuration; the message shows the difference.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "study.db"
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")  # readers and a writer at the same time
-    storage = RDBStorage(f"sqlite:///{path}", heartbeat_interval=_BEAT, grace_period=_GRACE)
+    storage = connect(storage_url(folder, config.get("storage")))
     study = optuna.create_study(
-        storage=storage, study_name=_NAME, direction="maximize", sampler=sampler, pruner=pruner, load_if_exists=True
+        storage=storage,
+        study_name=NAME,
+        directions=["maximize"] * objectives,
+        sampler=sampler,
+        pruner=pruner,
+        load_if_exists=True,
     )
-    known = study.user_attrs.get(_CONFIG)
-    if known is None:
-        study.set_user_attr(_CONFIG, config)
-    elif known != json.loads(json.dumps(config)):
-        raise ValueError(f"config: {folder} holds a run of another configuration: {_difference(known, config)}")
-    fail_stale_trials(study)
-    return study
+    config = json.loads(json.dumps(config))
+    known = study.user_attrs.get(CONFIG)
+    if known is not None and (difference := _difference(_decisive(known), _decisive(config))):
+        raise ValueError(f"config: {folder} holds a run of another configuration: {difference}")
+    if known != config:
+        study.set_user_attr(CONFIG, config)
+    store = Store(study, storage)
+    store.reap()
+    return store
+
+
+def _decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a configuration must not change between trials."""
+    return {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> str:
     """Fields that differ, as `place: old -> new`."""
     found = []
     for name in sorted(old.keys() | new.keys()):
-        before, after, here = old.get(name), json.loads(json.dumps(new.get(name))), f"{place}{name}"
+        before, after, here = old.get(name), new.get(name), f"{place}{name}"
         if isinstance(before, dict) and isinstance(after, dict):
             found.append(_difference(before, after, f"{here}."))
         elif before != after:
@@ -61,22 +181,13 @@ def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> st
     return ", ".join(each for each in found if each)
 
 
-@contextlib.contextmanager
-def heartbeat(study: Study, trial: optuna.trial.Trial) -> Iterator[None]:
-    """Within, the storage is told that the trial's process lives; Optuna does so only inside `study.optimize`."""
-    storage, done = study._storage, threading.Event()
-    assert isinstance(storage, RDBStorage | optuna.storages._CachedStorage)
-    backend = getattr(storage, "_backend", storage)
+def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
+    """The study in a folder and its configuration, to be looked at.
 
-    def beat() -> None:
-        while not done.wait(_BEAT):
-            backend.record_heartbeat(trial._trial_id)
-
-    backend.record_heartbeat(trial._trial_id)  # at once: a trial without any is never found dead
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    Raises:
+        ValueError: there is none.
+    """
+    if not (folder / "study.db").exists():
+        raise ValueError(f"run: {folder} holds no study (no study.db)")
+    study = optuna.load_study(study_name=NAME, storage=connect(storage_url(folder, None)))
+    return study, study.user_attrs[CONFIG]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from experiments.config import RunConfig, ScenesConfig, TaskConfig
-from experiments.embedded.captions import SHORT_PROMPT, captions
-from experiments.embedded.pool import to_signed
-from experiments.embedded.render import render
-from experiments.embedded.scenes import sample
+from experiments.config import RunConfig
+from experiments.config_parts import TaskConfig
 from experiments.rounds import Task
-from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
-from fabric.seeding import generator_for
+from experiments.worlds import scenes_as_tasks
+from fabric.images import FeedbackImage, find_pictures, read_picture
 
 
 def tasks_of(config: RunConfig) -> list[Task]:
@@ -23,11 +20,16 @@ def tasks_of(config: RunConfig) -> list[Task]:
     return [_task(each) for each in config.prompts]
 
 
-def scenes_as_tasks(scenes: ScenesConfig) -> list[Task]:
-    """Hidden targets; each prompt states shape, colour and background of its target, the rest is to be steered."""
-    drawn = sample(scenes.count, generator_for("tasks", scenes.seed), held_out=True)
-    pictures = to_pictures(to_signed(render(drawn)))
-    return [Task(prompt, (target,)) for prompt, target in zip(captions(drawn, SHORT_PROMPT), pictures, strict=True)]
+def held_out_tasks(config: RunConfig) -> list[Task]:
+    """What a comparison tries settings on: other prompts where the configuration names some, else the run's own.
+
+    Raises:
+        ValueError: a picture cannot be read; the message names it.
+    """
+    given = config.held_out
+    if given.scenes is not None:
+        return scenes_as_tasks(given.scenes)
+    return [_task(each) for each in given.prompts] or tasks_of(config)
 
 
 def _task(config: TaskConfig) -> Task:

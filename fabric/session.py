@@ -86,28 +86,30 @@ class Session:
     @property
     def liked(self) -> tuple[FeedbackImage, ...]:
         """Given and chosen images, each with its round."""
-        return self.given[0] + self._chosen("liked")
+        return self.feedback_before(len(self.rounds))[0]
 
     @property
     def disliked(self) -> tuple[FeedbackImage, ...]:
         """Given and chosen images, each with its round."""
-        return self.given[1] + self._chosen("disliked")
+        return self.feedback_before(len(self.rounds))[1]
 
-    def _chosen(self, sign: str) -> tuple[FeedbackImage, ...]:
-        return tuple(
-            FeedbackImage(one.pictures[place], number)
-            for number, one in enumerate(self.rounds)
-            for place in getattr(one.choice, sign)
-        )
+    def feedback_before(self, number: int) -> tuple[tuple[FeedbackImage, ...], tuple[FeedbackImage, ...]]:
+        """Liked and disliked images that a round was, or is to be, generated with."""
+        earlier = list(enumerate(self.rounds[:number]))
+        liked = (FeedbackImage(one.pictures[place], k) for k, one in earlier for place in one.choice.liked)
+        disliked = (FeedbackImage(one.pictures[place], k) for k, one in earlier for place in one.choice.disliked)
+        return (*self.given[0], *liked), (*self.given[1], *disliked)
+
+    def seeds(self, number: int, count: int) -> list[int]:
+        """Seeds of the first `count` images of a round."""
+        return [generator_for("session", self.seed, number, k).initial_seed() for k in range(count)]
 
     def requests(self, params: Sequence[FabricParams]) -> list[Request]:
         """What the next round asks for, one image for each element of `params`."""
-        number = len(self.rounds)
-        seeds = [generator_for("session", self.seed, number, k).initial_seed() for k in range(len(params))]
         liked, disliked = self.liked, self.disliked
         return [
             Request(self.prompt, seed, each, liked, disliked, self.negative_prompt)
-            for seed, each in zip(seeds, params, strict=True)
+            for seed, each in zip(self.seeds(len(self.rounds), len(params)), params, strict=True)
         ]
 
     def generate(self, fabric: FabricGenerator, params: Sequence[FabricParams]) -> Round:

@@ -1,4 +1,4 @@
-"""What a study knows, as tensors: the only place where trials are read.
+"""What a study knows, as tensors.
 
 Notation:
     n: observations, d: dimensions of the encoded space, m: objectives.
@@ -8,18 +8,20 @@ Notation:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from optuna._transform import _SearchSpaceTransform
 from optuna.distributions import BaseDistribution
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from optimizer.encoding import Absent, Encoding
 from optimizer.paired import effects
+
+__all__ = ["SCORES", "STANDARD_ERROR", "Encoding", "Observations", "observe", "pending", "relative_space"]
 
 STANDARD_ERROR = "fabric-bo:standard-error"
 """User attribute of a trial: the standard error of its value, a number or one for each objective."""
@@ -27,16 +29,9 @@ STANDARD_ERROR = "fabric-bo:standard-error"
 SCORES = "fabric-bo:scores"
 """User attribute of a trial: its score on each prompt by the prompt's name, the same prompts in all trials.
 
-With it noise is known from pairs, and pruned trials count by what they saw; see `optimizer.paired`. One objective only.
+A number, or one for each objective. With it noise is known from pairs, and pruned trials count by what they saw; see
+`optimizer.paired`.
 """
-
-Absent = Callable[[str], float | None]
-"""What a parameter was in trials made before it existed; None where such trials say nothing."""
-
-
-def never(name: str) -> float | None:
-    """No parameter has a value in trials that lack it."""
-    return None
 
 
 @dataclass(frozen=True)
@@ -56,48 +51,21 @@ class Observations:
     numbers: list[int]
 
 
-class Encoding:
-    """Settings as points of the unit cube: logarithms where the range is logarithmic, categories one-hot.
-
-    Args:
-        space: distributions by name.
-        absent: values in trials that lack a parameter.
-    """
-
-    def __init__(self, space: Mapping[str, BaseDistribution], absent: Absent = never) -> None:
-        self.space = dict(space)
-        self.absent = absent
-        self._transform = _SearchSpaceTransform(self.space, transform_0_1=True)
-        self.dimensions = len(self._transform.bounds)
-
-    def encode(self, params: Mapping[str, object]) -> Tensor | None:
-        """A point, or None where a parameter is neither there nor known to have been absent, or is out of range."""
-        values = {name: params[name] if name in params else self.absent(name) for name in self.space}
-        for name, value in values.items():
-            distribution = self.space[name]
-            try:
-                if value is None or not distribution._contains(distribution.to_internal_repr(value)):
-                    return None
-            except ValueError:  # no such category
-                return None
-        return torch.from_numpy(self._transform.transform(values))
-
-    def decode(self, point: Tensor) -> dict[str, object]:
-        """Settings at a point of the unit cube."""
-        decoded: dict[str, object] = self._transform.untransform(point.clamp(0, 1).double().numpy())
-        return decoded
-
-
-def relative_space(trials: Sequence[FrozenTrial], absent: Absent) -> dict[str, BaseDistribution]:
+def relative_space(
+    trials: Sequence[FrozenTrial],
+    absent: Absent,
+    states: Sequence[TrialState] = (TrialState.COMPLETE, TrialState.PRUNED),
+) -> dict[str, BaseDistribution]:
     """Parameters that a model can be made of, as last asked for.
 
-    A parameter is in it if every trial with a result has it, or if its value in those that lack it is known.
+    A parameter is in it if every trial that tells something has it, or if its value in those that lack it is known.
 
     Args:
         trials: all of a study.
         absent: values in trials that lack a parameter.
+        states: of trials that tell something.
     """
-    told = [trial for trial in trials if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) and trial.params]
+    told = [trial for trial in trials if trial.state in states and trial.params]
     latest: dict[str, BaseDistribution] = {}
     for trial in trials:
         latest.update(trial.distributions)
@@ -119,7 +87,7 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
     """
     signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
     points = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
-    paired = _paired(points) if len(signs) == 1 else None
+    paired = _paired(points, len(signs))
     Yvar: Tensor | None
     if paired is not None:
         points, Y, Yvar = paired
@@ -145,7 +113,7 @@ def _complete(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values))
 
 
-def _paired(points: _Points) -> tuple[_Points, Tensor, Tensor] | None:
+def _paired(points: _Points, objectives: int) -> tuple[_Points, Tensor, Tensor] | None:
     """Trials with scores by prompt, their values and variances; None where some finished trial has none."""
     told = [
         (trial, point)
@@ -154,8 +122,15 @@ def _paired(points: _Points) -> tuple[_Points, Tensor, Tensor] | None:
     ]
     if not any(_complete(trial) for trial, _ in told) or not all(trial.user_attrs.get(SCORES) for trial, _ in told):
         return None
-    values, variances = effects([trial.user_attrs[SCORES] for trial, _ in told])
-    return told, torch.from_numpy(values)[:, None], torch.from_numpy(variances)[:, None]
+    tables = [trial.user_attrs[SCORES] for trial, _ in told]
+    columns = [effects([_column(table, k) for table in tables]) for k in range(objectives)]
+    values, variances = (torch.from_numpy(np.stack(each, axis=1)) for each in zip(*columns, strict=True))
+    return told, values, variances
+
+
+def _column(scores: dict[str, float | list[float]], objective: int) -> dict[str, float]:
+    """Scores of one objective."""
+    return {name: each[objective] if isinstance(each, list) else each for name, each in scores.items()}
 
 
 def _numbers(stated: object, count: int) -> list[float] | None:

@@ -6,20 +6,25 @@ from dataclasses import dataclass
 
 import torch
 from botorch.models import SingleTaskGP
+from botorch.utils.multi_objective.pareto import is_non_dominated
 from scipy.stats import norm
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optimizer.gp import fit_gp, lengthscales
 from optimizer.observations import Observations
+from optimizer.preference import ChoiceGP
+
+Surrogate = SingleTaskGP | ChoiceGP
 
 _ELSEWHERE = 512  # points of the space that might be better, besides those near the best
 _DRAWS = 512
+_REACH = float(norm.ppf(0.975))  # of the 95 % interval, in standard deviations
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The evaluated setting that the model believes in most.
+    """What the model believes of an evaluated setting.
 
     Attributes:
         number: of its trial.
@@ -34,8 +39,51 @@ class Recommendation:
     high: float
 
 
-def recommend(seen: Observations) -> Recommendation:
-    """The best posterior mean among evaluated settings.
+class Belief:
+    """What is read off a model of one objective, which is fitted once.
+
+    Args:
+        model: whose posterior is meant, of one output.
+        X: n x d evaluated settings, one or more.
+        numbers: n trial numbers.
+    """
+
+    def __init__(self, model: Surrogate, X: Tensor, numbers: list[int]) -> None:
+        self.model = model
+        self.X = X
+        self.numbers = numbers
+        self.settings = _estimates(model, X, numbers)
+        self._best = max(range(len(numbers)), key=lambda row: self.settings[row].mean)
+
+    @property
+    def recommendation(self) -> Recommendation:
+        """The best posterior mean among evaluated settings."""
+        return self.settings[self._best]
+
+    @property
+    def point(self) -> Tensor:
+        """The recommended setting, d."""
+        return self.X[self._best]
+
+    def chance_of_better(self, margin: float, seed: int = 0) -> float:
+        """Probability that some setting beats the recommended one by more than a margin; small at the end of a run.
+
+        The largest value is sought among the evaluated settings, a Sobol design and points around the best, by joint
+        draws from the posterior.
+
+        Args:
+            margin: in units of the objective, 0 or more.
+            seed: of design and draws.
+        """
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            points = torch.cat([self.point[None], self.X, _candidates(self.model, self.point, seed)])
+            draws = self.model.posterior(points).rsample(torch.Size([_DRAWS])).squeeze(-1)
+        return float((draws.amax(dim=1) > draws[:, 0] + margin).float().mean())
+
+
+def believe(seen: Observations) -> Belief:
+    """Fits the model to the observations.
 
     Args:
         seen: at least one observation of one objective.
@@ -45,45 +93,52 @@ def recommend(seen: Observations) -> Recommendation:
     """
     if seen.Y.shape[1] != 1 or not len(seen.Y):
         raise ValueError(f"observations: {tuple(seen.Y.shape)}; allowed: one or more of one objective")
-    if len(seen.Y) == 1:
-        value = float(seen.Y)
-        error = 0.0 if seen.Yvar is None else float(seen.Yvar) ** 0.5
-        return _recommendation(seen.numbers[0], value, error)
-    model = fit_gp(seen.X, seen.Y, seen.Yvar)
-    with torch.no_grad():
-        posterior = model.posterior(seen.X)
-    best = int(posterior.mean.argmax())
-    return _recommendation(seen.numbers[best], float(posterior.mean[best]), float(posterior.variance[best]) ** 0.5)
+    return Belief(fit_gp(seen.X, seen.Y, seen.Yvar), seen.X, seen.numbers)
 
 
-def _recommendation(number: int, mean: float, error: float) -> Recommendation:
-    reach = float(norm.ppf(0.975)) * error
-    return Recommendation(number, mean, mean - reach, mean + reach)
+def recommend(seen: Observations) -> Recommendation:
+    """The best posterior mean among evaluated settings; see `believe`."""
+    return believe(seen).recommendation
 
 
-def chance_of_better(seen: Observations, margin: float, seed: int = 0) -> float:
-    """Probability that some setting beats the recommended one by more than a margin; a run may stop when it is small.
-
-    The largest value is sought among the evaluated settings, a Sobol design and points around the best, by joint draws
-    from the posterior.
+def pareto(seen: Observations) -> list[tuple[Recommendation, ...]]:
+    """Evaluated settings of which the model believes that none is better in everything.
 
     Args:
-        seen: at least two observations of one objective.
-        margin: in units of the objective, 0 or more.
-        seed: of design and draws.
+        seen: at least one observation.
+
+    Returns:
+        Of each setting its m objectives, the best of the first objective first.
+
+    Raises:
+        ValueError: nothing was observed.
     """
-    model = fit_gp(seen.X, seen.Y, seen.Yvar)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        best = int(model.posterior(seen.X).mean.argmax())
-        points = torch.cat([seen.X[[best]], seen.X, _candidates(model, seen.X[best], seed)])
-        draws = model.posterior(points).rsample(torch.Size([_DRAWS])).squeeze(-1)
-    return float((draws.amax(dim=1) > draws[:, 0] + margin).float().mean())
+    if not len(seen.Y):
+        raise ValueError(f"observations: {tuple(seen.Y.shape)}; allowed: one or more")
+    columns = []
+    for k in range(seen.Y.shape[1]):
+        Yvar = None if seen.Yvar is None else seen.Yvar[:, [k]]
+        columns.append(_estimates(fit_gp(seen.X, seen.Y[:, [k]], Yvar), seen.X, seen.numbers))
+    settings = list(zip(*columns, strict=True))
+    means = torch.tensor([[each.mean for each in setting] for setting in settings], dtype=torch.float64)
+    kept = [setting for setting, good in zip(settings, is_non_dominated(means).tolist(), strict=True) if good]
+    return sorted(kept, key=lambda setting: -setting[0].mean)
 
 
-def _candidates(model: SingleTaskGP, best: Tensor, seed: int) -> Tensor:
+def _estimates(model: Surrogate, X: Tensor, numbers: list[int]) -> list[Recommendation]:
+    """Posterior of each evaluated setting."""
+    with torch.no_grad():
+        posterior = model.posterior(X)
+        means, errors = posterior.mean[:, 0].tolist(), posterior.variance[:, 0].sqrt().tolist()
+    return [
+        Recommendation(number, mean, mean - _REACH * error, mean + _REACH * error)
+        for number, mean, error in zip(numbers, means, errors, strict=True)
+    ]
+
+
+def _candidates(model: Surrogate, best: Tensor, seed: int) -> Tensor:
     """Points all over the cube, and around the best at half a lengthscale."""
     everywhere = SobolEngine(len(best), scramble=True, seed=seed).draw(_ELSEWHERE, dtype=torch.float64)
-    reach = 0.5 * lengthscales(model).clamp(max=1.0)
+    reach = 0.5 * lengthscales(model.covar_module).clamp(max=1.0)
     near = best + reach * torch.randn(_ELSEWHERE, len(best), dtype=torch.float64)
     return torch.cat([everywhere, near.clamp(0, 1)])

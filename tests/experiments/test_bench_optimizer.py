@@ -39,13 +39,13 @@ def test_tables_have_all_cases(capsys: pytest.CaptureFixture[str]) -> None:
     level = optuna.logging.get_verbosity()
     options = ["--dimensions", "6", "--observations", "5", "8", "--seeds", "2", "--trials", "4", "6"]
     try:
-        assert main(["bench", "optimizer", *options, "--problem", "growing", "--sampler", "ours", "random"]) == 0
+        assert main(["bench", "optimizer", *options, "--problem", "growing", "--sampler", "gp", "random"]) == 0
     finally:
         optuna.logging.set_verbosity(level)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[2:4]] == [["6", "5"], ["6", "8"]]
     assert "growing from 8 to 10" in lines[5]
-    assert [line.split()[0] for line in lines[7:]] == ["ours", "random"]
+    assert [line.split()[0] for line in lines[7:]] == ["gp", "random"]
     assert "[" in lines[8]
     assert main(["bench", "optimizer", "--seeds", "1"]) == 2
     assert "seeds: 1 is out of range; allowed: 2 or more" in capsys.readouterr().err

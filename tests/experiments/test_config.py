@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from experiments.config import RangeConfig, check_config, read_config
+from experiments.config import check_config, read_config
+from experiments.config_parts import RangeConfig
 
 PROMPTS = {"prompts": ["a red star"]}
 
@@ -34,6 +35,15 @@ PROMPTS = {"prompts": ["a red star"]}
         ({**PROMPTS, "fixed": {"strength": 1}}, "fixed.strength: is sought in space as well"),
         ({**PROMPTS, "fixed": {"prompt_dropout": 2}}, "prompt_dropout: 2.0 is out of range; allowed: 0 to 1"),
         ({"scenes": {"count": 3, "x": 1}}, "scenes.x: unknown key"),
+        ({**PROMPTS, "sampler": "best"}, "sampler: 'best' is unknown; allowed: gp, tpe, "),
+        ({**PROMPTS, "objective": []}, "objective: none; allowed: one or more, each once"),
+        ({**PROMPTS, "objective": ["hps", "hps"]}, "objective: hps, hps; allowed: one or more, each once"),
+        ({**PROMPTS, "space": {"weights": [0, 1]}}, "space.weights: no feedback images are given"),
+        ({**PROMPTS, "space": {"weights": [0, 2]}}, "space.weights: 0 to 2; allowed: 0 to 1"),
+        ({**PROMPTS, "held_out": {"seed": 0}}, "held_out.seed: 0 is the run's; allowed: another"),
+        ({**PROMPTS, "held_out": {"scenes": {}, **PROMPTS}}, "held_out.prompts, held_out.scenes: both given"),
+        ({**PROMPTS, "stop": {"chance": 2}}, "stop.chance: 2: Input should be less than or equal to 1"),
+        ({**PROMPTS, "protocol": {"guidance": 0}}, "protocol.guidance: 0: "),
         ({**PROMPTS, "model": {"scheduler": "best"}}, "model.scheduler: 'best' is unknown; allowed: euler-a, "),
     ],
 )
@@ -47,6 +57,10 @@ def test_what_is_wrong_is_named_in_one_line(values: dict[str, Any], message: str
 def test_short_forms() -> None:
     config = check_config({**PROMPTS, "space": {"strength": [0.1, 8, "log"], "end": {"low": 0.5, "high": 1}}})
     assert config.prompts[0].prompt == "a red star"
+    assert [each.name for each in config.objective] == ["clip-target"]
+    assert check_config({**PROMPTS, "objective": "hps"}).objective[0].name == "hps"
+    assert check_config({**PROMPTS, "objective": ["hps", {"name": "diversity"}]}).objective[1].name == "diversity"
+    assert (config.guidance, check_config({**PROMPTS, "model": {"name": "x/y"}}).guidance) == (4, 7)
     assert config.space == {
         "strength": RangeConfig(low=0.1, high=8, log=True),
         "end": RangeConfig(low=0.5, high=1),

@@ -1,17 +1,29 @@
-"""`fabric-bo optimize` on the embedded model, as small as can be."""
+"""`fabric-bo optimize` and `resume` on the embedded model, as small as can be."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 import yaml
+from optuna.trial import TrialState
 
 from experiments.cli import main
 from experiments.config import RunConfig, check_config
-from experiments.optimize import finished, optimize
-from fabric.params import PRESETS, FabricParams, preset
+from experiments.optimize import Run, optimize
+from experiments.rounds import worth
+from experiments.setup import presets_of
+from experiments.stopping import finished
+from experiments.storage import NAME, connect, read_study
+from experiments.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
+from fabric.params import PRESETS, FabricParams
 from objectives.scoring import ObjectiveError
 from optimizer.observations import SCORES
 
@@ -27,34 +39,50 @@ def _config(folder: Path, **changes: object) -> RunConfig:
     return check_config({**TINY, "output": str(folder), **changes})
 
 
+def _write(path: Path, folder: Path, **changes: object) -> Path:
+    path.write_text(yaml.safe_dump({**TINY, "output": str(folder), **changes}))
+    return path
+
+
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> optuna.Study:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return optimize(_config(tmp_path_factory.mktemp("run")))
 
 
-def test_presets_are_tried_first(study: optuna.Study) -> None:
-    for trial, name in zip(study.trials, PRESETS, strict=False):
-        assert trial.user_attrs["params"]["guidance_scale"] == preset(name, 2).guidance_scale
-        assert trial.user_attrs["params"]["strength"] == max(0.05, preset(name, 2).strength)
+def test_presets_are_tried_first_at_the_guidance_of_the_run(whole: Run) -> None:
+    for trial, (name, params) in zip(whole.study.trials, presets_of(whole.config).items(), strict=False):
+        assert trial.user_attrs[PARAMS]["guidance_scale"] == 4, name
+        assert trial.user_attrs[PARAMS]["strength"] == max(0.05, params.strength), name
 
 
-def test_everything_is_in_the_study(study: optuna.Study) -> None:
-    assert len(finished(study)) == 6
-    for trial in study.trials:
-        scores = trial.user_attrs[SCORES]
-        assert trial.value == pytest.approx(sum(scores.values()) / 2)
-        assert [len(rounds) for rounds in trial.user_attrs["rounds"]] == [2, 2]
-        assert trial.intermediate_values == {int(place): value for place, value in scores.items()}
-        assert len(optuna.artifacts.get_all_artifact_meta(trial, storage=study._storage)) == 1
-        FabricParams.from_dict(trial.user_attrs["params"])
+def test_everything_is_in_the_study(whole: Run) -> None:
+    assert len(finished(whole.study)) == 6
+    plain = np.array(whole.study.user_attrs[PLAIN])
+    assert plain.shape == (2, 1, 2, 2)  # tasks, objectives, rounds, images
+    for trial in whole.study.trials:
+        attrs = trial.user_attrs
+        scores = np.array(attrs[ROUNDS])
+        assert scores.shape == plain.shape
+        gains = [worth(scores[k, 0], "last") - worth(plain[k, 0], "last") for k in range(2)]
+        assert attrs[SCORES] == pytest.approx({"0": gains[0], "1": gains[1]})
+        assert trial.value == pytest.approx(np.mean(gains))
+        assert trial.intermediate_values == pytest.approx(dict(enumerate(gains)))
+        assert np.array(attrs[SEEDS]).shape == np.array(attrs[PROMPTS]).shape == (2, 2, 2)
+        assert len(set(np.array(attrs[SEEDS]).flatten())) == 8
+        assert attrs[TIMES].keys() == {"generating", "scoring"}
+        assert attrs[MADE] <= 4  # the first round is plain and was generated before
+        kept = optuna.artifacts.get_all_artifact_meta(trial, storage=whole.study._storage)
+        assert {each.filename for each in kept} == {"prompt-00.png", "prompt-01.png"}
+        assert FabricParams.from_dict(attrs[PARAMS]) == whole.space.params(trial.params)
 
 
-def test_the_same_command_gives_the_same_study(study: optuna.Study, tmp_path: Path) -> None:
+def test_the_same_command_gives_the_same_study_and_goes_on_where_it_was_left(whole: Run, tmp_path: Path) -> None:
     part = optimize(_config(tmp_path, trials=3))
-    assert len(part.trials) == 3
-    whole = optimize(_config(tmp_path))
-    assert [trial.params for trial in whole.trials] == [pytest.approx(trial.params, rel=1e-3) for trial in study.trials]
-    assert [trial.value for trial in whole.trials] == pytest.approx([trial.value for trial in study.trials], abs=0.02)
+    assert len(part.study.trials) == 3
+    again = optimize(_config(tmp_path)).study
+    for once, twice in zip(whole.study.trials, again.trials, strict=True):
+        assert twice.params == pytest.approx(once.params, rel=1e-3)  # sums depend on where arrays lie in memory
+        assert twice.value == pytest.approx(once.value, abs=0.02)
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(tmp_path: Path) -> None:
@@ -66,20 +94,126 @@ def test_another_configuration_is_refused_and_the_difference_shown(tmp_path: Pat
 def test_a_failing_objective_stops_the_run_after_three_trials(tmp_path: Path) -> None:
     plug_in = tmp_path / "mine.py"
     plug_in.write_text("def bad(images, prompts): return 1 / 0")
-    config = _config(tmp_path / "run", objective={"name": f"{plug_in}:bad"})
+    config = _config(tmp_path / "run", objective={"name": f"{plug_in}:bad"}, trials=2)
     with pytest.raises(ObjectiveError, match=r"objective bad: image 0 .*ZeroDivisionError"):
         optimize(config)
     plug_in.write_text("def bad(images, prompts): return [image.getpixel((0, 0))[0] for image in images]")
-    study = optimize(config)
-    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 3 + ["COMPLETE"] * 6
+    done = optimize(config)
+    states = [trial.state.name for trial in done.study.trials]
+    assert states[-2:] == ["COMPLETE"] * 2
 
 
-def test_the_command_writes_the_recommended_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump({**TINY, "trials": 2, "output": str(tmp_path / "run")}))
+def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
+    plug_in = tmp_path / "mine.py"
+    plug_in.write_text(
+        "from pathlib import Path\n"
+        "def sometimes(images, prompts):\n"
+        f"    calls = Path({str(tmp_path / 'calls')!r})\n"
+        "    count = len(calls.read_text()) if calls.exists() else 0\n"
+        "    calls.write_text('x' * (count + 1))\n"
+        "    if 6 <= count < 12: raise RuntimeError('a bad day')\n"
+        "    return [float(image.getpixel((0, 0))[0]) for image in images]\n"
+    )
+    done = optimize(_config(tmp_path / "run", objective={"name": f"{plug_in}:sometimes"}, trials=4))
+    states = [trial.state for trial in done.study.trials]
+    assert states.count(TrialState.COMPLETE) == 4
+    assert TrialState.FAIL in states
+    strengths = [trial.user_attrs[PARAMS]["strength"] for trial in finished(done.study)]
+    assert strengths == [max(0.05, params.strength) for params in presets_of(done.config).values()][:4]
+
+
+def test_given_images_have_weights_of_their_own(tmp_path: Path) -> None:
+    space = {"strength": [0.05, 8, "log"], "weights": [0, 1]}
+    scenes = {"count": 1, "board": 0}
+    done = optimize(_config(tmp_path, scenes=scenes, space=space, trials=len(PRESETS)))
+    assert len(done.space.images) == 4
+    preset, found = done.study.trials[1], done.study.trials[-1]
+    assert set(preset.user_attrs[PARAMS]["weights"].values()) == {1.0}
+    assert set(found.user_attrs[PARAMS]["weights"]) == set(done.space.images)
+    assert len(set(found.user_attrs[PARAMS]["weights"].values())) == 4
+
+
+def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
+    done = optimize(_config(tmp_path, objective=["clip-target", "diversity"], at_once=3, trials=6))
+    assert len(finished(done.study)) == 6
+    assert {len(trial.values) for trial in done.study.trials} == {2}
+    assert done.belief() is None
+    with pytest.raises(ValueError, match="recommends nothing; allowed: one objective"):
+        done.recommended()
+
+
+@pytest.mark.parametrize(
+    ("stop", "most"), [({"images": 30}, 5), ({"minutes": 1e-6}, 1), ({"chance": 1.0, "margin": 9.0, "least": 3}, 3)]
+)
+def test_budgets_and_the_stopping_rule_end_a_run(tmp_path: Path, stop: dict[str, float], most: int) -> None:
+    done = optimize(_config(tmp_path, stop=stop))
+    assert 1 <= len(finished(done.study)) <= most
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    config = _write(tmp_path / "run.yaml", tmp_path / "run", trials=3)
+    command = [sys.executable, "-m", "experiments.cli", "optimize", str(config)]
+    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    url = f"sqlite:///{tmp_path / 'run' / 'study.db'}"
+    for _ in range(1200):
+        time.sleep(0.1)
+        if (tmp_path / "run" / "artifacts").exists() and optuna.load_study(study_name=NAME, storage=url).trials:
+            break
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    left = optuna.load_study(study_name=NAME, storage=url).trials
+    assert left[-1].state == TrialState.RUNNING or len(left) == 3
+    done = optimize(_config(tmp_path / "run", trials=3))
+    states = [trial.state for trial in done.study.trials]
+    assert states.count(TrialState.COMPLETE) == 3
+    assert TrialState.RUNNING not in states
+    strengths = [trial.user_attrs[PARAMS]["strength"] for trial in finished(done.study)]
+    assert sorted(strengths) == sorted([max(0.05, each.strength) for each in presets_of(done.config).values()][:3])
+
+
+def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    optimize(_config(tmp_path, trials=1)).study.ask()
+    monkeypatch.setattr("experiments.storage._GRACE", 0)
+    assert [trial.state.name for trial in optimize(_config(tmp_path, trials=2)).study.trials] == [
+        "COMPLETE",
+        "FAIL",
+        "COMPLETE",
+    ]
+
+
+def test_two_processes_share_a_study(tmp_path: Path) -> None:
+    config = _write(tmp_path / "run.yaml", tmp_path / "run", trials=4)
+    command = [sys.executable, "-m", "experiments.cli", "optimize", str(config)]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2]) for _ in range(2)]
+    for one in both:
+        _, text = one.communicate(timeout=600)
+        assert one.returncode == 0, text.decode()[-2000:]
+    study, _ = read_study(tmp_path / "run")
+    done = finished(study)
+    assert 4 <= len(done) <= 5  # the last may be asked for twice
+    assert len({str(trial.params) for trial in done}) == len(done)
+
+
+def test_the_study_is_in_wal_mode(whole: Run) -> None:
+    storage = connect(f"sqlite:///{whole.config.output / 'study.db'}")
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path / "run.yaml", tmp_path / "run", trials=2)
+    assert main(["optimize", str(path), "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "images     at most 16: 8 without feedback, 4 for each trial" in told
+    assert not (tmp_path / "run").exists()
     assert main(["optimize", str(path)]) == 0
     assert "recommended: trial" in capsys.readouterr().out
     FabricParams.from_yaml((tmp_path / "run" / "best.yaml").read_text())
-    path.write_text("trials: x")
-    assert main(["optimize", str(path)]) == 2
-    assert capsys.readouterr().err.startswith("error: ")
+    assert main(["resume", str(tmp_path / "run"), "--trials", "3"]) == 0
+    assert len(finished(read_study(tmp_path / "run")[0])) == 3
+    for wrong in (["resume", str(tmp_path)], ["optimize", str(path), "--trials", "0"]):
+        assert main(wrong) == 2
+        err = capsys.readouterr().err.strip().splitlines()[-1]
+        assert err.startswith("error: ")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.config import RangeConfig
+from experiments.config_parts import RangeConfig
 from experiments.space import Space, absent
 from fabric.params import PRESETS, FabricParams, preset
 
@@ -13,8 +13,9 @@ SOUGHT = {
     "start": RangeConfig(low=0, high=1),
     "end": RangeConfig(low=0, high=1),
     "guidance_scale": RangeConfig(low=1.5, high=8),
+    "weights": RangeConfig(low=0, high=1),
 }
-SPACE = Space(SOUGHT, {"floor": 0.25}, ("a", "b"))
+SPACE = Space(SOUGHT, FabricParams(floor=0.25), ("a", "b"))
 unit = st.floats(0, 1)
 
 
@@ -31,13 +32,13 @@ def test_every_point_is_a_setting(share: float, end: float, strength: float, gui
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_survive_where_all_of_them_is_sought(name: str) -> None:
     bounds = {field: RangeConfig(low=low, high=high) for field, (low, high) in FabricParams.bounds().items()}
-    space = Space(bounds, {})
+    space = Space(bounds, FabricParams())
     assert space.params(space.values(preset(name, 20))) == preset(name, 20)
 
 
 def test_distributions_are_the_ranges() -> None:
     assert set(SPACE.distributions) == {"strength", "start/end", "end", "guidance_scale", "weight a", "weight b"}
-    assert set(Space({"start": SOUGHT["start"]}, {}).distributions) == {"start"}
+    assert set(Space({"start": SOUGHT["start"]}, FabricParams(), ("a",)).distributions) == {"start"}
     assert SPACE.values(FabricParams(strength=0, guidance_scale=20))["strength"] == 0.05
 
 

@@ -25,7 +25,7 @@ def test_posterior_is_the_textbooks() -> None:
     model = build_gp(X, Y, Yvar)
     model.eval()
     Z = torch.rand(5, 3, generator=torch.Generator().manual_seed(9), dtype=torch.float64)
-    lengthscale, variance_of_f = lengthscales(model), model.covar_module.outputscale
+    lengthscale, variance_of_f = lengthscales(model.covar_module), model.covar_module.outputscale
     mean, scale = Y.mean(), Y.std()
 
     def k(a: Tensor, b: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 import pytest
 import torch
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -15,6 +15,7 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 
+from optimizer.gp import build_gp
 from optimizer.observations import STANDARD_ERROR, Encoding, observe
 from optimizer.sampler import GaussianProcessSampler
 
@@ -112,6 +113,39 @@ def test_a_parameter_added_on_the_way_is_modelled() -> None:
     encoding = Encoding(sampler.infer_relative_search_space(study, study.trials[-1]), sampler.absent)
     assert len(observe(study, study.trials, encoding).Y) == 22
     assert min(values[-4:]) > 0.9
+
+
+def test_a_parameter_that_nobody_used_changes_no_belief() -> None:
+    """At equal hyperparameters; the space grows as the sampler lets it."""
+    sampler = GaussianProcessSampler(seed=0, absent=lambda name: 0.0 if name.startswith("weight") else None)
+    study = _study(sampler)
+    _run(study, 6)
+    encodings = [Encoding(sampler.infer_relative_search_space(study, study.trials[-1]), sampler.absent)]
+    study.ask({**SPACE, "weight a": FLOAT})
+    encodings.append(Encoding(sampler.infer_relative_search_space(study, study.trials[-1]), sampler.absent))
+    assert [encoding.dimensions for encoding in encodings] == [3, 4]
+    posteriors = []
+    for encoding in encodings:
+        seen = observe(study, study.trials, encoding)
+        model = build_gp(seen.X, seen.Y, seen.Yvar)
+        scales = torch.full((1, encoding.dimensions), 0.1, dtype=torch.float64)
+        for name, lengthscale in {"x": 0.3, "y": 0.7, "k": 1.5}.items():
+            scales[0, encoding.columns[name]] = lengthscale
+        model.covar_module.base_kernel.lengthscale = scales
+        posteriors.append(model.eval().posterior(seen.X))
+    before, after = posteriors
+    torch.testing.assert_close(after.mean, before.mean, rtol=0, atol=1e-10)
+    torch.testing.assert_close(after.variance, before.variance, rtol=0, atol=1e-10)
+
+
+def test_coarse_settings_that_are_running_are_not_proposed_again() -> None:
+    coarse = {"k": IntDistribution(1, 3), "choice": CategoricalDistribution(["a", "b"])}
+    study = _study(GaussianProcessSampler(seed=0, design=3))
+    for _ in range(4):
+        trial = study.ask(coarse)
+        study.tell(trial, float(trial.params["k"]))
+    batch = [study.ask(coarse).params for _ in range(6)]
+    assert len({(params["k"], params["choice"]) for params in batch}) == 6
 
 
 def test_without_a_known_value_a_new_parameter_waits() -> None:

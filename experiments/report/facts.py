@@ -1,0 +1,127 @@
+"""What is to be known to make a run again: configuration, versions, seeds, counts, commands."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from optuna.trial import TrialState
+from sqlalchemy.engine import make_url
+
+from experiments.report.findings import Findings
+from experiments.report.pictures import run_prompts
+from experiments.stopping import images_made, minutes_taken, reason_to_stop
+from experiments.trials import PLAIN, SEEDS, TIMES
+from fabric.models import EMBEDDED
+
+_PACKAGES = (
+    "fabric-bo",
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "botorch",
+    "gpytorch",
+    "optuna",
+    "numpy",
+    "scipy",
+    "matplotlib",
+)
+
+
+def config_text(found: Findings) -> str:
+    """The configuration as YAML, without what belongs to nobody else: the password of a database."""
+    values: dict[str, Any] = found.config.model_dump(mode="json")
+    if values["storage"] is not None:
+        values["storage"] = make_url(values["storage"]).render_as_string(hide_password=True)
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
+
+
+def counts(found: Findings) -> dict[str, str]:
+    """Trials, images and time."""
+    study, config = found.study, found.config
+    complete, pruned, failed = (
+        found.count(state) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    )
+    belief = found.beliefs[0] if len(found.objectives) == 1 else None
+    running = found.count(TrialState.RUNNING)
+    plain = sum(len(round_) for task in study.user_attrs.get(PLAIN, []) for round_ in task[0])
+    times = [trial.user_attrs.get(TIMES, {}) for trial in study.get_trials(deepcopy=False)]
+    generating, scoring = (sum(each.get(part, 0.0) for each in times) for part in ("generating", "scoring"))
+    protocol = config.protocol
+    facts = {
+        "trials": f"{complete} complete, {pruned} stopped early, {failed} failed"
+        + (f", {running} running" if running else ""),
+        "ended": reason_to_stop(config, study, belief) or f"not yet; {config.trials} trials were asked for",
+        "images": f"{images_made(study):.0f} for trials, {plain:.0f} without feedback to compare with",
+        "time": f"{minutes_taken(study):.1f} minutes in trials: {generating / 60:.1f} generating, "
+        f"{scoring / 60:.1f} scoring",
+        "protocol": f"{len(run_prompts(found))} prompts, {protocol.rounds} rounds of {protocol.images} images, "
+        f"{protocol.steps} steps of {config.model.scheduler}",
+        "value of a trial": f"{_VALUES[protocol.value]}, minus the same without feedback, averaged over prompts",
+    }
+    if belief is not None:
+        margin = f" by more than {config.stop.margin:g}" if config.stop.margin else ""
+        facts["doubt"] = f"{belief.chance_of_better(config.stop.margin):.0%} chance that some setting is better{margin}"
+    return facts
+
+
+_VALUES = {"last": "mean of the last round", "best": "best image", "all": "mean of all rounds"}
+
+
+def versions(found: Findings) -> dict[str, str]:
+    """Of what is installed where the report is made."""
+    known = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            known[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            known[name] = "not installed"
+    known["platform"] = f"{platform.platform()}, {os.cpu_count()} processors"
+    there = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    known["device"] = found.config.model.device or f"chosen by itself; here {there}"
+    known["model"] = found.config.model.name if found.config.model.name != EMBEDDED else "the embedded one"
+    return known
+
+
+def seeds(found: Findings) -> dict[str, str]:
+    """All seeds by what they are for; those of images by prompt."""
+    config = found.config
+    known = {"sampler": f"{config.seed}", "images": f"{config.protocol.seed}", "comparison": f"{config.held_out.seed}"}
+    if config.scenes is not None:
+        known["prompts"] = f"{config.scenes.seed}"
+    if config.held_out.scenes is not None:
+        known["held-out prompts"] = f"{config.held_out.scenes.seed}"
+    return known
+
+
+def image_seeds(found: Findings) -> list[tuple[str, str]]:
+    """The seeds of every prompt's images by round; all trials have the same."""
+    tables = max((trial.user_attrs.get(SEEDS, []) for trial in found.study.get_trials(deepcopy=False)), key=len)
+    rounds = [" | ".join(" ".join(map(str, row)) for row in table) for table in tables]
+    return list(zip(run_prompts(found), rounds, strict=False))
+
+
+def commands(folder: Path, config: Path) -> list[tuple[str, str]]:
+    """What to type to get all of it again.
+
+    Args:
+        folder: of the run.
+        config: file that the configuration was written to.
+    """
+    here, again = shlex.quote(str(folder)), shlex.quote(f"{folder}-again")
+    artifacts = shlex.quote(str(folder / "artifacts"))
+    study = shlex.quote(f"sqlite:///{folder / 'study.db'}")
+    return [
+        ("the run, anew", f"fabric-bo optimize {shlex.quote(str(config))} --output {again}"),
+        ("more trials", f"fabric-bo resume {here} --trials N"),
+        ("the comparison", f"fabric-bo compare {here}"),
+        ("this report", f"fabric-bo report {here}"),
+        ("every trial with its images", f"optuna-dashboard {study} --artifact-dir {artifacts}"),
+    ]

@@ -1,0 +1,233 @@
+"""What a run found, read off its study: trials, what the model believes, how that came about.
+
+Notation:
+    n: trials that say something, M: objectives.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.compare import Comparison
+from experiments.config import RunConfig, check_config
+from experiments.report.given import given_of, label, read_tasks
+from experiments.report.reading import read_comparison
+from experiments.setup import presets_of
+from experiments.space import absent
+from experiments.stopping import finished
+from experiments.storage import read_study
+from experiments.trials import PARAMS
+from fabric.params import FabricParams
+from optimizer.encoding import Encoding
+from optimizer.influence import Slice, importance, slices
+from optimizer.observations import Observations, observe, relative_space
+from optimizer.recommend import Belief, Recommendation, believe, pareto
+from optimizer.sequence import place_of
+
+Phase = Literal["preset", "design", "search"]
+_MOMENTS = 20  # at which the model is fitted again, to show how its belief came about
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A trial that says something.
+
+    Attributes:
+        number: of it.
+        phase: a preset, one of the design that fills the space, or proposed by the sampler.
+        preset: its name, as near as the space can express it.
+        exact: whether the space can express that preset.
+        pruned: whether it stopped early.
+        values: M gains over no feedback.
+        errors: M standard errors of them, NaN where unknown.
+        shares: where it lies within the range of each parameter, 0 to 1.
+        params: settings.
+    """
+
+    number: int
+    phase: Phase
+    preset: str | None
+    exact: bool
+    pruned: bool
+    values: list[float]
+    errors: list[float]
+    shares: dict[str, float]
+    params: FabricParams
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What the model believed after some trials.
+
+    Attributes:
+        number: of the last of them.
+        best: the setting that it would have recommended.
+    """
+
+    number: int
+    best: Recommendation
+
+
+class Findings:
+    """A run, as far as it got.
+
+    Args:
+        folder: of the run.
+        config: of it.
+        study: of it.
+        comparison: on held-out prompts, where there is one.
+
+    Attributes:
+        objectives: M names.
+        encoding: of the parameters that were sought.
+        seen: what the model learns from.
+        presets: fixed FABRIC, by name.
+        tasks: of the run, as far as their pictures are to be had.
+        given: feedback from the start.
+        tried: n trials, in the order of `seen`.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, study: Study, comparison: Comparison | None) -> None:
+        self.folder = folder
+        self.config = config
+        self.study = study
+        self.comparison = comparison
+        self.objectives = [each.name for each in config.objective]
+        self._finished = finished(study)
+        self.encoding = Encoding(relative_space(self._finished, absent), absent)
+        self.seen = observe(study, self._finished, self.encoding)
+        if not len(self.seen.Y):
+            raise ValueError(
+                f"report: {folder} holds no finished trial; allowed: one or more (fabric-bo resume {folder})"
+            )
+        self.presets = presets_of(config)
+        self.tasks = read_tasks(config, held_out=False)
+        self.given = given_of(self.tasks)
+        self.tried = self._tried()
+
+    @cached_property
+    def beliefs(self) -> list[Belief]:
+        """What the model thinks of each objective, M."""
+        return [believe(_column(self.seen, m)) for m in range(len(self.objectives))]
+
+    @cached_property
+    def influence(self) -> list[dict[str, float]]:
+        """How much each parameter matters for each objective, M."""
+        return [importance(belief, self.encoding) for belief in self.beliefs]
+
+    @cached_property
+    def slices(self) -> list[list[Slice]]:
+        """The model along each parameter, the one that matters most first, M."""
+        return [
+            sorted(slices(belief, self.encoding), key=lambda one: -weight[one.name])
+            for belief, weight in zip(self.beliefs, self.influence, strict=True)
+        ]
+
+    @cached_property
+    def front(self) -> list[tuple[Recommendation, ...]]:
+        """Settings of which none is better in everything; empty with one objective."""
+        return pareto(self.seen) if len(self.objectives) > 1 else []
+
+    @property
+    def recommended(self) -> tuple[Recommendation, FabricParams] | None:
+        """The setting to use; None with several objectives."""
+        if len(self.objectives) > 1:
+            return None
+        best = self.beliefs[0].recommendation
+        return best, self.trial(best.number).params
+
+    @property
+    def best_preset(self) -> Tried | None:
+        """Fixed FABRIC: the preset that did best by the first objective; None before any was tried."""
+        known = [one for one in self.tried if one.preset is not None]
+        return max(known, key=lambda one: one.values[0], default=None)
+
+    def label(self, parameter: str) -> str:
+        """What a parameter is called."""
+        return label(parameter, self.given)
+
+    def trial(self, number: int) -> Tried:
+        """A trial by its number."""
+        return next(one for one in self.tried if one.number == number)
+
+    def count(self, state: TrialState) -> int:
+        """Trials in a state."""
+        return len(self.study.get_trials(deepcopy=False, states=(state,)))
+
+    def moments(self, objective: int) -> list[Moment]:
+        """How the model's belief came about: it is fitted again to the first trials, at most 20 times."""
+        count = len(self._finished)
+        found = []
+        for k in sorted({round(k) for k in np.linspace(min(2, count), count, _MOMENTS)}):
+            seen = observe(self.study, self._finished[:k], self.encoding)
+            if len(seen.Y):
+                best = believe(_column(seen, objective)).recommendation
+                found.append(Moment(self._finished[k - 1].number, best))
+        return found
+
+    def _tried(self) -> list[Tried]:
+        by_number = {trial.number: trial for trial in self._finished}
+        errors = np.full(self.seen.Y.shape, math.nan) if self.seen.Yvar is None else self.seen.Yvar.sqrt().numpy()
+        rows = zip(self.seen.numbers, self.seen.Y.tolist(), errors.tolist(), strict=True)
+        return [self._one(by_number[number], values, error) for number, values, error in rows]
+
+    def _one(self, trial: FrozenTrial, values: list[float], errors: list[float]) -> Tried:
+        place = place_of(trial, self.study.get_trials(deepcopy=False))
+        names, params = list(self.presets), FabricParams.from_dict(trial.user_attrs[PARAMS])
+        name = names[place] if place < len(names) else None
+        return Tried(
+            trial.number,
+            "preset" if name else self._phase(place - len(names)),
+            name,
+            name is not None and same_settings(params, self.presets[name]),
+            trial.state == TrialState.PRUNED,
+            values,
+            errors,
+            self._shares(trial),
+            params,
+        )
+
+    def _phase(self, place: int) -> Phase:
+        """See `optimizer.modelled.ModelSampler`; Optuna's samplers have no design of ours."""
+        design = min(8, max(4, self.encoding.dimensions)) if self.config.sampler == "gp" else 0
+        return "design" if place < design else "search"
+
+    def _shares(self, trial: FrozenTrial) -> dict[str, float]:
+        point = self.encoding.encode(trial.params)
+        assert point is not None, "a trial that was observed has a point"
+        return {name: float(point[columns][0]) for name, columns in self.encoding.columns.items()}
+
+
+def read_findings(folder: Path) -> Findings:
+    """Everything that a report is made of.
+
+    Args:
+        folder: output of a run.
+
+    Raises:
+        ValueError: there is no run in the folder, or it has no finished trial; the message is one line.
+    """
+    study, values = read_study(folder)
+    return Findings(folder, check_config({**values, "output": str(folder)}), study, read_comparison(folder))
+
+
+def _column(seen: Observations, objective: int) -> Observations:
+    """What was seen of one objective."""
+    Yvar = None if seen.Yvar is None else seen.Yvar[:, [objective]]
+    return Observations(seen.X, seen.Y[:, [objective]], Yvar, seen.numbers)
+
+
+def same_settings(ours: FabricParams, other: FabricParams) -> bool:
+    """Whether settings are equal up to rounding."""
+    images = ours.weights.keys() | other.weights.keys()
+    return all(math.isclose(ours.weights.get(name, 1.0), other.weights.get(name, 1.0)) for name in images) and all(
+        math.isclose(getattr(ours, name), getattr(other, name), abs_tol=1e-9) for name in FabricParams.bounds()
+    )

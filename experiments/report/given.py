@@ -1,0 +1,64 @@
+"""Feedback images that were given from the start, and what they and their weights are called."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+from experiments.config import RunConfig
+from experiments.rounds import Task
+from experiments.tasks import held_out_tasks, tasks_of
+
+_WEIGHT = "weight "  # and an image's id; see `experiments.space.Space`
+
+
+@dataclass(frozen=True)
+class Given:
+    """A feedback image.
+
+    Attributes:
+        id: of it.
+        name: for people, as "liked 1".
+        picture: it.
+    """
+
+    id: str
+    name: str
+    picture: Image
+
+
+def read_tasks(config: RunConfig, held_out: bool) -> list[Task]:
+    """What a run or its comparison is played on; none where its pictures are no longer to be had.
+
+    Args:
+        config: of the run.
+        held_out: whether the comparison's are meant.
+    """
+    try:
+        return (held_out_tasks if held_out else tasks_of)(config)
+    except (ValueError, OSError):  # files have moved; a report goes without
+        return []
+
+
+def given_of(tasks: Sequence[Task]) -> list[Given]:
+    """Feedback images of all tasks, each once."""
+    found: dict[str, Given] = {}
+    for kind in ("liked", "disliked"):
+        images = {image.id: image for task in tasks for image in getattr(task, kind)}
+        for k, (name, image) in enumerate(images.items()):
+            found.setdefault(name, Given(name, f"{kind} {k + 1}", image.picture))
+    return list(found.values())
+
+
+def label(parameter: str, given: Sequence[Given]) -> str:
+    """What a parameter is called; weights are called after their images."""
+    if not parameter.startswith(_WEIGHT):
+        return parameter
+    return f"{_WEIGHT}{image_label(parameter.removeprefix(_WEIGHT), given)}"
+
+
+def image_label(image: str, given: Sequence[Given]) -> str:
+    """What an image is called."""
+    return next((one.name for one in given if one.id == image), image[:6])

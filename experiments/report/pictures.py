@@ -1,0 +1,234 @@
+"""Images side by side: the same prompts and seeds with other settings, a row for each round.
+
+Notation:
+    R: rounds, n: images of a round.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.artifacts import get_all_artifact_meta
+from PIL import Image
+
+from experiments.compare import Comparison
+from experiments.report.findings import Findings, Tried
+from experiments.report.given import read_tasks
+from experiments.report.reading import cut
+from experiments.report.style import TUNED, arm_colour, preset_colour
+from experiments.rounds import Task
+from experiments.trials import PROMPTS, ROUNDS
+from fabric.params import FabricParams
+
+SHOWN, MOST = 6, 60  # prompts that are open, and that are there at all
+_SIDE, _FOLDED_SIDE, _TARGET_SIDE = (
+    256,
+    160,
+    192,
+)  # pixels; larger images are made smaller, or the page would be too large
+_TARGETS = 3
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image of the page.
+
+    Attributes:
+        uri: the image itself, as data.
+        alt: what it is.
+        role: liked or disliked in what follows, or nothing.
+    """
+
+    uri: str
+    alt: str
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A round of an arm.
+
+    Attributes:
+        pictures: n of them.
+        caption: its scores.
+    """
+
+    pictures: list[Picture]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """An arm's rounds.
+
+    Attributes:
+        name: of the arm.
+        colour: of the arm.
+        rounds: R cells.
+    """
+
+    name: str
+    colour: str
+    rounds: list[Cell]
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """A prompt.
+
+    Attributes:
+        prompt: what was asked for.
+        targets: what was hoped for, where that is at hand.
+        columns: arms of which there are pictures.
+    """
+
+    prompt: str
+    targets: list[Picture]
+    columns: list[Column]
+
+    @property
+    def rounds(self) -> int:
+        """R."""
+        return max(len(column.rounds) for column in self.columns)
+
+
+def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySide]:
+    """No feedback, the best preset and the tuned settings, on held-out prompts; without those that have no pictures."""
+    objective = next(iter(comparison.differences))
+    plain = [one for one in comparison.arms if one.arm.kind == "plain"]
+    fixed = [one for one in comparison.arms if one.arm.kind == "preset" and one.arm.name == comparison.best_preset]
+    tasks = _matching(read_tasks(found.config, held_out=True), comparison.prompts)
+    shown = []
+    for k, prompt in enumerate(comparison.prompts[:MOST]):
+        columns = []
+        for one in (*plain, *fixed, comparison.arms[0]):
+            name = f"{one.arm.name} (best preset)" if one.arm.kind == "preset" else one.arm.name
+            with_choices = one.arm.params.strength > 0
+            rounds = _cells(found.folder / one.sheets[k], one.scores[objective][k], name, k, with_choices)
+            columns.append(Column(name, arm_colour(one.arm), rounds))
+        shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
+    return [one for one in shown if one.columns]
+
+
+def run_pictures(found: Findings) -> list[SideBySide]:
+    """The best preset's and the best trial's images on the run's own prompts, from its artifacts."""
+    chosen = _chosen(found)
+    prompts = run_prompts(found)
+    tasks = _matching(found.tasks, prompts)
+    shown = []
+    for k, prompt in enumerate(prompts[:MOST]):
+        columns = [
+            Column(name, colour, _trial_cells(found, found.trial(number), name, k))
+            for number, (name, colour) in chosen.items()
+        ]
+        shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
+    return [one for one in shown if one.columns]
+
+
+def _chosen(found: Findings) -> dict[int, tuple[str, str]]:
+    """Trials to show: name and colour by number."""
+    chosen: dict[int, tuple[str, str]] = {}
+    if (fixed := found.best_preset) is not None and fixed.preset is not None:
+        chosen[fixed.number] = (f"{fixed.preset} (best preset)", preset_colour(fixed.preset))
+    for objective, belief in zip(found.objectives, found.beliefs, strict=True):
+        number = belief.recommendation.number
+        best = "recommended" if len(found.objectives) == 1 else f"best by {objective}"
+        if number in chosen:
+            name, colour = chosen[number]
+            chosen[number] = (f"{name}, {best}", colour)
+        else:
+            chosen[number] = (f"{best}, trial {number}", TUNED)
+    return chosen
+
+
+def given_pictures(found: Findings, params: FabricParams) -> list[Picture]:
+    """Feedback that was given from the start, with its weights in some settings."""
+    return [
+        Picture(
+            to_uri(one.picture, _TARGET_SIDE),
+            f"{one.name}: weight {params.weights.get(one.id, 1.0):.2g}",
+            one.name.split()[0],
+        )
+        for one in found.given
+    ]
+
+
+def run_prompts(found: Findings) -> list[str]:
+    """The prompts that the run tried its settings on."""
+    if found.config.prompts:
+        return [task.prompt for task in found.config.prompts]
+    trials = found.study.get_trials(deepcopy=False)
+    used: list[list[list[str]]] = max((trials[one.number].user_attrs[PROMPTS] for one in found.tried), key=len)
+    return [rounds[0][0] for rounds in used]
+
+
+def _trial_cells(found: Findings, one: Tried, name: str, place: int) -> list[Cell]:
+    """Rounds of a trial's prompt; none where it was stopped before, or its sheet is not at hand."""
+    trial = found.study.get_trials(deepcopy=False)[one.number]
+    scores = trial.user_attrs[ROUNDS]
+    kept = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(trial, storage=found.study._storage)}
+    file = f"prompt-{place:02d}.png"
+    if place >= len(scores) or file not in kept:
+        return []
+    path = found.folder / "artifacts" / kept[file]
+    return _cells(path, np.array(scores[place][0]), name, place, one.params.strength > 0)
+
+
+def _cells(path: Path, scores: NDArray[np.float64], name: str, place: int, with_choices: bool) -> list[Cell]:
+    """Rounds of a sheet.
+
+    Args:
+        path: of the sheet.
+        scores: R x n, of the objective that chooses what is liked and disliked.
+        name: of the arm.
+        place: of the prompt; those that are folded are smaller.
+        with_choices: whether what was liked and disliked made a difference.
+    """
+    rows = cut(path, *scores.shape)
+    if rows is None:
+        return []
+    side = _SIDE if place < SHOWN else _FOLDED_SIDE
+    cells = []
+    for number, (row, its) in enumerate(zip(rows, scores, strict=True)):
+        pictures = []
+        for k, (image, score) in enumerate(zip(row, its, strict=True)):
+            role = ""
+            if with_choices and number + 1 < len(scores) and len(its) > 1:
+                role = "liked" if k == its.argmax() else "disliked" if k == its.argmin() else ""
+            alt = f"{name}, round {number + 1}, image {k + 1}: {score:.3f}{f', {role}' if role else ''}"
+            pictures.append(Picture(to_uri(image, side), alt, role))
+        cells.append(Cell(pictures, f"mean\N{NO-BREAK SPACE}{its.mean():.3f} · best\N{NO-BREAK SPACE}{its.max():.3f}"))
+    return cells
+
+
+def _matching(tasks: list[Task], prompts: Sequence[str]) -> list[Task]:
+    """Tasks, if they are those of the prompts."""
+    return tasks if [task.prompt for task in tasks] == list(prompts) else []
+
+
+def _targets(tasks: Sequence[Task], place: int) -> list[Picture]:
+    targets = tasks[place].targets[:_TARGETS] if tasks else ()
+    return [Picture(to_uri(image, _TARGET_SIDE), "target") for image in targets]
+
+
+def to_uri(image: Image.Image, side: int) -> str:
+    """An image as data; made smaller and then JPEG where it is larger than so many pixels."""
+    with io.BytesIO() as file:
+        if max(image.size) <= side:
+            image.save(file, format="PNG", optimize=True)
+            return data_uri(file.getvalue(), "png")
+        smaller = image.copy()
+        smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
+        smaller.save(file, format="JPEG", quality=86)
+        return data_uri(file.getvalue(), "jpeg")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture file's bytes as an address that needs no file."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,225 @@
+"""The tables of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from experiments.compare import PLAIN, Comparison, Measured
+from experiments.report.findings import Findings, Tried
+from experiments.report.given import image_label
+from experiments.report.plots_comparison import MEASURES
+from experiments.report.style import INK, TUNED, arm_colour, name_colour, preset_colour
+from experiments.setup import protocol_of
+from fabric.params import FabricParams
+from optimizer.recommend import Recommendation
+
+MEANINGS = {
+    "strength": "attention weight of liked images",
+    "floor": "share of it outside the window",
+    "start": "begin of the window, 0 is noisiest",
+    "end": "end of the window",
+    "neg_scale": "disliked relative to liked",
+    "bottleneck": "weight at the U-Net's middle",
+    "recency": "weight for each round of age",
+    "crowding": "how far many images share one weight",
+    "weights": "of single images, from 0 to 1",
+    "prompt_dropout": "chance that a word is dropped",
+    "guidance_scale": "classifier-free guidance",
+}
+"""What each parameter is, in a few words; `FabricParams` has more."""
+
+_FRONT = 5  # settings of the front in the table
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column's name.
+
+    Attributes:
+        text: it.
+        colour: of the arm that it stands for, where it does.
+        chief: whether it is what the table is about.
+    """
+
+    text: str
+    colour: str = ""
+    chief: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: above it.
+        heads: of the columns.
+        rows: the first cell of each names it.
+        lead: rows at the top that sum up the others.
+    """
+
+    title: str
+    heads: list[Head]
+    rows: list[list[str]]
+    lead: int = 0
+
+
+def settings_table(found: Findings) -> Table:
+    """The recommended settings, or some of the front, beside the presets."""
+    chosen = chosen_settings(found)
+    heads = [Head("parameter")]
+    heads += [Head(name, TUNED, chief=True) for name in chosen]
+    heads += [Head(name, preset_colour(name)) for name in found.presets]
+    heads.append(Head(PLAIN, name_colour(PLAIN)))
+    settings = [*chosen.values(), *found.presets.values(), protocol_of(found.config).plain]
+    by_preset = {one.preset: one for one in found.tried if one.preset}
+    tried: list[Tried | None] = [_tried_of(found, name) for name in chosen]
+    tried += [by_preset.get(name) for name in found.presets]
+    lead = [
+        [f"gain: {objective}", *(_gain(found, m, one, k < len(chosen)) for k, one in enumerate(tried)), "0"]
+        for m, objective in enumerate(found.objectives)
+    ]
+    rows = [[name, *(_setting(found, each, name) for each in settings)] for name in _fields()]
+    return Table("", heads, lead + rows, len(lead))
+
+
+def chosen_settings(found: Findings) -> dict[str, FabricParams]:
+    """What the run is for: the recommended settings, or some of the front, by name."""
+    if found.recommended is not None:
+        return {"recommended": found.recommended[1]}
+    places = sorted({round(k) for k in np.linspace(0, len(found.front) - 1, _FRONT)})
+    numbers = [found.front[place][0].number for place in places]
+    return {f"trial {number}": found.trial(number).params for number in numbers}
+
+
+def _tried_of(found: Findings, name: str) -> Tried:
+    if found.recommended is not None:
+        return found.trial(found.recommended[0].number)
+    return found.trial(int(name.split()[-1]))
+
+
+def _gain(found: Findings, m: int, one: Tried | None, chosen: bool) -> str:
+    """What the model believes of a trial; of a preset that the space cannot express, of its nearest setting."""
+    if one is None:
+        return NOTHING
+    its = next(each for each in found.beliefs[m].settings if each.number == one.number)
+    return f"{'' if chosen or one.exact else '≈ '}{its.mean:+.3f}\n[{its.low:+.3f}, {its.high:+.3f}]"
+
+
+def interval(its: Recommendation) -> str:
+    """A mean with its interval."""
+    return f"{its.mean:+.3f} [{its.low:+.3f}, {its.high:+.3f}]"
+
+
+def _fields() -> list[str]:
+    return list(FabricParams().to_dict())
+
+
+def parameter_notes(found: Findings) -> dict[str, str]:
+    """What each parameter is, and where it was sought."""
+    notes = dict(MEANINGS)
+    for name, its in found.config.space.items():
+        notes[name] += f"; sought from {its.low:g} to {its.high:g}{', by the logarithm' if its.log else ''}"
+    for name in found.config.fixed:
+        notes[name] += "; fixed"
+    return notes
+
+
+def _setting(found: Findings, params: FabricParams, name: str) -> str:
+    value = getattr(params, name)
+    if isinstance(value, Mapping):
+        weights = [f"{image_label(image, found.given)}: {weight:.2g}" for image, weight in value.items()]
+        return "\n".join(weights) or "all 1"
+    return f"{value:.3g}"
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """All figures of a comparison, a table for each objective and one for the measures."""
+    tables = [_objective_table(found, objective) for objective in found.differences]
+    if found.arms[0].measures:
+        tables.append(_measure_table(found))
+    return tables
+
+
+def _objective_table(found: Comparison, objective: str) -> Table:
+    differences = found.differences[objective]
+    rounds = found.arms[0].scores[objective].shape[1]
+    heads = [Head("arm"), Head(f"{found.arms[0].arm.name} is better by"), Head("better on\nso many prompts")]
+    heads += [*(Head(f"round {k + 1}\nbest / mean / worst") for k in range(rounds)), Head("s / image")]
+    rows = []
+    for one in found.arms:
+        its = differences.get(one.arm.name)
+        better = [f"{its}", f"{its.wins:.0%}"] if its else [NOTHING, NOTHING]
+        cells = [_round(one, objective, k) for k in range(rounds)]
+        rows.append([_arm_name(found, one), *better, *cells, f"{one.seconds:.2f}"])
+    for name, its in differences.items():
+        if name not in [one.arm.name for one in found.arms]:
+            rows.append([f"{name} (images without feedback)", f"{its}", f"{its.wins:.0%}", *[""] * (rounds + 1)])
+    return Table(objective, heads, rows)
+
+
+def _round(one: Measured, objective: str, k: int) -> str:
+    scores = one.scores[objective][:, k]
+    return f"{scores.max(1).mean():.3f} / {scores.mean():.3f} / {scores.min(1).mean():.3f}"
+
+
+def _arm_name(found: Comparison, one: Measured) -> str:
+    return f"{one.arm.name} (best preset)" if one.arm.name == found.best_preset else one.arm.name
+
+
+def _measure_table(found: Comparison) -> Table:
+    names, rounds = list(found.arms[0].measures), next(iter(found.arms[0].measures.values())).shape[1]
+    heads = [Head("arm"), *(Head(f"{MEASURES.get(name, name)}\nround by round") for name in names)]
+    rows = []
+    for one in found.arms:
+        cells = [" / ".join(_number(float(one.measures[name][:, k].mean())) for k in range(rounds)) for name in names]
+        rows.append([_arm_name(found, one), *cells])
+    return Table("measures", heads, rows)
+
+
+def _number(value: float) -> str:
+    return NOTHING if np.isnan(value) else f"{value:.3f}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that stands out.
+
+    Attributes:
+        about: what it is.
+        value: it.
+        note: what else is to be said.
+        colour: of the arm that it is about.
+        word: what it shows.
+    """
+
+    about: str
+    value: str
+    note: str
+    colour: str = INK
+    word: str = ""
+
+
+def key_figures(found: Findings) -> list[Figure]:
+    """What a reader wants to know first."""
+    if found.comparison is None:
+        return []
+    comparison = found.comparison
+    its = next(iter(comparison.differences.values()))
+    colours = {one.arm.name: arm_colour(one.arm) for one in comparison.arms}
+    others: Sequence[Any] = [comparison.best_preset, *(name for name in its if name not in found.presets)]
+    return [
+        Figure(
+            f"over {f'the best preset, {name}' if name == comparison.best_preset else name}",
+            f"{its[name].mean:+.3f}",
+            f"95 %: {its[name].low:+.3f} to {its[name].high:+.3f}, better on {its[name].wins:.0%} of prompts",
+            colours.get(name, name_colour(name)),
+            "better" if its[name].low > 0 else "worse" if its[name].high < 0 else "no difference shown",
+        )
+        for name in others
+        if its[name].pairs
+    ]
