@@ -130,12 +130,14 @@ class Comparison:
     Attributes:
         value: what a task is worth; see `Protocol.value`.
         prompts: of the tasks.
+        held_out: whether the run never saw them; else only the seeds are fresh.
         arms: the first is the tuned one that the others are compared with.
         differences: tuned minus each arm, and minus best-of-N, by objective.
     """
 
     value: str
     prompts: list[str]
+    held_out: bool
     arms: list[Measured]
     differences: dict[str, dict[str, Difference]]
 
@@ -153,9 +155,10 @@ class Comparison:
         best = next(name for name in found if name.startswith("best of"))
         fixed = found[self.best_preset]
         mean = _worths(self.arms[0].scores[objective], self.value).mean()
+        whose = "held-out" if self.held_out else "of the run's own"
         word = "beats" if fixed.low > 0 else "loses to" if fixed.high < 0 else "is not shown to differ from"
         return (
-            f"On {fixed.pairs} held-out prompts with fresh seeds, {self.arms[0].arm.name} ({objective} {mean:.3f}) "
+            f"On {fixed.pairs} {whose} prompts with fresh seeds, {self.arms[0].arm.name} ({objective} {mean:.3f}) "
             f"{word} the best fixed preset ({self.best_preset}): {fixed}, better on {fixed.wins:.0%} of prompts; "
             f"over no feedback {found[PLAIN]}, over itself with the feedback taken out {found[WITHOUT]}, "
             f"its best image over the {best} images without feedback {found[best]} (95 % intervals)."
@@ -168,6 +171,7 @@ class Comparison:
             "value": self.value,
             "best_preset": self.best_preset,
             "prompts": self.prompts,
+            "held_out": self.held_out,
             "differences": {
                 objective: {name: asdict(each) for name, each in found.items()}
                 for objective, found in self.differences.items()
@@ -197,7 +201,7 @@ def _without_nan(measures: Scores) -> list[list[float | None]]:
     return [[None if np.isnan(value) else value for value in row] for row in measures.tolist()]
 
 
-def compared(value: str, prompts: Sequence[str], arms: Sequence[Measured]) -> Comparison:
+def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[Measured]) -> Comparison:
     """Differences of the first arm to all others, and to the best of as many images without feedback."""
     tuned, others = arms[0], arms[1:]
     plain = next(one for one in others if one.arm.kind == "plain")
@@ -208,4 +212,4 @@ def compared(value: str, prompts: Sequence[str], arms: Sequence[Measured]) -> Co
         best = BEST_OF.format(count=scores[0].size)
         found[best] = paired_difference(scores.max((1, 2)), plain.scores[objective].max((1, 2)))
         differences[objective] = found
-    return Comparison(value, list(prompts), list(arms), differences)
+    return Comparison(value, list(prompts), held_out, list(arms), differences)

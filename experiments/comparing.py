@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.compare import Comparison, arms_of, compared, measure
+from experiments.compare import PLAIN, WITHOUT, Comparison, arms_of, compared, measure
 from experiments.config import RunConfig, check_config, read_config
 from experiments.optimize import recommended_of
 from experiments.setup import check_tasks, measures_of, objective_of, presets_of, protocol_of, studio_of
@@ -75,6 +75,8 @@ def compare(config: RunConfig, tuned: dict[str, FabricParams], output: Path) -> 
         ValueError: something in the configuration is not to be had.
         ObjectiveError: an objective failed.
     """
+    if clash := tuned.keys() & {*presets_of(config), PLAIN, WITHOUT}:
+        raise ValueError(f"params: {min(clash)} is the name of another arm; allowed: files of other names")
     names = dict.fromkeys([*config.objective, *config.held_out.objectives])
     objectives = [objective_of(config, each) for each in names]
     tasks = held_out_tasks(config)
@@ -87,7 +89,8 @@ def compare(config: RunConfig, tuned: dict[str, FabricParams], output: Path) -> 
         for arm in arms:
             bar.set_postfix_str(arm.name)
             measured.append(measure(studio, tasks, arm, objectives, measures, output / "comparison", bar.update))
-    found = compared(protocol.value, [task.prompt for task in tasks], measured)
+    held_out = bool(config.held_out.prompts) or config.held_out.scenes is not None
+    found = compared(protocol.value, [task.prompt for task in tasks], held_out, measured)
     unfinished = output / f".{FILE}.tmp"
     unfinished.write_text(json.dumps(found.to_dict()))
     unfinished.replace(output / FILE)

@@ -30,7 +30,7 @@ from fabric.params import FabricParams
 from objectives.scoring import ObjectiveError
 from optimizer.encoding import Encoding
 from optimizer.observations import Observations, observe
-from optimizer.recommend import Belief, Recommendation, believe
+from optimizer.recommend import Belief, Recommendation, believe, pareto
 from optimizer.samplers import create_sampler
 
 _log = logging.getLogger(__name__)
@@ -91,15 +91,12 @@ def _run(config: RunConfig) -> int:
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished is in {config.output}, and the same command goes on", file=sys.stderr)
         raise
-    if len(config.objective) > 1:
-        print(f"{len(done.study.best_trials)} settings on the front; fabric-bo report {config.output} shows it")
-        return 0
     best, params = done.recommended()
     path = config.output / "best.yaml"
     path.write_text(params.to_yaml())
     print(
-        f"recommended: trial {best.number}, {best.mean:+.4f} [{best.low:+.4f}, {best.high:+.4f}] over no feedback; "
-        f"written to {path}"
+        f"recommended: trial {best.number}, {config.objective[0].name} {best.mean:+.4f} "
+        f"[{best.low:+.4f}, {best.high:+.4f}] over no feedback; written to {path}"
     )
     return 0
 
@@ -129,20 +126,18 @@ class Run:
         return believe(seen) if len(self.config.objective) == 1 and len(seen.Y) else None
 
     def recommended(self, count: int | None = None) -> tuple[Recommendation, FabricParams]:
-        """The setting to use, by the model's belief.
+        """The setting to use, by the model's belief; of several objectives the best of the first one on the front.
 
         Args:
             count: finished trials to learn from; all by default.
 
         Raises:
-            ValueError: no trial is finished, or there are several objectives.
+            ValueError: no trial is finished.
         """
-        belief = self.belief(count)
-        if belief is None:
-            raise ValueError(
-                f"run: {self.config.output} recommends nothing; allowed: one objective, one or more finished trials"
-            )
-        best = belief.recommendation
+        seen = self.observations(count)
+        if not len(seen.Y):
+            raise ValueError(f"run: {self.config.output} recommends nothing yet; allowed: one or more finished trials")
+        best = pareto(seen)[0][0]
         return best, self.space.params(self.study.trials[best.number].params)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import optuna
 import psutil
+import yaml
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
@@ -24,11 +25,17 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiments.versions import versions
+
 NAME = "fabric-bo"
 CONFIG = "fabric-bo:config"
 """User attribute of a study: the whole configuration that it was made with."""
 
+VERSIONS = "fabric-bo:versions"
+"""User attribute of a study: the software and hardware that it was begun with."""
+
 _WORKER = "worker"
+_FILE = "config.yaml"
 _BEAT, _GRACE = 10, 60  # seconds
 _WITHOUT_EFFECT = ("trials", "stop", "output", "storage", "held_out")  # on what a trial is
 
@@ -157,8 +164,11 @@ def open_study(
     known = study.user_attrs.get(CONFIG)
     if known is not None and (difference := _difference(_decisive(known), _decisive(config))):
         raise ValueError(f"config: {folder} holds a run of another configuration: {difference}")
+    if known is None:
+        study.set_user_attr(VERSIONS, versions(config["model"]["device"]))
     if known != config:
         study.set_user_attr(CONFIG, config)
+        _write(folder / _FILE, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     store = Store(study, storage)
     store.reap()
     return store
@@ -181,13 +191,25 @@ def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> st
     return ", ".join(each for each in found if each)
 
 
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
 def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
-    """The study in a folder and its configuration, to be looked at.
+    """The study of a run's folder and its configuration, to be looked at.
 
     Raises:
         ValueError: there is none.
     """
-    if not (folder / "study.db").exists():
-        raise ValueError(f"run: {folder} holds no study (no study.db)")
-    study = optuna.load_study(study_name=NAME, storage=connect(storage_url(folder, None)))
-    return study, study.user_attrs[CONFIG]
+    try:
+        config: dict[str, Any] = yaml.safe_load((folder / _FILE).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
+    storage = connect(storage_url(folder, config.get("storage")))
+    try:
+        study = optuna.load_study(study_name=NAME, storage=storage)
+        return study, study.user_attrs[CONFIG]
+    except KeyError:
+        raise ValueError(f"run: {folder} was never begun; allowed: an output of fabric-bo optimize") from None

@@ -68,9 +68,14 @@ class ModelSampler(KnownFirst):
     ) -> dict[str, Any]:
         """Settings of a trial after the known ones."""
         encoding = Encoding(space, self.absent)
-        design = min(8, max(4, encoding.dimensions)) if self.design is None else self.design
+        design = design_size(encoding.dimensions) if self.design is None else self.design
         point = None if place < design else self.point(study, trial, encoding, self.key("proposal", place))
         return encoding.decode(sobol_point(encoding.dimensions, place, self.seed) if point is None else point)
+
+
+def design_size(dimensions: int) -> int:
+    """Sobol points before the model is asked: as many as dimensions, 4 to 8."""
+    return min(8, max(4, dimensions))
 
 
 def sobol_point(dimensions: int, place: int, seed: int) -> Tensor:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
 import shlex
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
@@ -17,22 +13,9 @@ from sqlalchemy.engine import make_url
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
 from experiments.stopping import images_made, minutes_taken, reason_to_stop
+from experiments.storage import VERSIONS
 from experiments.trials import PLAIN, SEEDS, TIMES
 from fabric.models import EMBEDDED
-
-_PACKAGES = (
-    "fabric-bo",
-    "torch",
-    "diffusers",
-    "transformers",
-    "open_clip_torch",
-    "botorch",
-    "gpytorch",
-    "optuna",
-    "numpy",
-    "scipy",
-    "matplotlib",
-)
 
 
 def config_text(found: Findings) -> str:
@@ -75,19 +58,10 @@ def counts(found: Findings) -> dict[str, str]:
 _VALUES = {"last": "mean of the last round", "best": "best image", "all": "mean of all rounds"}
 
 
-def versions(found: Findings) -> dict[str, str]:
-    """Of what is installed where the report is made."""
-    known = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            known[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            known[name] = "not installed"
-    known["platform"] = f"{platform.platform()}, {os.cpu_count()} processors"
-    there = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    known["device"] = found.config.model.device or f"chosen by itself; here {there}"
-    known["model"] = found.config.model.name if found.config.model.name != EMBEDDED else "the embedded one"
-    return known
+def versions_of(found: Findings) -> dict[str, str]:
+    """Of what the run was made with."""
+    model = found.config.model.name
+    return {**found.study.user_attrs.get(VERSIONS, {}), "model": "the embedded one" if model == EMBEDDED else model}
 
 
 def seeds(found: Findings) -> dict[str, str]:

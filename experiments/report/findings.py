@@ -28,6 +28,7 @@ from experiments.trials import PARAMS
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
 from optimizer.influence import Slice, importance, slices
+from optimizer.modelled import design_size
 from optimizer.observations import Observations, observe, relative_space
 from optimizer.recommend import Belief, Recommendation, believe, pareto
 from optimizer.sequence import place_of
@@ -197,7 +198,7 @@ class Findings:
 
     def _phase(self, place: int) -> Phase:
         """See `optimizer.modelled.ModelSampler`; Optuna's samplers have no design of ours."""
-        design = min(8, max(4, self.encoding.dimensions)) if self.config.sampler == "gp" else 0
+        design = design_size(self.encoding.dimensions) if self.config.sampler == "gp" else 0
         return "design" if place < design else "search"
 
     def _shares(self, trial: FrozenTrial) -> dict[str, float]:

@@ -119,7 +119,7 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         counts=facts.counts(found),
         commands=facts.commands(found.folder, config),
         seeds=facts.seeds(found),
-        versions=facts.versions(found),
+        versions=facts.versions_of(found),
         config=facts.config_text(found),
         image_seeds=facts.image_seeds(found),
     )

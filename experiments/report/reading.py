@@ -35,7 +35,8 @@ def read_comparison(folder: Path) -> Comparison | None:
             objective: {name: Difference(**each) for name, each in some.items()}
             for objective, some in found["differences"].items()
         }
-        return Comparison(found["value"], found["prompts"], [_arm(each) for each in found["arms"]], differences)
+        arms = [_arm(each) for each in found["arms"]]
+        return Comparison(found["value"], found["prompts"], found["held_out"], arms, differences)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         again = "run fabric-bo compare again"
         raise ValueError(f"comparison: {path} cannot be read ({error!r}); {again}") from error

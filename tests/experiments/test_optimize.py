@@ -21,7 +21,7 @@ from experiments.optimize import Run, optimize
 from experiments.rounds import worth
 from experiments.setup import presets_of
 from experiments.stopping import finished
-from experiments.storage import NAME, connect, read_study
+from experiments.storage import NAME, VERSIONS, connect, read_study
 from experiments.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
 from fabric.params import PRESETS, FabricParams
 from objectives.scoring import ObjectiveError
@@ -138,8 +138,9 @@ def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
     assert len(finished(done.study)) == 6
     assert {len(trial.values) for trial in done.study.trials} == {2}
     assert done.belief() is None
-    with pytest.raises(ValueError, match="recommends nothing; allowed: one objective"):
-        done.recommended()
+    best, params = done.recommended()  # of the first objective
+    assert params == done.space.params(done.study.trials[best.number].params)
+    assert best.low < best.mean < best.high
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,16 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
     done = finished(study)
     assert 4 <= len(done) <= 5  # the last may be asked for twice
     assert len({str(trial.params) for trial in done}) == len(done)
+
+
+def test_a_run_that_was_never_begun_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no output of a run"):
+        read_study(tmp_path)
+
+
+def test_versions_are_kept(whole: Run) -> None:
+    assert whole.study.user_attrs[VERSIONS]["optuna"] == optuna.__version__
+    assert whole.study.user_attrs[VERSIONS]["device"]
 
 
 def test_the_study_is_in_wal_mode(whole: Run) -> None:
