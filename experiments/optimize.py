@@ -20,12 +20,13 @@ from experiments.config import RunConfig, check_config
 from experiments.forecast import forecast
 from experiments.options import add_run_options, config_of
 from experiments.progress import Progress
-from experiments.setup import check_tasks, objective_of, presets_of, space_of, studio_of
+from experiments.setup import check_tasks, objective_of, presets_of, space_of, studio_of, view_of
 from experiments.space import Space, absent
 from experiments.stopping import belief_in_words, finished, reason_to_stop, running
 from experiments.storage import Store, open_study, read_study
 from experiments.tasks import tasks_of
 from experiments.trials import Runner
+from experiments.view import FabricView
 from fabric.params import FabricParams
 from objectives.scoring import ObjectiveError
 from optimizer.encoding import Encoding
@@ -109,16 +110,23 @@ class Run:
         config: of it.
         study: holds everything.
         space: reads its trials.
+        view: what the model sees of settings.
     """
 
     config: RunConfig
     study: Study
     space: Space
+    view: FabricView
+
+    @property
+    def encoding(self) -> Encoding:
+        """Settings as points."""
+        return Encoding(self.space.distributions, absent, self.view)
 
     def observations(self, count: int | None = None) -> Observations:
         """What the model learns from: all trials, or the first that finished."""
         trials = self.study.get_trials(deepcopy=False) if count is None else finished(self.study)[:count]
-        return observe(self.study, trials, Encoding(self.space.distributions, absent))
+        return observe(self.study, trials, self.encoding)
 
     def belief(self, count: int | None = None) -> Belief | None:
         """What the model thinks of one objective; None of several, and before anything was seen."""
@@ -148,8 +156,9 @@ def recommended_of(config: RunConfig) -> FabricParams:
         ValueError: there is no run, or it has no finished trial, or several objectives.
     """
     study, _ = read_study(config.output)
-    done = Run(config, study, space_of(config, tasks_of(config)))
-    return done.recommended()[1]
+    tasks = tasks_of(config)
+    space = space_of(config, tasks)
+    return Run(config, study, space, view_of(config, space, tasks)).recommended()[1]
 
 
 def optimize(config: RunConfig) -> Run:
@@ -168,10 +177,13 @@ def optimize(config: RunConfig) -> Run:
     check_tasks(tasks, objectives)
     space, presets = space_of(config, tasks), presets_of(config)
     first = [space.values(params) for params in presets.values()]
-    sampler = create_sampler(config.sampler, first=first, space=space.distributions, absent=absent, seed=config.seed)
+    view = view_of(config, space, tasks)
+    sampler = create_sampler(
+        config.sampler, first=first, space=space.distributions, absent=absent, view=view, seed=config.seed
+    )
     pruner = optuna.pruners.WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else optuna.pruners.NopPruner()
     store = open_study(config.output, config.model_dump(mode="json"), len(objectives), sampler, pruner)
-    run = Run(config, store.study, space)
+    run = Run(config, store.study, space, view)
     studio = studio_of(config)
     with Progress(config.trials, len(finished(store.study)), len(tasks), config.protocol.rounds) as progress:
         runner = Runner(studio, tasks, objectives, space, config.output / "artifacts", progress.prompts, progress.round)

@@ -8,6 +8,7 @@ from experiments.config import RunConfig
 from experiments.config_parts import ObjectiveConfig
 from experiments.rounds import Protocol, Studio, Task
 from experiments.space import Space
+from experiments.view import FabricView
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
 from fabric.models import load
@@ -29,6 +30,13 @@ def space_of(config: RunConfig, tasks: list[Task]) -> Space:
     base = FabricParams.from_dict({"guidance_scale": config.guidance, **config.fixed})
     images = dict.fromkeys(image.id for task in tasks for image in (*task.liked, *task.disliked))
     return Space(config.space, base, tuple(images))
+
+
+def view_of(config: RunConfig, space: Space, tasks: list[Task]) -> FabricView:
+    """What the model sees of settings."""
+    liked = dict.fromkeys(image.id for task in tasks for image in task.liked)
+    disliked = dict.fromkeys(image.id for task in tasks for image in task.disliked)
+    return FabricView(space, tuple(liked), tuple(disliked), config.protocol.rounds > 1)
 
 
 def protocol_of(config: RunConfig) -> Protocol:

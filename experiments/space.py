@@ -13,7 +13,12 @@ from experiments.config_parts import RangeConfig
 from fabric.params import FabricParams
 
 _WEIGHT = "weight "  # and an image's id
-_SHARE = "start/end"  # where both are sought, so that every point of the space is a window
+SHARE = "start/end"  # where both are sought, so that every point of the space is a window
+
+
+def weight_name(image: str) -> str:
+    """Name of the parameter that is an image's weight."""
+    return f"{_WEIGHT}{image}"
 
 
 class Space:
@@ -40,28 +45,28 @@ class Space:
             for field, each in self.sought.items()
         }
         if self._window:
-            found[_SHARE] = FloatDistribution(0.0, 1.0)
+            found[SHARE] = FloatDistribution(0.0, 1.0)
         weight = FloatDistribution(self._weight.low, self._weight.high)
-        return found | {f"{_WEIGHT}{image}": weight for image in self.images}
+        return found | {weight_name(image): weight for image in self.images}
 
     def _name(self, field: str) -> str:
-        return _SHARE if field == "start" and self._window else field
+        return SHARE if field == "start" and self._window else field
 
     def params(self, values: Mapping[str, Any]) -> FabricParams:
         """Settings of a trial's values; weights that it does not name are 0, as the images were not there."""
         fields = {field: values[self._name(field)] for field in self.sought}
         if self._window:
             low, high = self.sought["start"].low, self.sought["start"].high
-            fields["start"] = min(high, max(low, values[_SHARE] * fields["end"]), fields["end"])
-        weights = {image: float(values.get(f"{_WEIGHT}{image}", 0.0)) for image in self.images}
+            fields["start"] = min(high, max(low, values[SHARE] * fields["end"]), fields["end"])
+        weights = {image: float(values.get(weight_name(image), 0.0)) for image in self.images}
         return replace(self.base, **fields, weights={**self.base.weights, **weights})
 
     def values(self, params: FabricParams) -> dict[str, float]:
         """A trial's values of settings, cut to the ranges; what is not sought is lost."""
         found = {self._name(field): _cut(getattr(params, field), each) for field, each in self.sought.items()}
         if self._window:
-            found[_SHARE] = params.start / params.end if params.end > 0 else 0.0
-        weights = {f"{_WEIGHT}{image}": _cut(params.weights.get(image, 1.0), self._weight) for image in self.images}
+            found[SHARE] = params.start / params.end if params.end > 0 else 0.0
+        weights = {weight_name(image): _cut(params.weights.get(image, 1.0), self._weight) for image in self.images}
         return found | weights
 
 

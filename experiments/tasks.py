@@ -28,7 +28,7 @@ def held_out_tasks(config: RunConfig) -> list[Task]:
     """
     given = config.held_out
     if given.scenes is not None:
-        return scenes_as_tasks(given.scenes)
+        return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in tasks_of(config)))
     return [_task(each) for each in given.prompts] or tasks_of(config)
 
 

@@ -15,16 +15,17 @@ from fabric.images import FeedbackImage, to_pictures
 from fabric.seeding import generator_for
 
 Feedback = tuple[FeedbackImage, ...]
+_DRAWN = 400  # scenes, enough to meet all prompts
 _TARGETS = 4  # of a prompt, where a taste is hidden: it has no position and no jitter
 
 
-def scenes_as_tasks(scenes: ScenesConfig) -> list[Task]:
+def scenes_as_tasks(scenes: ScenesConfig, besides: frozenset[str] = frozenset()) -> list[Task]:
     """Prompts that state shape, colour and background of a hidden target; the rest is to be steered.
 
     Without a board every target is a scene of its own. With one, all targets share a hidden taste (size, texture,
     light, style and companion), and `board_of` it is given as feedback from the start.
     """
-    drawn = sample(scenes.count, generator_for("tasks", scenes.seed), held_out=True)
+    drawn = _of_distinct_prompts(scenes.count, generator_for("tasks", scenes.seed), besides)
     prompts = captions(drawn, SHORT_PROMPT)
     if scenes.board is None:
         return [Task(prompt, (target,)) for prompt, target in zip(prompts, _pictures(drawn), strict=True)]
@@ -35,6 +36,18 @@ def scenes_as_tasks(scenes: ScenesConfig) -> list[Task]:
         hidden = drawn[k : k + 1].repeat(_TARGETS).with_unsaid(generator_for("targets", scenes.seed, k), SHORT_PROMPT)
         tasks.append(Task(prompt, tuple(_pictures(with_taste(hidden, taste))), liked, disliked))
     return tasks
+
+
+def _of_distinct_prompts(count: int, generator: torch.Generator, besides: frozenset[str]) -> Scenes:
+    """Scenes of combinations that the generator never saw, no two of one prompt: they would have the same seeds too."""
+    drawn = sample(_DRAWN, generator, held_out=True)
+    first: dict[str, int] = {}
+    for place, prompt in enumerate(captions(drawn, SHORT_PROMPT)):
+        if prompt not in besides:
+            first.setdefault(prompt, place)
+    if len(first) < count:
+        raise ValueError(f"scenes.count: {count}; allowed: 1 to {len(first)}, the prompts that there are")
+    return drawn[torch.tensor(list(first.values())[:count])]
 
 
 def taste_of(board: int) -> Scenes:

@@ -93,7 +93,7 @@ def normal(seed: int) -> SobolQMCNormalSampler:
 
 
 def _improvement(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedImprovement:
-    model = fit_gp(seen.X, seen.Y, seen.Yvar)
+    model = fit_gp(seen.X, seen.Y, seen.Yvar, seen.features)
     if len(seen.Y) % 2 and stagnates(model, seen.X):
         model = doubt(model)
     return qLogNoisyExpectedImprovement(model, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True)
@@ -118,7 +118,10 @@ def stagnates(model: SingleTaskGP, X: Tensor) -> bool:
 def _hypervolume(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedHypervolumeImprovement:
     columns = range(seen.Y.shape[1])
     model = ModelListGP(
-        *(fit_gp(seen.X, seen.Y[:, [k]], None if seen.Yvar is None else seen.Yvar[:, [k]]) for k in columns)
+        *(
+            fit_gp(seen.X, seen.Y[:, [k]], None if seen.Yvar is None else seen.Yvar[:, [k]], seen.features)
+            for k in columns
+        )
     )
     reference = infer_reference_point(seen.Y[is_non_dominated(seen.Y)])
     return qLogNoisyExpectedHypervolumeImprovement(

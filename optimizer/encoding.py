@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 import torch
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -16,6 +17,9 @@ from torch import Tensor
 
 Absent = Callable[[str], float | None]
 """What a parameter was in trials made before it existed; None where such trials say nothing."""
+
+View: TypeAlias = "Callable[[Encoding, Tensor], Tensor]"
+"""From points, ... x d, to what a model is to see of them, ... x k; differentiable."""
 
 _OFF_GRID = 1e-8  # share of a step, as Optuna allows
 
@@ -31,15 +35,18 @@ class Encoding:
     Args:
         space: distributions by name.
         absent: values in trials that lack a parameter.
+        view: what a model sees of points, where something better than the points themselves is known: settings that
+            have the same effect should look the same.
 
     Attributes:
         columns: of each parameter in a point.
         dimensions: d.
     """
 
-    def __init__(self, space: Mapping[str, BaseDistribution], absent: Absent = never) -> None:
+    def __init__(self, space: Mapping[str, BaseDistribution], absent: Absent = never, view: View | None = None) -> None:
         self.space = dict(space)
         self.absent = absent
+        self.view = view
         self.columns: dict[str, slice] = {}
         self.dimensions = 0
         for name, distribution in self.space.items():
@@ -64,6 +71,18 @@ class Encoding:
         """
         values = point.double().clamp(0, 1).tolist()
         return {name: _decoded(self.space[name], values[columns]) for name, columns in self.columns.items()}
+
+    def features(self, points: Tensor) -> Tensor:
+        """What a model sees of points, ... x d to ... x k."""
+        return points if self.view is None else self.view(self, points)
+
+    def values(self, name: str, points: Tensor) -> Tensor:
+        """Values of a range of floats at points, ... x d to ...; differentiable, as a view has to be."""
+        low, high = _ends(self.space[name])
+        if self.space[name].single():
+            return torch.full_like(points[..., 0], low)
+        share = points[..., self.columns[name].start]
+        return low * (high / low) ** share if _is_log(self.space[name]) else low + (high - low) * share
 
     def rounded(self, point: Tensor) -> Tensor:
         """The point, d, of the setting that a point stands for."""

@@ -8,16 +8,20 @@ Notation:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
+from botorch.models.transforms.input import InputTransform
 from botorch.models.transforms.outcome import Standardize
 from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import Kernel, RBFKernel, ScaleKernel
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import GammaPrior, LogNormalPrior
 from torch import Tensor
+
+Features = Callable[[Tensor], Tensor]
 
 _LEAST_NOISE = 1e-4  # of the outcomes' variance; less makes the covariance singular
 
@@ -49,7 +53,21 @@ def _with_scale(kernel: RBFKernel) -> ScaleKernel:
     return ScaleKernel(kernel, outputscale_prior=GammaPrior(3.0, 3.0), outputscale_constraint=in_logarithm)
 
 
-def build_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None) -> SingleTaskGP:
+class _Features(InputTransform, torch.nn.Module):
+    """What the kernel sees of points."""
+
+    def __init__(self, features: Features) -> None:
+        super().__init__()
+        self.features = features
+        self.transform_on_train = self.transform_on_eval = self.transform_on_fantasize = True
+        self.is_one_to_many = False
+
+    def transform(self, X: Tensor) -> Tensor:
+        """See BoTorch's `InputTransform`."""
+        return self.features(X)
+
+
+def build_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | None = None) -> SingleTaskGP:
     """A Gaussian process before its fit.
 
     Args:
@@ -57,17 +75,20 @@ def build_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None) -> SingleTaskGP:
         Y: n x 1.
         Yvar: n x 1; None where the noise is to be learnt, which below some hundred observations comes out a tenth of
             what it is.
+        features: what the kernel sees of points, ... x d to ... x k in the unit cube; the points by default.
     """
-    kernel: Kernel = dimension_scaled_kernel(X.shape[1])
+    width = (X if features is None else features(X)).shape[-1]
+    kernel: Kernel = dimension_scaled_kernel(width)
     if Yvar is not None:
         Yvar = Yvar.clamp(min=_LEAST_NOISE * float(Y.var()) if len(Y) > 1 else _LEAST_NOISE)
         kernel = _with_scale(kernel)
-    return SingleTaskGP(X, Y, Yvar, covar_module=kernel, outcome_transform=Standardize(1))
+    view = None if features is None else _Features(features)
+    return SingleTaskGP(X, Y, Yvar, covar_module=kernel, outcome_transform=Standardize(1), input_transform=view)
 
 
-def fit_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None) -> SingleTaskGP:
+def fit_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | None = None) -> SingleTaskGP:
     """A Gaussian process at its most probable hyperparameters; see `build_gp`."""
-    model = build_gp(X, Y, Yvar)
+    model = build_gp(X, Y, Yvar, features)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
 
@@ -85,5 +106,5 @@ def doubt(model: SingleTaskGP) -> SingleTaskGP:
 
 
 def lengthscales(kernel: Kernel) -> Tensor:
-    """Of each dimension, 1 x d; the larger, the less it matters."""
+    """Of each dimension that the kernel sees, 1 x k; the larger, the less it matters."""
     return (kernel.base_kernel if isinstance(kernel, ScaleKernel) else kernel).lengthscale.detach()

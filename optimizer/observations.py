@@ -8,7 +8,7 @@ Notation:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,12 +43,14 @@ class Observations:
         Y: n x m values.
         Yvar: n x m variances of their noise; None where no trial states its standard error.
         numbers: n trial numbers.
+        features: what a model sees of points; see `Encoding.features`.
     """
 
     X: Tensor
     Y: Tensor
     Yvar: Tensor | None
     numbers: list[int]
+    features: Callable[[Tensor], Tensor] | None = None
 
 
 def relative_space(
@@ -96,7 +98,8 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
         Y = torch.tensor([trial.values for trial, _ in points], dtype=torch.float64).view(-1, len(signs))
         Yvar = _variances([_numbers(trial.user_attrs.get(STANDARD_ERROR), len(signs)) for trial, _ in points])
     X = torch.stack([point for _, point in points]) if points else torch.zeros(0, encoding.dimensions).double()
-    return Observations(X, Y * torch.tensor(signs).double(), Yvar, [trial.number for trial, _ in points])
+    features = None if encoding.view is None else encoding.features
+    return Observations(X, Y * torch.tensor(signs).double(), Yvar, [trial.number for trial, _ in points], features)
 
 
 def pending(trials: Sequence[FrozenTrial], encoding: Encoding, besides: int) -> Tensor | None:

@@ -11,13 +11,14 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from optimizer.gp import fit_gp, lengthscales
+from optimizer.gp import fit_gp
 from optimizer.observations import Observations
 from optimizer.preference import ChoiceGP
 
 Surrogate = SingleTaskGP | ChoiceGP
 
 _ELSEWHERE = 512  # points of the space that might be better, besides those near the best
+_NEAR = 0.3  # standard deviation of the farthest of those near the best
 _DRAWS = 512
 _REACH = float(norm.ppf(0.975))  # of the 95 % interval, in standard deviations
 
@@ -77,7 +78,7 @@ class Belief:
         """
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            points = torch.cat([self.point[None], self.X, _candidates(self.model, self.point, seed)])
+            points = torch.cat([self.point[None], self.X, _candidates(self.point, seed)])
             draws = self.model.posterior(points).rsample(torch.Size([_DRAWS])).squeeze(-1)
         return float((draws.amax(dim=1) > draws[:, 0] + margin).float().mean())
 
@@ -93,7 +94,7 @@ def believe(seen: Observations) -> Belief:
     """
     if seen.Y.shape[1] != 1 or not len(seen.Y):
         raise ValueError(f"observations: {tuple(seen.Y.shape)}; allowed: one or more of one objective")
-    return Belief(fit_gp(seen.X, seen.Y, seen.Yvar), seen.X, seen.numbers)
+    return Belief(fit_gp(seen.X, seen.Y, seen.Yvar, seen.features), seen.X, seen.numbers)
 
 
 def recommend(seen: Observations) -> Recommendation:
@@ -118,7 +119,7 @@ def pareto(seen: Observations) -> list[tuple[Recommendation, ...]]:
     columns = []
     for k in range(seen.Y.shape[1]):
         Yvar = None if seen.Yvar is None else seen.Yvar[:, [k]]
-        columns.append(_estimates(fit_gp(seen.X, seen.Y[:, [k]], Yvar), seen.X, seen.numbers))
+        columns.append(_estimates(fit_gp(seen.X, seen.Y[:, [k]], Yvar, seen.features), seen.X, seen.numbers))
     settings = list(zip(*columns, strict=True))
     means = torch.tensor([[each.mean for each in setting] for setting in settings], dtype=torch.float64)
     kept = [setting for setting, good in zip(settings, is_non_dominated(means).tolist(), strict=True) if good]
@@ -136,9 +137,9 @@ def _estimates(model: Surrogate, X: Tensor, numbers: list[int]) -> list[Recommen
     ]
 
 
-def _candidates(model: Surrogate, best: Tensor, seed: int) -> Tensor:
-    """Points all over the cube, and around the best at half a lengthscale."""
+def _candidates(best: Tensor, seed: int) -> Tensor:
+    """Points all over the cube, and around the best at distances of all sizes."""
     everywhere = SobolEngine(len(best), scramble=True, seed=seed).draw(_ELSEWHERE, dtype=torch.float64)
-    reach = 0.5 * lengthscales(model.covar_module).clamp(max=1.0)
+    reach = _NEAR * torch.rand(_ELSEWHERE, 1, dtype=torch.float64)
     near = best + reach * torch.randn(_ELSEWHERE, len(best), dtype=torch.float64)
     return torch.cat([everywhere, near.clamp(0, 1)])

@@ -20,7 +20,7 @@ from experiments.compare import Comparison
 from experiments.config import RunConfig, check_config
 from experiments.report.given import given_of, label, read_tasks
 from experiments.report.reading import read_comparison
-from experiments.setup import presets_of
+from experiments.setup import presets_of, space_of, view_of
 from experiments.space import absent
 from experiments.stopping import finished
 from experiments.storage import read_study
@@ -103,14 +103,15 @@ class Findings:
         self.comparison = comparison
         self.objectives = [each.name for each in config.objective]
         self._finished = finished(study)
-        self.encoding = Encoding(relative_space(self._finished, absent), absent)
+        self.tasks = read_tasks(config, held_out=False)
+        view = view_of(config, space_of(config, self.tasks), self.tasks)
+        self.encoding = Encoding(relative_space(self._finished, absent), absent, view)
         self.seen = observe(study, self._finished, self.encoding)
         if not len(self.seen.Y):
             raise ValueError(
                 f"report: {folder} holds no finished trial; allowed: one or more (fabric-bo resume {folder})"
             )
         self.presets = presets_of(config)
-        self.tasks = read_tasks(config, held_out=False)
         self.given = given_of(self.tasks)
         self.tried = self._tried()
 
@@ -223,7 +224,7 @@ def read_findings(folder: Path) -> Findings:
 def _column(seen: Observations, objective: int) -> Observations:
     """What was seen of one objective."""
     Yvar = None if seen.Yvar is None else seen.Yvar[:, [objective]]
-    return Observations(seen.X, seen.Y[:, [objective]], Yvar, seen.numbers)
+    return Observations(seen.X, seen.Y[:, [objective]], Yvar, seen.numbers, seen.features)
 
 
 def same_settings(ours: FabricParams, other: FabricParams) -> bool:

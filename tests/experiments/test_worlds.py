@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from experiments.config_parts import ScenesConfig
 from experiments.embedded.scenes import STATED, UNSAID, sample
 from experiments.worlds import board_of, scenes_as_tasks, taste_of, with_taste
@@ -35,3 +37,11 @@ def test_a_taste_changes_what_is_not_said_and_nothing_else() -> None:
 def test_pictures_of_a_board_differ() -> None:
     liked, disliked = board_of(taste_of(0), generator_for("board", 0))
     assert len({image.id for image in (*liked, *disliked)}) == 4
+
+
+def test_no_prompt_comes_twice_nor_where_it_is_to_be_left_out() -> None:
+    run = [task.prompt for task in scenes_as_tasks(ScenesConfig(count=10, seed=1))]
+    held_out = [task.prompt for task in scenes_as_tasks(ScenesConfig(count=20, seed=2), frozenset(run))]
+    assert len({*run, *held_out}) == 30
+    with pytest.raises(ValueError, match=r"scenes\.count: 33; allowed: 1 to 32"):
+        scenes_as_tasks(ScenesConfig(count=33))
