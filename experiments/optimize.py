@@ -7,12 +7,13 @@ import contextlib
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.pruners import BasePruner, NopPruner, WilcoxonPruner
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
@@ -181,7 +182,7 @@ def optimize(config: RunConfig) -> Run:
     sampler = create_sampler(
         config.sampler, first=first, space=space.distributions, absent=absent, view=view, seed=config.seed
     )
-    pruner = optuna.pruners.WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else optuna.pruners.NopPruner()
+    pruner = _pruner_of(config)
     store = open_study(config.output, config.model_dump(mode="json"), len(objectives), sampler, pruner)
     run = Run(config, store.study, space, view)
     studio = studio_of(config)
@@ -189,6 +190,13 @@ def optimize(config: RunConfig) -> Run:
         runner = Runner(studio, tasks, objectives, space, config.output / "artifacts", progress.prompts, progress.round)
         _loop(run, store, runner, progress, len(first))
     return run
+
+
+def _pruner_of(config: RunConfig) -> BasePruner:
+    """Stops trials that are clearly worse than the best by a signed-rank test on the prompts that both have seen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else NopPruner()
 
 
 def _loop(run: Run, store: Store, runner: Runner, progress: Progress, protect: int) -> None:

@@ -8,6 +8,7 @@ import os
 import socket
 import sqlite3
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ import optuna
 import psutil
 import yaml
 from optuna.distributions import BaseDistribution
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
@@ -37,6 +38,7 @@ VERSIONS = "fabric-bo:versions"
 _WORKER = "worker"
 _FILE = "config.yaml"
 _BEAT, _GRACE = 10, 60  # seconds
+_TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
 _WITHOUT_EFFECT = ("trials", "stop", "output", "storage", "held_out")  # on what a trial is
 
 
@@ -120,15 +122,25 @@ def connect(url: str) -> RDBStorage:
     Raises:
         ValueError: it cannot be opened; the message is one line.
     """
-    try:
-        if url.startswith("sqlite:///"):
-            with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-                connection.execute("PRAGMA journal_mode=WAL")
-        # With several processes on one file each waits for its turn to write.
-        options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    for left in reversed(range(_TRIES)):
+        try:
+            return _connect(url)
+        except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
+            if not left or not isinstance(error, SQLAlchemyError):
+                raise ValueError(f"storage: {url} cannot be opened ({' '.join(str(error).split())[:200]})") from error
+        time.sleep(_PAUSE)  # two processes began at the same time, and the other one is making the tables
+    raise AssertionError("the last try returns or raises")
+
+
+def _connect(url: str) -> RDBStorage:
+    if url.startswith("sqlite:///"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    # With several processes on one file each waits for its turn to write.
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
         return RDBStorage(url, engine_kwargs=options, heartbeat_interval=_BEAT, grace_period=_GRACE)
-    except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
-        raise ValueError(f"storage: {url} cannot be opened ({' '.join(str(error).split())[:200]})") from error
 
 
 def open_study(

@@ -96,7 +96,10 @@ def _improvement(seen: Observations, waiting: Tensor | None, seed: int) -> qLogN
     model = fit_gp(seen.X, seen.Y, seen.Yvar, seen.features)
     if len(seen.Y) % 2 and stagnates(model, seen.X):
         model = doubt(model)
-    return qLogNoisyExpectedImprovement(model, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True)
+    # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
+    return qLogNoisyExpectedImprovement(
+        model, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True, cache_root=False
+    )
 
 
 def stagnates(model: SingleTaskGP, X: Tensor) -> bool:
@@ -125,5 +128,5 @@ def _hypervolume(seen: Observations, waiting: Tensor | None, seed: int) -> qLogN
     )
     reference = infer_reference_point(seen.Y[is_non_dominated(seen.Y)])
     return qLogNoisyExpectedHypervolumeImprovement(
-        model, reference, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True
+        model, reference, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True, cache_root=False
     )

@@ -146,8 +146,10 @@ def _closeness(found: Findings, m: int, name: str) -> NDArray[np.float64]:
     """How alike trials and the best one are in all parameters but one, by the model's lengthscales; 0.12 to 1."""
     belief = found.beliefs[m]
     with torch.no_grad():
-        apart = (belief.X - belief.point) / lengthscales(belief.model.covar_module)
-        apart[:, found.encoding.columns[name]] = 0
+        columns, moved = found.encoding.columns[name], belief.X.clone()
+        moved[:, columns] = belief.point[columns]
+        apart = found.encoding.features(moved) - found.encoding.features(belief.point)
+        apart = apart / lengthscales(belief.model.covar_module)
         alike = (-0.5 * apart.square().sum(1)).exp()
     return np.clip(alike.numpy(), 0.12, 1.0)
 

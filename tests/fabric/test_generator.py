@@ -123,12 +123,13 @@ def test_an_image_depends_on_its_request_alone(pipeline: Pipeline) -> None:
         Request("", 5, replace(PARAMS, end=0.5), (), (C,), "a square"),
         Request(PROMPT, 6),
     ]
+    pipeline.to(torch.float64)  # in single precision rounding differs with the size of a batch
     untouched = copy.deepcopy(pipeline)
     together = FabricGenerator(pipeline)(requests, STEPS).images
     for k, request in enumerate(requests):
         cold = FabricGenerator(copy.deepcopy(untouched))
         alone = cold([request], STEPS).images
-        torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=2e-4)
+        torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=2e-6)
         assert torch.equal(cold([request], STEPS).images, alone)  # the bank is warm now
     distances = torch.cdist(together.flatten(1), together.flatten(1))
     assert (distances + torch.eye(4) > 1e-2).all()
