@@ -9,6 +9,7 @@ import warnings
 from types import ModuleType
 from typing import Any
 
+import optuna
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
@@ -67,6 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.filterwarnings("ignore", r"`torch.jit.script` is deprecated", FutureWarning)  # a dependency's business
     diffusers_logging.disable_progress_bar()  # of loading; a command shows its own
     transformers_logging.disable_progress_bar()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for every trial would break the bars
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)

@@ -112,7 +112,7 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         images=images,
         about_images=about_images,
         shown=SHOWN,
-        across=lambda count: math.ceil(math.sqrt(count)),
+        across=lambda count: count if count <= 3 else math.ceil(math.sqrt(count)),
         plots=plots,
         numbers=tables.comparison_tables(found.comparison) if found.comparison else [],
         compare=compare_command(found),
