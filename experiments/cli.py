@@ -6,53 +6,79 @@ import argparse
 import logging
 import sys
 import warnings
-from types import ModuleType
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import optuna
-from diffusers.utils import logging as diffusers_logging
-from transformers.utils import logging as transformers_logging
-
-from experiments import (
-    bench_generation,
-    bench_optimizer,
-    bench_samplers,
-    comparing,
-    generate,
-    optimize,
-    reporting,
-    score,
-)
-from objectives.scoring import ObjectiveError
+from objectives.base import ObjectiveError
 
 
-def _parser() -> argparse.ArgumentParser:
+@dataclass(frozen=True)
+class _Command:
+    """What can be asked for.
+
+    Attributes:
+        about: one line.
+        module: that does it; imported when it is asked for, since most take seconds to import.
+        arguments: its function that declares the options.
+        run: its function that runs the command.
+    """
+
+    about: str
+    module: str
+    arguments: str = "add_arguments"
+    run: str = "run"
+
+
+_COMMANDS = {
+    "generate": _Command("images from prompts and liked and disliked pictures", "generate"),
+    "optimize": _Command("find settings that an objective likes", "optimize"),
+    "resume": _Command("go on with an optimisation", "optimize", "add_resume_arguments", "resume"),
+    "compare": _Command("tuned settings against fixed FABRIC on held-out prompts and seeds", "comparing"),
+    "report": _Command("one HTML file about a run", "reporting"),
+    "score": _Command("scores of pictures", "score"),
+    "objectives": _Command("what there is to score with", "score", "add_listing_arguments", "list_objectives"),
+}
+_BENCHES = {
+    "generation": _Command("what feedback costs, over plain diffusers and the official algorithm", "bench_generation"),
+    "optimizer": _Command("time per proposal, and what is found on noisy test functions", "bench_optimizer"),
+    "samplers": _Command("what each sampler finds on the embedded model", "bench_samplers"),
+}
+
+_NOT_OURS = r"(?!fabric|objectives|optimizer|experiments)"  # modules
+
+
+def _parser(arguments: list[str]) -> argparse.ArgumentParser:
+    """Of all commands; only the one that is asked for knows its options."""
     parser = argparse.ArgumentParser(prog="fabric-bo", description="FABRIC, steered by a Bayesian optimiser.")
     commands = parser.add_subparsers(dest="command", required=True)
-    _add(commands, "generate", "images from prompts and liked and disliked pictures", generate)
-    _add(commands, "optimize", "find settings that an objective likes", optimize)
-    resuming = commands.add_parser("resume", help="go on with an optimisation")
-    optimize.add_resume_arguments(resuming)
-    resuming.set_defaults(run=optimize.resume)
-    _add(commands, "compare", "tuned settings against fixed FABRIC on held-out prompts and seeds", comparing)
-    _add(commands, "report", "one HTML file about a run", reporting)
-    _add(commands, "score", "scores of pictures", score)
-    listing = commands.add_parser("objectives", help="what there is to score with")
-    listing.set_defaults(run=score.list_objectives)
-    benches = commands.add_parser("bench", help="measure speed").add_subparsers(dest="bench", required=True)
-    about = "what feedback costs, over plain diffusers and the official algorithm"
-    _add(benches, "generation", about, bench_generation)
-    _add(benches, "optimizer", "time per proposal, and what is found on noisy test functions", bench_optimizer)
-    about = "what each sampler finds on the embedded model"
-    _add(benches, "samplers", about, bench_samplers)
+    _declare(commands, _COMMANDS, arguments[:1])
+    benches = commands.add_parser("bench", help="measure speed and samplers").add_subparsers(
+        dest="bench", required=True
+    )
+    _declare(benches, _BENCHES, arguments[1:2])
     return parser
 
 
-def _add(commands: Any, name: str, about: str, module: ModuleType) -> None:
-    """A command whose module declares its options and runs it."""
-    one = commands.add_parser(name, help=about)
-    module.add_arguments(one)
-    one.set_defaults(run=module.run)
+def _declare(commands: Any, table: Mapping[str, _Command], asked_for: list[str]) -> None:
+    for name, command in table.items():
+        parser = commands.add_parser(name, help=command.about)
+        if name in asked_for:
+            module = import_module(f"experiments.{command.module}")
+            getattr(module, command.arguments)(parser)
+            parser.set_defaults(run=getattr(module, command.run))
+
+
+def _quieten() -> None:
+    """Keeps the terminal for progress bars: libraries neither draw their own nor print a line for every trial."""
+    import diffusers.utils.logging
+    import optuna.logging
+    import transformers.utils.logging
+
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,11 +91,11 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0, or 2 on bad input, which is said in one line.
     """
     logging.basicConfig(format="%(levelname)s: %(message)s")
-    warnings.filterwarnings("ignore", r"`torch.jit.script` is deprecated", FutureWarning)  # a dependency's business
-    diffusers_logging.disable_progress_bar()  # of loading; a command shows its own
-    transformers_logging.disable_progress_bar()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # a line for every trial would break the bars
-    options = _parser().parse_args(arguments)
+    # Libraries warn of each other's old ways, some of them while they are imported; users can do nothing about it.
+    warnings.filterwarnings("ignore", category=FutureWarning, module=_NOT_OURS)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser(given).parse_args(given)
+    _quieten()
     try:
         code: int = options.run(options)
     except (ValueError, MemoryError, OSError, ObjectiveError) as error:

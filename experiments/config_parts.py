@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fabric.models import EMBEDDED, SCHEDULERS
+from objectives.combine import COMBINATIONS
 
 Positive = Annotated[int, Field(ge=1, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -78,21 +79,39 @@ class ModelConfig(Part):
 
 
 class ObjectiveConfig(Part):
-    """What an image is worth; see `objectives.registry.create`.
+    """What an image is worth; see `objectives.registry.create` and `objectives.combine`.
 
     Attributes:
-        name: built in, of a plug-in, or module:attribute.
+        name: built in, of a plug-in, or module:attribute; of one made of `parts` how they are combined.
         checkpoint: of its model.
+        parts: objectives that it is made of.
+        weights: one for each part; equal by default.
+        scale: score that becomes 0 and score that becomes 1, so that parts of different scales can be combined.
     """
 
     name: str = "clip-target"
     checkpoint: str | None = None
+    parts: tuple[ObjectiveConfig, ...] = ()
+    weights: tuple[float, ...] | None = None
+    scale: tuple[float, float] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, given: Any) -> Any:
         """A name alone is a short form."""
         return {"name": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _whole(self) -> ObjectiveConfig:
+        """Combinations have parts, and only they have."""
+        if bool(self.parts) != (self.name in COMBINATIONS):
+            given = "parts given" if self.parts else "no parts"
+            raise ValueError(f"{self.name}: {given}; allowed: parts with {', '.join(COMBINATIONS)}, and only with them")
+        if self.weights is not None and not self.parts:
+            raise ValueError(f"{self.name}: weights given; allowed: with parts")
+        if self.checkpoint is not None and self.parts:
+            raise ValueError(f"{self.name}: checkpoint given; allowed: one for each part")
+        return self
 
 
 class ProtocolConfig(Part):

@@ -29,7 +29,7 @@ from experiments.tasks import tasks_of
 from experiments.trials import Runner
 from experiments.view import FabricView
 from fabric.params import FabricParams
-from objectives.scoring import ObjectiveError
+from objectives.base import ObjectiveError
 from optimizer.encoding import Encoding
 from optimizer.observations import Observations, observe
 from optimizer.recommend import Belief, Recommendation, believe, pareto

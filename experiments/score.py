@@ -17,9 +17,9 @@ from experiments.pictures import read_facts
 from fabric.images import find_pictures, open_picture
 from fabric.models import checked_device
 from objectives import plugins
-from objectives.base import Context, Objective, check_needs
+from objectives.base import Context, Objective, ObjectiveError, check_needs
 from objectives.registry import BUILT_IN, create, state_of
-from objectives.scoring import ObjectiveError, score
+from objectives.scoring import score
 
 _FORMATS = (".csv", ".json")
 
@@ -124,6 +124,10 @@ def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
+
+
+def add_listing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo objectives`: none."""
 
 
 def list_objectives(options: argparse.Namespace) -> int:

@@ -15,14 +15,24 @@ from fabric.models import load
 from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
+from objectives.combine import Unit, combine
 from objectives.registry import create
 
 
 def objective_of(config: RunConfig, which: ObjectiveConfig, device: str = "cpu") -> Objective:
     """What an image is worth, its model read."""
-    objective = create(which.name, which.checkpoint, device, config.model.name)
+    objective = _made(which, device, config.model.name)
     objective.prepare()
     return objective
+
+
+def _made(which: ObjectiveConfig, device: str, model: str) -> Objective:
+    """An objective and the parts that it is made of."""
+    if which.parts:
+        made = combine(which.name, [_made(part, device, model) for part in which.parts], which.weights)
+    else:
+        made = create(which.name, which.checkpoint, device, model)
+    return made if which.scale is None else Unit(made, *which.scale)
 
 
 def space_of(config: RunConfig, tasks: list[Task]) -> Space:

@@ -52,6 +52,22 @@ class Context:
         return tuple(need for need in NEEDS if need in needs and not there[need])
 
 
+class ObjectiveError(RuntimeError):
+    """An objective failed for some images.
+
+    Attributes:
+        scores: of all images, NaN for the failed ones.
+        failures: what went wrong, by place in the batch.
+    """
+
+    def __init__(self, name: str, scores: list[float], failures: dict[int, str]) -> None:
+        place, reason = next(iter(failures.items()))
+        others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(f"objective {name}: image {place}{others}: {reason}")
+        self.scores = scores
+        self.failures = failures
+
+
 class Objective(ABC):
     """Scores images. Objectives are plain callables with a few facts about them; see `objectives.testing`.
 

@@ -209,3 +209,33 @@ class BaselineDifference(_Made):
         (part,) = self.parts
         own, others = part(images, plain), part(baselines, plain)
         return [score - other for score, other in zip(own, others, strict=True)]
+
+
+COMBINATIONS = ("sum", "min", "chebyshev", "harmonic", "gain")
+"""Names that `combine` knows: weighted sum, worst part, Chebyshev scalarisation, harmonic mean, gain over no feedback."""
+
+
+def combine(name: str, parts: Sequence[Objective], weights: Sequence[float] | None = None) -> Objective:
+    """A combination by name.
+
+    Args:
+        name: one of `COMBINATIONS`.
+        parts: of it; two for `harmonic` (image and text), one for `gain`.
+        weights: one for each part, equal by default; `min` and `gain` take none.
+
+    Raises:
+        ValueError: no such name, or parts or weights that do not fit.
+    """
+    if name not in COMBINATIONS:
+        raise ValueError(f"combination: {name!r} is unknown; allowed: {', '.join(COMBINATIONS)}")
+    counts = {"harmonic": 2, "gain": 1}
+    if len(parts) != counts.get(name, len(parts)):
+        raise ValueError(f"{name}: {len(parts)} parts; allowed: {counts[name]}")
+    if name in ("min", "gain") and weights is not None:
+        raise ValueError(f"{name}: weights {list(weights)}; allowed: none")
+    if name == "gain":
+        return BaselineDifference(parts[0])
+    if name == "harmonic":
+        shares = WeightedSum(parts, weights).weights
+        return HarmonicMean(parts[0], parts[1], shares[0])
+    return {"sum": WeightedSum, "min": Minimum, "chebyshev": Chebyshev}[name](parts, weights)

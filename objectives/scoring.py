@@ -13,26 +13,10 @@ from numbers import Real
 
 from PIL.Image import Image
 
-from objectives.base import Context, Objective, check_needs
+from objectives.base import Context, Objective, ObjectiveError, check_needs
 from objectives.checkpoints import MissingWeightsError
 
 _log = logging.getLogger(__name__)
-
-
-class ObjectiveError(RuntimeError):
-    """An objective failed for some images.
-
-    Attributes:
-        scores: of all images, NaN for the failed ones.
-        failures: what went wrong, by place in the batch.
-    """
-
-    def __init__(self, name: str, scores: list[float], failures: dict[int, str]) -> None:
-        place, reason = next(iter(failures.items()))
-        others = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        super().__init__(f"objective {name}: image {place}{others}: {reason}")
-        self.scores = scores
-        self.failures = failures
 
 
 @dataclass(frozen=True)

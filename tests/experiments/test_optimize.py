@@ -24,7 +24,7 @@ from experiments.stopping import finished
 from experiments.storage import NAME, VERSIONS, connect, read_study
 from experiments.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
 from fabric.params import PRESETS, FabricParams
-from objectives.scoring import ObjectiveError
+from objectives.base import ObjectiveError
 from optimizer.observations import SCORES
 
 TINY = {

@@ -19,6 +19,7 @@ from objectives.combine import (
     Minimum,
     Unit,
     WeightedSum,
+    combine,
     harmonic,
 )
 from objectives.plugins import FunctionObjective
@@ -157,3 +158,36 @@ class TestHarmonicMean(ObjectiveContract):
 class TestBaselineDifference(ObjectiveContract):
     def make(self) -> Objective:
         return BaselineDifference(NOT_BLUE)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "weights", "same"),
+    [
+        ("sum", 2, [1, 3], WeightedSum([RED, GREEN], [1, 3])),
+        ("min", 2, None, Minimum([RED, GREEN])),
+        ("chebyshev", 2, [1, 3], Chebyshev([RED, GREEN], [1, 3])),
+        ("harmonic", 2, [1, 3], HarmonicMean(RED, GREEN, 0.25)),
+        ("gain", 1, None, BaselineDifference(RED)),
+    ],
+)
+def test_combinations_by_name(name: str, count: int, weights: list[float] | None, same: Objective) -> None:
+    images = sample_images(3)
+    contexts = [Context(baseline=images[0])] * len(images)
+    made = combine(name, [RED, GREEN][:count], weights)
+    assert made.name == same.name
+    assert made(images, contexts) == same(images, contexts)
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "weights", "message"),
+    [
+        ("mean", 2, None, "combination: 'mean' is unknown; allowed: sum, min, chebyshev, harmonic, gain"),
+        ("harmonic", 3, None, "harmonic: 3 parts; allowed: 2"),
+        ("harmonic", 2, [1], "weights: 1 for 2 parts"),
+        ("gain", 2, None, "gain: 2 parts; allowed: 1"),
+        ("min", 2, [1, 2], r"min: weights \[1, 2\]; allowed: none"),
+    ],
+)
+def test_combinations_that_do_not_fit(name: str, count: int, weights: list[float] | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        combine(name, [RED, GREEN, NOT_BLUE][:count], weights)

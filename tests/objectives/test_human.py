@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL.Image import Image
 
-from objectives.base import Context, Objective
+from objectives.base import Context, Objective, ObjectiveError
 from objectives.human import (
     Choice,
     FeedbackLog,
@@ -24,7 +24,7 @@ from objectives.human import (
     valid,
 )
 from objectives.pictures import content_key
-from objectives.scoring import ObjectiveError, score
+from objectives.scoring import score
 from objectives.testing import ObjectiveContract, sample_images
 
 RECORDS: list[Record] = [

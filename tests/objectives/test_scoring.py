@@ -11,9 +11,9 @@ import pytest
 import torch
 from PIL.Image import Image
 
-from objectives.base import Context, Objective
+from objectives.base import Context, Objective, ObjectiveError
 from objectives.plugins import FunctionObjective
-from objectives.scoring import ObjectiveError, score
+from objectives.scoring import score
 from objectives.testing import sample_images
 
 IMAGES = sample_images(4)
