@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Mapping
 from types import TracebackType
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 _SHOWN = 5  # parameters of a proposal
 
 
 class Progress:
-    """Three bars on the terminal; to be used in a `with` block.
+    """Three bars on the terminal; to be used in a `with` block, within which warnings appear above the bars.
 
     Args:
         trials: of the whole run.
@@ -24,8 +27,14 @@ class Progress:
         self._trials = tqdm(total=trials, initial=done, desc="trials", position=0)
         self._prompts = tqdm(total=prompts, desc="prompts", position=1, leave=False)
         self._rounds = tqdm(total=rounds, desc="rounds", position=2, leave=False)
+        self._redirected = contextlib.ExitStack()
 
     def __enter__(self) -> Progress:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(logging_redirect_tqdm())
+            logging.captureWarnings(True)
+            stack.callback(logging.captureWarnings, False)
+            self._redirected = stack.pop_all()
         return self
 
     def __exit__(
@@ -33,6 +42,7 @@ class Progress:
     ) -> None:
         for bar in (self._rounds, self._prompts, self._trials):
             bar.close()
+        self._redirected.close()
 
     def proposed(self, number: int, values: Mapping[str, float]) -> None:
         """A trial begins."""

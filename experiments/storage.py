@@ -86,7 +86,9 @@ class Store:
 
     def reap(self) -> None:
         """Marks trials failed whose process died, so that they are neither waited for nor counted."""
-        fail_stale_trials(self.study)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            fail_stale_trials(self.study)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if _is_dead(trial):
                 with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster

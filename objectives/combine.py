@@ -212,7 +212,7 @@ class BaselineDifference(_Made):
 
 
 COMBINATIONS = ("sum", "min", "chebyshev", "harmonic", "gain")
-"""Names that `combine` knows: weighted sum, worst part, Chebyshev scalarisation, harmonic mean, gain over no feedback."""
+"""Names that `combine` knows: weighted sum, worst part, Chebyshev, harmonic mean, gain over no feedback."""
 
 
 def combine(name: str, parts: Sequence[Objective], weights: Sequence[float] | None = None) -> Objective:

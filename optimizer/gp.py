@@ -40,6 +40,20 @@ def dimension_scaled_kernel(dimensions: int) -> RBFKernel:
     return RBFKernel(ard_num_dims=dimensions, lengthscale_prior=prior, lengthscale_constraint=in_logarithm)
 
 
+def common_kernel(dimensions: int) -> RBFKernel:
+    """RBF kernel with one lengthscale for all dimensions, LogNormal(log(d) / 2 - 0.3, 1) a priori.
+
+    For features that are commensurate, as those of a view are: a change by 0.1 means about as much in each. Then what a
+    lengthscale for each of them would have to learn from 30 trials is known, and the model finds what helps sooner.
+
+    Args:
+        dimensions: d.
+    """
+    middle = math.log(dimensions) / 2 - 0.3
+    in_logarithm = GreaterThan(0.025, transform=torch.exp, inv_transform=torch.log, initial_value=math.exp(middle))
+    return RBFKernel(lengthscale_prior=LogNormalPrior(middle, 1.0), lengthscale_constraint=in_logarithm)
+
+
 def _with_scale(kernel: RBFKernel) -> ScaleKernel:
     """The kernel with a variance of its own.
 
@@ -75,10 +89,10 @@ def build_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | Non
         Y: n x 1.
         Yvar: n x 1; None where the noise is to be learnt, which below some hundred observations comes out a tenth of
             what it is.
-        features: what the kernel sees of points, ... x d to ... x k in the unit cube; the points by default.
+        features: what the kernel sees of points, ... x d to ... x k in the unit cube, commensurate; by default the
+            points themselves, each dimension with a lengthscale of its own.
     """
-    width = (X if features is None else features(X)).shape[-1]
-    kernel: Kernel = dimension_scaled_kernel(width)
+    kernel: Kernel = dimension_scaled_kernel(X.shape[-1]) if features is None else common_kernel(features(X).shape[-1])
     if Yvar is not None:
         Yvar = Yvar.clamp(min=_LEAST_NOISE * float(Y.var()) if len(Y) > 1 else _LEAST_NOISE)
         kernel = _with_scale(kernel)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
 from botorch.models import SingleTaskGP
 from botorch.utils.multi_objective.pareto import is_non_dominated
+from linear_operator.utils.warnings import NumericalWarning
 from scipy.stats import norm
 from torch import Tensor
 from torch.quasirandom import SobolEngine
@@ -76,7 +78,8 @@ class Belief:
             margin: in units of the objective, 0 or more.
             seed: of design and draws.
         """
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumericalWarning)  # points close together need a jitter, and get it
             torch.manual_seed(seed)
             points = torch.cat([self.point[None], self.X, _candidates(self.point, seed)])
             draws = self.model.posterior(points).rsample(torch.Size([_DRAWS])).squeeze(-1)

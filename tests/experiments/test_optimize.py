@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 import yaml
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from experiments.cli import main
 from experiments.config import RunConfig, check_config
@@ -21,7 +21,7 @@ from experiments.optimize import Run, optimize
 from experiments.rounds import worth
 from experiments.setup import presets_of
 from experiments.stopping import finished
-from experiments.storage import NAME, VERSIONS, connect, read_study
+from experiments.storage import VERSIONS, connect, read_study
 from experiments.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
 from fabric.params import PRESETS, FabricParams
 from objectives.base import ObjectiveError
@@ -80,9 +80,7 @@ def test_the_same_command_gives_the_same_study_and_goes_on_where_it_was_left(who
     part = optimize(_config(tmp_path, trials=3))
     assert len(part.study.trials) == 3
     again = optimize(_config(tmp_path)).study
-    for once, twice in zip(whole.study.trials, again.trials, strict=True):
-        assert twice.params == pytest.approx(once.params, rel=1e-3)  # sums depend on where arrays lie in memory
-        assert twice.value == pytest.approx(once.value, abs=0.02)
+    _same_trials(again.trials, whole.study.trials)
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(tmp_path: Path) -> None:
@@ -151,25 +149,53 @@ def test_budgets_and_the_stopping_rule_end_a_run(tmp_path: Path, stop: dict[str,
     assert 1 <= len(finished(done.study)) <= most
 
 
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
-    config = _write(tmp_path / "run.yaml", tmp_path / "run", trials=3)
-    command = [sys.executable, "-m", "experiments.cli", "optimize", str(config)]
-    first = subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
-    url = f"sqlite:///{tmp_path / 'run' / 'study.db'}"
-    for _ in range(1200):
-        time.sleep(0.1)
-        if (tmp_path / "run" / "artifacts").exists() and optuna.load_study(study_name=NAME, storage=url).trials:
-            break
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    left = optuna.load_study(study_name=NAME, storage=url).trials
-    assert left[-1].state == TrialState.RUNNING or len(left) == 3
-    done = optimize(_config(tmp_path / "run", trials=3))
-    states = [trial.state for trial in done.study.trials]
-    assert states.count(TrialState.COMPLETE) == 3
-    assert TrialState.RUNNING not in states
-    strengths = [trial.user_attrs[PARAMS]["strength"] for trial in finished(done.study)]
-    assert sorted(strengths) == sorted([max(0.05, each.strength) for each in presets_of(done.config).values()][:3])
+_KILLED_AT = """
+import importlib, os, signal, sys
+from experiments.cli import main
+module, owner, name, when = sys.argv[1:5]
+cls = getattr(importlib.import_module(module), owner)
+inner, calls = getattr(cls, name), []
+def until_killed(*args, **kwargs):
+    calls.append(name)
+    if len(calls) == int(when):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(*args, **kwargs)
+setattr(cls, name, until_killed)
+main(sys.argv[5:])
+"""
+
+
+def test_a_run_that_is_killed_again_and_again_is_the_unbroken_run(
+    whole: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = _write(tmp_path / "run.yaml", tmp_path / "run")
+    moments = {
+        "before anything is generated": ("experiments.trials", "Runner", "plain", "1"),
+        "asked for, no heartbeat yet": ("experiments.storage", "Store", "alive", "2"),
+        "between two pictures": ("experiments.trials", "Runner", "_upload", "4"),
+        "written, but not told": ("optuna.study", "Study", "tell", "2"),
+    }
+    for moment in moments.values():
+        command = [sys.executable, "-c", _KILLED_AT, *moment, "optimize", str(config)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+        assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    monkeypatch.setattr("experiments.storage._GRACE", 1)  # of the one that died before its first heartbeat
+    study = optimize(_config(tmp_path / "run")).study
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.FAIL}
+    told = finished(study)
+    assert len(told) == len(whole.study.trials)
+    # The place of the one without a heartbeat is given again once it counts as dead, so the order may differ.
+    _same_trials(sorted(told, key=_strength), sorted(whole.study.trials, key=_strength))
+
+
+def _strength(trial: FrozenTrial) -> float:
+    return float(trial.params["strength"])
+
+
+def _same_trials(ours: Sequence[FrozenTrial], others: Sequence[FrozenTrial]) -> None:
+    for once, twice in zip(ours, others, strict=True):
+        assert twice.params == pytest.approx(once.params, rel=1e-3)  # sums depend on where arrays lie in memory
+        assert twice.value == pytest.approx(once.value, abs=0.02)
 
 
 def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(

@@ -9,7 +9,7 @@ from botorch.models import SingleTaskGP
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
-from optimizer.gp import build_gp, dimension_scaled_kernel, fit_gp, lengthscales
+from optimizer.gp import build_gp, common_kernel, dimension_scaled_kernel, fit_gp, lengthscales
 
 
 def _data(count: int, dimensions: int, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,6 +61,15 @@ def test_the_prior_is_dimension_scaled() -> None:
         assert float(prior.scale) == pytest.approx(math.sqrt(3))
         start = dimension_scaled_kernel(dimensions).lengthscale
         torch.testing.assert_close(start.detach().float(), prior.mode.expand(1, dimensions).float())
+
+
+def test_features_share_one_lengthscale() -> None:
+    X, Y, Yvar = _data(10, 4)
+    model = build_gp(X, Y, Yvar, lambda points: points[..., :3])
+    assert lengthscales(model.covar_module).shape == (1, 1)
+    middle = common_kernel(3).lengthscale_prior.loc
+    assert float(middle) == pytest.approx(math.log(3) / 2 - 0.3)
+    assert float(lengthscales(model.covar_module).log()) == pytest.approx(float(middle), abs=1e-6)
 
 
 def test_a_dimension_that_nobody_used_changes_nothing() -> None:
