@@ -79,7 +79,7 @@ def test_an_image_that_nobody_used_changes_nothing_at_equal_hyperparameters() ->
     posteriors = []
     for points, encoding in ((X, small), (grown, large)):
         model = build_gp(points, Y, torch.full_like(Y, 0.01), encoding.features).eval()
-        model.covar_module.base_kernel.lengthscale = torch.full_like(model.covar_module.base_kernel.lengthscale, 0.7)
+        model.covar_module.base_kernel.common = torch.tensor(0.7)
         posteriors.append(model.posterior(points))
     assert torch.allclose(posteriors[0].mean, posteriors[1].mean)
     assert torch.allclose(posteriors[0].variance, posteriors[1].variance)

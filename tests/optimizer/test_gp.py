@@ -9,7 +9,7 @@ from botorch.models import SingleTaskGP
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
-from optimizer.gp import build_gp, common_kernel, dimension_scaled_kernel, fit_gp, lengthscales
+from optimizer.gp import build_gp, dimension_scaled_kernel, doubt, fit_gp, lengthscales
 
 
 def _data(count: int, dimensions: int, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -63,13 +63,18 @@ def test_the_prior_is_dimension_scaled() -> None:
         torch.testing.assert_close(start.detach().float(), prior.mode.expand(1, dimensions).float())
 
 
-def test_features_share_one_lengthscale() -> None:
+def test_lengthscales_of_features_are_a_common_one_times_factors() -> None:
     X, Y, Yvar = _data(10, 4)
-    model = build_gp(X, Y, Yvar, lambda points: points[..., :3])
-    assert lengthscales(model.covar_module).shape == (1, 1)
-    middle = common_kernel(3).lengthscale_prior.loc
-    assert float(middle) == pytest.approx(math.log(3) / 2 - 0.3)
-    assert float(lengthscales(model.covar_module).log()) == pytest.approx(float(middle), abs=1e-6)
+    model = build_gp(X, Y, Yvar, lambda points: points[..., :3]).eval()
+    kernel = model.covar_module.base_kernel
+    assert lengthscales(model.covar_module).tolist() == [pytest.approx([math.exp(math.log(3) / 2 - 0.3)] * 3)]
+    priors = {name: density for name, _, density, _, _ in kernel.named_priors()}
+    assert float(priors["common_prior"].loc) == pytest.approx(math.log(3) / 2 - 0.3)
+    kernel.common, kernel.lengthscale = torch.tensor(0.5), torch.tensor([[1.0, 2.0, 4.0]])
+    apart = (X[:, None, :3] - X[None, :, :3]) / torch.tensor([0.5, 1.0, 2.0])
+    found = kernel(X[:, :3]).to_dense().detach()
+    torch.testing.assert_close(found, torch.exp(-0.5 * apart.square().sum(-1)), rtol=0, atol=1e-6)
+    torch.testing.assert_close(lengthscales(doubt(model).covar_module), torch.tensor([[0.25, 0.5, 1.0]]).double())
 
 
 def test_a_dimension_that_nobody_used_changes_nothing() -> None:
