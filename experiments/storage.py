@@ -149,6 +149,7 @@ def open_study(
     objectives: int = 1,
     sampler: BaseSampler | None = None,
     pruner: optuna.pruners.BasePruner | None = None,
+    name: str = NAME,
 ) -> Store:
     """The study of a run, new or as it was left.
 
@@ -158,6 +159,7 @@ def open_study(
         objectives: number of values of a trial, all to be maximised.
         sampler: proposes settings.
         pruner: stops trials early.
+        name: of the study in its storage.
 
     Raises:
         ValueError: the study was made with another configuration; the message shows the difference.
@@ -166,7 +168,7 @@ def open_study(
     storage = connect(storage_url(folder, config.get("storage")))
     study = optuna.create_study(
         storage=storage,
-        study_name=NAME,
+        study_name=name,
         directions=["maximize"] * objectives,
         sampler=sampler,
         pruner=pruner,
