@@ -23,6 +23,7 @@ from experiments import (
     reporting,
     score,
 )
+from experiments.studio import command as studio
 from objectives.scoring import ObjectiveError
 
 
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "compare", "tuned settings against fixed FABRIC on held-out prompts and seeds", comparing)
     _add(commands, "report", "one HTML file about a run", reporting)
     _add(commands, "score", "scores of pictures", score)
+    _add(commands, "studio", "steer a prompt by looking, in the browser", studio)
     listing = commands.add_parser("objectives", help="what there is to score with")
     listing.set_defaults(run=score.list_objectives)
     benches = commands.add_parser("bench", help="measure speed").add_subparsers(dest="bench", required=True)
