@@ -6,8 +6,6 @@ Notation:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
@@ -19,32 +17,31 @@ _CHANGED = 3.0  # coordinates that differ from a known point, on average
 
 
 def propose_look(
-    model: PreferenceGP, candidates: Tensor, count: int, seed: int, chosen: Sequence[int] = ()
+    model: PreferenceGP, candidates: Tensor, count: int, seed: int, offsets: Tensor | None = None
 ) -> list[int]:
     """Settings whose best is expected to be liked most.
 
     The expected utility of the best option (Astudillo et al. 2023, qEUBO), by joint draws at all candidates, maximised
-    one member after the other; the first is what is believed to be best. What is shown has luck: a setting may be
-    shown twice only where candidates hold it twice.
+    one member after the other; the first is what is believed to be best.
 
     Args:
         model: of utility.
-        candidates: N x d.
-        count: members of the look, those chosen already among them.
+        candidates: N x d, q or more.
+        count: q.
         seed: of the draws.
-        chosen: rows that are members in any case.
+        offsets: N utilities that are expected of the candidates before anything is said; 0 by default.
 
     Returns:
-        Rows of the candidates, q.
+        q different rows of the candidates.
     """
     with torch.no_grad():
         posterior = model.posterior(candidates)
-        mean = posterior.mean[:, 0]
+        mean = posterior.mean[:, 0] + (0.0 if offsets is None else offsets)
         root = torch.linalg.cholesky(posterior.covariance_matrix)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(_DRAWS, len(candidates), generator=generator, dtype=torch.float64)
     draws = mean + noise @ root.mT
-    members = list(chosen) or [int(mean.argmax())]
+    members = [int(mean.argmax())]
     while len(members) < count:
         best = draws[:, members].amax(dim=1, keepdim=True)
         worth = torch.maximum(draws, best).mean(dim=0)

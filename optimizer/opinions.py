@@ -29,6 +29,7 @@ class Opinions:
         choices: of each choice, rows of X, the picked one first.
         ratings: of each rating, a row of X, the value and its standard error.
         numbers: n trial numbers.
+        offsets: n utilities that are expected of the items before anything is said; 0 by default.
         features: what a model sees of points; see `optimizer.encoding.Encoding.features`.
 
     Raises:
@@ -40,6 +41,7 @@ class Opinions:
     choices: Sequence[Sequence[int]]
     ratings: Sequence[tuple[int, float, float]]
     numbers: Sequence[int]
+    offsets: Tensor | None = None
     features: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
@@ -97,7 +99,7 @@ class OpinionLikelihood:
         return found
 
     def factor(self, f: Tensor, scale: Tensor) -> Tensor:
-        """S: of each choice diag(r) - p r', where p are its probabilities and r their roots; of each rating a column."""
+        """S: for a choice diag(r) - p r', where p are its probabilities and r their roots; for a rating a column."""
         columns = (scale / self.errors[:, None] * self.rated).mT
         if not len(self.shown):
             return columns

@@ -9,7 +9,7 @@ ratings alone; the hyperparameters are the most probable ones.
 Notation: that of `optimizer.opinions`, and
     X: n x d in [0, 1], K: n x n prior covariance of the items' utilities.
     B: M x M, I + S' K S, which is well conditioned where K is not.
-    a: n, the weights of the mode, f = K a.
+    m: n, the offsets. a: n, the weights of the mode, f = m + K a.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class PreferenceGP(Model):
         self.opinions = opinions
         self.likelihood = OpinionLikelihood(opinions)
         self.Z = self._features(opinions.X)
+        self.offsets = torch.zeros(len(self.Z)).double() if opinions.offsets is None else opinions.offsets
         groups = torch.tensor(opinions.groups)
         self.together = (groups[:, None] == groups).double()
         in_logarithm = GreaterThan(1e-2, transform=torch.exp, inv_transform=torch.log, initial_value=2.0)
@@ -118,7 +119,8 @@ class PreferenceGP(Model):
         f, a = self._newton(K, mode)  # one more step carries the mode's own derivative
         scale = self.log_scale.exp()
         B = _inner(K, self.likelihood.factor(f, scale))
-        return self.likelihood.log_likelihood(f, self.level, scale) - 0.5 * a @ f - 0.5 * torch.logdet(B)
+        density = -0.5 * a @ (f - self.offsets) - 0.5 * torch.logdet(B)
+        return self.likelihood.log_likelihood(f, self.level, scale) + density
 
     def log_prior(self) -> Tensor:
         """Logarithm of the prior density of the hyperparameters, up to a constant."""
@@ -131,7 +133,7 @@ class PreferenceGP(Model):
     def posterior(
         self, X: Tensor, output_indices: Any = None, observation_noise: Any = False, posterior_transform: Any = None
     ) -> GPyTorchPosterior:
-        """Utility at new settings, without luck and drift.
+        """Utility at new settings beyond what was expected of them, without luck and drift.
 
         Args:
             X: ... x q x d.
@@ -151,26 +153,26 @@ class PreferenceGP(Model):
         """One step towards the mode; the new f and its weights a."""
         scale = self.log_scale.exp()
         S = self.likelihood.factor(f, scale)
-        b = S @ (S.mT @ f) + self.likelihood.gradient(f, self.level, scale)
+        b = S @ (S.mT @ (f - self.offsets)) + self.likelihood.gradient(f, self.level, scale)
         a = b - S @ torch.linalg.solve(_inner(K, S), S.mT @ (K @ b))
-        return K @ a, a
+        return self.offsets + K @ a, a
 
     def _mode(self, K: Tensor) -> Tensor:
         """The most probable utilities: Newton's method from the last mode, its steps halved where that helps."""
         a = self.weights
         best = self._log_posterior(K, a)
         for _ in range(_STEPS):
-            step, share = self._newton(K, K @ a)[1] - a, 1.0
+            step, share = self._newton(K, self.offsets + K @ a)[1] - a, 1.0
             while (value := self._log_posterior(K, a + share * step)) < best and share > _CLOSE:
                 share /= 2
             if value - best < _CLOSE:
                 break
             a, best = a + share * step, value
         self.weights = a
-        return K @ a
+        return self.offsets + K @ a
 
     def _log_posterior(self, K: Tensor, a: Tensor) -> Tensor:
-        return self.likelihood.log_likelihood(K @ a, self.level, self.log_scale.exp()) - 0.5 * a @ K @ a
+        return self.likelihood.log_likelihood(self.offsets + K @ a, self.level, self.log_scale.exp()) - 0.5 * a @ K @ a
 
 
 def fit_preference(opinions: Opinions) -> PreferenceGP:

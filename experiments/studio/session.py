@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cachetools import LRUCache
+from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 from PIL.Image import Image
@@ -19,10 +20,11 @@ from PIL.Image import Image
 from experiments.config import guidance_of
 from experiments.pictures import Recipe, metadata, save_png
 from experiments.storage import open_study
-from experiments.studio.agent import Agent, Insight, Proposal
-from experiments.studio.records import Record, from_dict, to_dict
+from experiments.studio.agent import Agent, Proposal
+from experiments.studio.insight import Insight, best_settings, insight_of
+from experiments.studio.records import Record, Withdrawal, from_dict, to_dict
 from experiments.studio.references import references
-from experiments.studio.state import Shown, State, Withdrawal, fold
+from experiments.studio.state import Shown, State, fold
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, read_picture, to_pictures
@@ -108,25 +110,31 @@ class StudioSession:
         options: it was begun with.
         study: that holds it.
         fabric: the generator.
+        agent: proposes; by default one with the options' seed.
     """
 
-    def __init__(self, options: StudioOptions, study: Study, fabric: FabricGenerator) -> None:
+    def __init__(
+        self, options: StudioOptions, study: Study, fabric: FabricGenerator, agent: Agent | None = None
+    ) -> None:
         self.options = options
         self.study = study
         self.fabric = fabric
-        self.agent = Agent(options.images, options.steps, options.plain_guidance, options.seed)
+        self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
         self._folder = options.folder / "artifacts"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._pictures: LRUCache[str, Image] = LRUCache(_PICTURES)
         self._lock, self._generating = threading.Lock(), threading.Lock()
 
     @classmethod
-    def open(cls, options: StudioOptions, fabric: FabricGenerator | None = None) -> StudioSession:
+    def open(
+        cls, options: StudioOptions, fabric: FabricGenerator | None = None, agent: Agent | None = None
+    ) -> StudioSession:
         """A session, new or as it was left.
 
         Args:
             options: of it.
             fabric: a generator that is loaded already; by default the options' model is loaded.
+            agent: proposes; by default one with the options' seed.
 
         Raises:
             ValueError: the model or the storage cannot be had, or the study is of other options.
@@ -136,7 +144,7 @@ class StudioSession:
             fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
-        return cls(options, store.study, fabric)
+        return cls(options, store.study, fabric, agent)
 
     @property
     def state(self) -> State:
@@ -202,25 +210,7 @@ class StudioSession:
             pictures = to_pictures(made.images)
             for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
                 image = self._keep(pictures[place], request, made.prompts[place])
-                self._tell(
-                    state,
-                    Shown.of(
-                        0,
-                        proposal.values,
-                        {
-                            "image": image,
-                            "round": number,
-                            "place": place,
-                            "seed": request.seed,
-                            "prompt": request.prompt,
-                            "negative prompt": request.negative_prompt,
-                            "params": proposal.params.to_dict(),
-                            "liked": [each.id for each in request.liked],
-                            "disliked": [each.id for each in request.disliked],
-                            "asked": None if state.more_like is None else state.more_like.id,
-                        },
-                    ),
-                )
+                self._tell(state, proposal, request, image, number, place)
             return number
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
@@ -234,8 +224,23 @@ class StudioSession:
     def _seed(self, number: int, place: int) -> int:
         return generator_for("studio", self.options.seed, number, place).initial_seed()
 
-    def _tell(self, state: State, shown: Shown) -> None:
-        distributions = {name: self.agent.distributions[name] for name in shown.values}
+    def _tell(self, state: State, proposal: Proposal, request: Request, image: str, number: int, place: int) -> None:
+        """Adds an image as a trial, whole or not at all."""
+        shown = Shown(
+            id=image,
+            trial=-1,  # the study gives it its number
+            values=proposal.values,
+            round=number,
+            place=place,
+            seed=request.seed,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            params=proposal.params,
+            liked=tuple(each.id for each in request.liked),
+            disliked=tuple(each.id for each in request.disliked),
+            asked=None if state.more_like is None else state.more_like.id,
+        )
+        distributions: dict[str, BaseDistribution] = {**self.agent.space(state).distributions}
         self.study.add_trial(
             create_trial(params=shown.values, distributions=distributions, value=0.0, user_attrs=shown.to_attributes())
         )
@@ -285,8 +290,9 @@ class StudioSession:
 
     def insight(self) -> Insight:
         """What the agent has learnt so far."""
-        return self.agent.insight(self.state)
+        return insight_of(self.agent, self.state)
 
     def best(self) -> FabricParams:
-        """The settings to go on with elsewhere; fixed FABRIC before anything was learnt."""
-        return self.agent.best(self.state)
+        """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
+        state = self.state
+        return best_settings(self.agent, state, self.agent.model(state))

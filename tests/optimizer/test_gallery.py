@@ -55,8 +55,11 @@ def test_a_look_depends_on_model_and_seed_alone() -> None:
     assert looks[0] == looks[1] != looks[2]
 
 
-def test_chosen_members_stay() -> None:
-    assert propose_look(_model(), everywhere(2, 64, 1), 3, 0, chosen=[7])[0] == 7
+def test_what_is_expected_counts_as_far_as_nothing_is_known() -> None:
+    candidates = everywhere(2, 64, 1)
+    offsets = -20 * (candidates - 0.9).square().sum(dim=1)
+    members = propose_look(_model(), candidates, 4, 0, offsets)
+    assert (candidates[members] - 0.9).square().sum(dim=1).max() < 0.3
 
 
 def test_surroundings_move_few_coordinates_within_the_cube() -> None:

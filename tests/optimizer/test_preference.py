@@ -196,6 +196,15 @@ def test_a_dimension_that_nobody_used_changes_nothing() -> None:
     torch.testing.assert_close(after.variance, before.variance, rtol=0, atol=1e-9)
 
 
+def test_what_is_expected_of_items_need_not_be_said() -> None:
+    """Opinions that follow from the offsets leave nothing to learn; the same opinions without offsets do."""
+    opinions, utility = _opinions(24, 2, 30)
+    expected = Opinions(opinions.X, opinions.groups, opinions.choices, [], opinions.numbers, utility)
+    surprises = [fit_preference(each).posterior(opinions.X).mean[:, 0] for each in (expected, opinions)]
+    left, learnt = (float(torch.cov(torch.stack([surprise, utility]))[0, 1]) for surprise in surprises)
+    assert abs(left) < 0.3 * learnt
+
+
 def test_the_fit_draws_nothing_from_global_generators() -> None:
     before, numpys = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
     fit_preference(_opinions(10, 2, 8, 3)[0])
