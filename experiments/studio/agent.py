@@ -39,6 +39,29 @@ class Proposal:
     params: FabricParams
 
 
+@dataclass(frozen=True)
+class Insight:
+    """What the agent has learnt.
+
+    Attributes:
+        best: the settings it believes in.
+        chance: that an image made with them is preferred to one made with the first starting setting, 0 to 1.
+        low: lower end of the chance's 95 % interval.
+        high: upper end.
+        influence: of each knob, 0 (none) to 1, the greatest first: by how much utility varies with it around `best`.
+        win_rate: share of rounds, of those that could tell, whose best image beat the best before; None if none could.
+        advice: what to do, in words; empty if there is nothing to say.
+    """
+
+    best: FabricParams
+    chance: float = 0.5
+    low: float = 0.0
+    high: float = 1.0
+    influence: dict[str, float] = field(default_factory=dict)
+    win_rate: float | None = None
+    advice: str = ""
+
+
 def starting_settings(guidance: float) -> tuple[FabricParams, ...]:
     """Settings that served simulated artists well, the best first; see `fabric-bo bench artist`.
 

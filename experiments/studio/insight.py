@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from experiments.studio.agent import Agent, frozen
+from experiments.studio.agent import Agent, Insight, frozen
 from experiments.studio.state import State
 from fabric.params import FabricParams
 from optimizer.preference import PreferenceGP
@@ -16,29 +15,6 @@ from optimizer.preference import PreferenceGP
 _REACH = 1.96  # of the 95 % interval, in standard deviations
 _PATIENCE = 3  # rounds without anything better
 _VALUES = 9  # of a knob
-
-
-@dataclass(frozen=True)
-class Insight:
-    """What the agent has learnt.
-
-    Attributes:
-        best: the settings it believes in.
-        chance: that an image made with them is preferred to one made with the first starting setting, 0 to 1.
-        low: lower end of the chance's 95 % interval.
-        high: upper end.
-        influence: of each knob, 0 (none) to 1, the greatest first: by how much utility varies with it around `best`.
-        win_rate: share of rounds, of those that could tell, whose best image beat the best before; None if none could.
-        advice: what to do, in words; empty if there is nothing to say.
-    """
-
-    best: FabricParams
-    chance: float = 0.5
-    low: float = 0.0
-    high: float = 1.0
-    influence: dict[str, float] = field(default_factory=dict)
-    win_rate: float | None = None
-    advice: str = ""
 
 
 def best_settings(agent: Agent, state: State, model: PreferenceGP | None) -> FabricParams:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
 import torch
@@ -78,7 +78,7 @@ def _choices(state: State) -> Iterator[list[str]]:
 
 
 def _marked(
-    images: Sequence[Shown], rater: str, marks: dict[str, str], picked: set[tuple[str, str]]
+    images: Sequence[Shown], rater: str, marks: Mapping[str, str], picked: set[tuple[str, str]]
 ) -> Iterator[list[str]]:
     """What marks of one round say."""
     by_sign: dict[str | None, list[str]] = {"liked": [], None: [], "disliked": []}

@@ -22,7 +22,7 @@ from experiments.pictures import Recipe, metadata, save_png
 from experiments.storage import open_study
 from experiments.studio.agent import Agent, Proposal
 from experiments.studio.insight import Insight, best_settings, insight_of
-from experiments.studio.records import Record, Withdrawal, from_dict, to_dict
+from experiments.studio.records import Record, from_dict, to_dict
 from experiments.studio.references import references
 from experiments.studio.state import Shown, State, fold
 from fabric.bank import ReferenceBank
@@ -31,6 +31,7 @@ from fabric.images import FeedbackImage, read_picture, to_pictures
 from fabric.models import EMBEDDED, load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
+from objectives.human import Withdrawal
 
 _RECORD = "fabric-bo:record:"
 _PICTURES = 256  # kept in memory

@@ -12,20 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.studio.records import (
-    Choice,
     Favourite,
     Freeze,
     Mark,
     MoreLike,
     Prompt,
-    Rating,
     Record,
     Rich,
     Sign,
     Upload,
-    Withdrawal,
 )
 from fabric.params import FabricParams
+from objectives.human import Choice, Rating, Withdrawal
 from objectives.richhf import RichRating
 
 
