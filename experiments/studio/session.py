@@ -20,8 +20,8 @@ from PIL.Image import Image
 from experiments.config import guidance_of
 from experiments.pictures import Recipe, metadata, save_png
 from experiments.storage import open_study
-from experiments.studio.agent import Agent, Proposal
-from experiments.studio.insight import Insight, best_settings, insight_of
+from experiments.studio.agent import Agent, Insight, Proposal
+from experiments.studio.insight import best_settings, insight_of
 from experiments.studio.records import Record, from_dict, to_dict
 from experiments.studio.references import references
 from experiments.studio.state import Shown, State, fold
