@@ -14,6 +14,7 @@ from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from experiments import (
+    bench_artist,
     bench_generation,
     bench_optimizer,
     bench_samplers,
@@ -45,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     about = "what feedback costs, over plain diffusers and the official algorithm"
     _add(benches, "generation", about, bench_generation)
     _add(benches, "optimizer", "time per proposal, and what is found on noisy test functions", bench_optimizer)
+    about = "how soon a simulated artist gets what it has in mind"
+    _add(benches, "artist", about, bench_artist)
     about = "what each sampler finds on the embedded model"
     _add(benches, "samplers", about, bench_samplers)
     return parser
