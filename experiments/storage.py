@@ -211,8 +211,12 @@ def _write(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
+def read_study(folder: Path, name: str = NAME) -> tuple[Study, dict[str, Any]]:
     """The study of a run's folder and its configuration, to be looked at.
+
+    Args:
+        folder: of the run.
+        name: of the study in its storage.
 
     Raises:
         ValueError: there is none.
@@ -223,7 +227,7 @@ def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
         raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
     storage = connect(storage_url(folder, config.get("storage")))
     try:
-        study = optuna.load_study(study_name=NAME, storage=storage)
+        study = optuna.load_study(study_name=name, storage=storage)
         return study, study.user_attrs[CONFIG]
     except KeyError:
         raise ValueError(f"run: {folder} was never begun; allowed: an output of fabric-bo optimize") from None

@@ -8,17 +8,19 @@ import socket
 import sys
 from pathlib import Path
 
+from experiments.storage import read_study
+from experiments.studio.blind import BlindComparison, arm_of, results
 from experiments.studio.gate import LOCAL
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.models import DTYPES, EMBEDDED, SCHEDULERS
 
 
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     parser.add_argument("--model", default=EMBEDDED, help="embedded, a hub id, a folder or a .safetensors file")
-    parser.add_argument("--folder", type=Path, default=Path("studio"), help="of study and pictures; goes on with what is there")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("studio"), help="of study and pictures; goes on with what is there"
+    )
     parser.add_argument("--study", default="studio", help="name of the session; a folder may hold several")
     parser.add_argument("--storage", help="URL of a database; SQLite in the folder by default")
     parser.add_argument("--images", type=int, default=4, help="of a batch")
@@ -28,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
     parser.add_argument("--dtype", choices=DTYPES, help="half precision on a GPU, single on the CPU by default")
     parser.add_argument("--seed", type=int, default=0, help="of everything")
+    about = "judge two settings blindly: each a YAML file, a preset, or tuned, the best of this session"
+    parser.add_argument("--blind", nargs=2, metavar="SETTINGS", help=about)
+    parser.add_argument("--results", action="store_true", help="say what blind comparisons have found, and end")
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 opens the page to the network")
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--auth", metavar="USER:PASSWORD", help="asked of everybody")
@@ -42,13 +47,26 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is wrong, the model cannot be had, or the port is taken; the message is one line.
     """
+    if options.results:
+        return _tell(options)
     auth = _auth(options.auth)
     local = options.host in LOCAL
     if not local and auth is None:
-        print(f"warning: everybody who reaches {options.host} can use the studio; --auth asks for a password", file=sys.stderr)
+        print(
+            f"warning: everybody who reaches {options.host} can use the studio; --auth asks for a password",
+            file=sys.stderr,
+        )
     listening = _listen(options.host, options.port)
     session = StudioSession.open(_session(options))
-    _serve(session, listening, auth, LOCAL if local else None)
+    blind = BlindComparison(session, *(arm_of(text, session) for text in options.blind)) if options.blind else None
+    _serve(session, blind, listening, auth, LOCAL if local else None)
+    return 0
+
+
+def _tell(options: argparse.Namespace) -> int:
+    study, _ = read_study(options.folder, options.study)
+    found = results(study)
+    print("\n".join(map(str, found)) or "no blind comparison was made")
     return 0
 
 
@@ -89,7 +107,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _serve(
-    session: StudioSession, listening: socket.socket, auth: tuple[str, str] | None, hosts: tuple[str, ...] | None
+    session: StudioSession,
+    blind: BlindComparison | None,
+    listening: socket.socket,
+    auth: tuple[str, str] | None,
+    hosts: tuple[str, ...] | None,
 ) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Gradio takes seconds to import, which the other commands need not wait for.
@@ -99,9 +121,11 @@ def _serve(
     from experiments.studio.server import application
     from experiments.studio.worker import Worker
 
-    app = application(Desk(session, Worker()), hosts, auth)
+    app = application(Desk(session, Worker(), blind), hosts, auth)
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(f"studio: http://{shown}:{port} (Ctrl-C stops it; everything is kept in {session.options.folder})", flush=True)
+    print(
+        f"studio: http://{shown}:{port} (Ctrl-C stops it; everything is kept in {session.options.folder})", flush=True
+    )
     config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])

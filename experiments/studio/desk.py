@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from experiments.studio.acts import rater_of, record_of
+from experiments.studio.blind import BlindComparison
 from experiments.studio.records import Prompt
 from experiments.studio.session import StudioSession
 from experiments.studio.state import State
@@ -16,6 +17,7 @@ from experiments.studio.uploads import read_upload
 from experiments.studio.views import insight_view, progress_view, snapshot
 from experiments.studio.worker import Worker
 
+_AHEAD = 2  # pairs of a blind comparison
 _NAME = 80  # characters of an upload's name
 
 
@@ -25,11 +27,13 @@ class Desk:
     Args:
         session: that is shown.
         worker: generates.
+        blind: a blind comparison, if there is one to be made.
     """
 
-    def __init__(self, session: StudioSession, worker: Worker) -> None:
+    def __init__(self, session: StudioSession, worker: Worker, blind: BlindComparison | None = None) -> None:
         self.session = session
         self.worker = worker
+        self.blind = blind
         self._learnt: tuple[State, dict[str, Any]] | None = None
         self._learning = threading.Lock()
 
@@ -87,6 +91,46 @@ class Desk:
             return {"started": self.worker.start("next batch", self.session.generate, wanted)}
 
         return _answer(start)
+
+    def pair(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The next pair to judge, less which side is which, while the one after is being made."""
+
+        def find() -> dict[str, Any]:
+            blind, rater = self._blind(), rater_of(values)
+            waiting = blind.waiting(rater)
+            if len(waiting) < _AHEAD:
+                self.worker.start("blind pair", blind.make, lambda: len(blind.waiting(rater)) < _AHEAD)
+            done = sum(one.rater == rater for one in blind.verdicts())
+            if not waiting:
+                return {"pair": None, "done": done}
+            shown = waiting[0]
+            pair = {name: getattr(shown, name) for name in ("number", "prompt", "left", "right")}
+            return {"pair": pair, "done": done}
+
+        return _answer(find)
+
+    def judge(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Takes a verdict: `pair`, its number, and `side`."""
+
+        def take() -> dict[str, Any]:
+            self._blind().judge(values.get("pair", -1), values.get("side"), rater_of(values))
+            return {}
+
+        return _answer(take)
+
+    def verdict(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What the comparison has found so far."""
+
+        def tell() -> dict[str, Any]:
+            result = self._blind().result()
+            return {"text": str(result), "share": result.share, "low": result.interval[0], "high": result.interval[1]}
+
+        return _answer(tell)
+
+    def _blind(self) -> BlindComparison:
+        if self.blind is None:
+            raise ValueError("blind: no comparison was asked for; allowed: fabric-bo studio --blind A B")
+        return self.blind
 
     def upload(self, data: bytes, values: dict[str, Any]) -> dict[str, Any]:
         """Keeps a picture of somebody's own as liked or disliked.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import gradio as gr
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
-
-import gradio as gr
 
 from experiments.studio.desk import Desk
 from experiments.studio.downloads import archive
@@ -46,7 +45,7 @@ def application(desk: Desk, hosts: tuple[str, ...] | None = None, auth: tuple[st
         pwa=False,
         mcp_server=False,
         theme=THEME,
-        css_paths=STATIC / "page.css",
+        head='<link rel="stylesheet" href="studio/static/page.css">',
     )
     return Gate(mounted, hosts, auth)
 

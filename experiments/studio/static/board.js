@@ -1,6 +1,6 @@
 // The batch in front of the person: cards, rounds, progress, keys.
 
-import { advance, onChange, status, undo } from "./channel.js";
+import { advance, changed, onChange, status, undo } from "./channel.js";
 import { card, favour, mark, pick, rate } from "./cards.js";
 import { button, drawn, h, place } from "./dom.js";
 import { openDetails } from "./details.js";
@@ -44,10 +44,10 @@ function draw(given) {
 
 function drawProgress() {
   const { progress, reachable, notice } = status;
-  document.body.classList.toggle("studio-busy", Boolean(progress.job));
+  place("studio-progress")?.classList.toggle("busy", Boolean(progress.job));
   const next = place("studio-next");
   if (next) {
-    const label = progress.job ? "Generating …" : seen?.rounds.length ? "Next batch" : "Generate";
+    const label = progress.job ? "Generating…" : seen?.rounds.length ? "Next batch" : "Generate";
     if (next.textContent !== label) next.textContent = label;
     next.disabled = Boolean(progress.job) || !reachable;
   }
@@ -80,7 +80,7 @@ function drawRounds() {
         undoButton()),
     ];
   });
-  if (place("studio-keys")) drawn(place("studio-keys"), [], () => KEYS.map(([key, what]) => h("span", {}, h("kbd", {}, key), what)));
+  if (place("studio-keys")) drawn(place("studio-keys"), [count > 0], () => count > 0 && KEYS.map(([key, what]) => h("span", {}, h("kbd", {}, key), what)));
 }
 
 function undoButton() {
@@ -133,7 +133,13 @@ function press(key, round, image) {
 }
 
 export function startBoard() {
-  window.studio = { advance: (prompt, negative) => { at.touched = 0; at.round = null; advance(prompt, negative); } };
+  window.studio = {
+    advance: (prompt, negative) => {
+      Object.assign(at, { touched: 0, round: null });
+      advance(prompt, negative);
+    },
+    changed, // a place to draw into has appeared
+  };
   document.addEventListener("keydown", onKey);
   onChange(draw);
 }

@@ -32,15 +32,7 @@ export function card(image, context) {
   one.root.dataset.mark = image.mark ?? "";
   one.number.textContent = number;
   pressed(one.best, round.picked === image.id);
-  pressed(one.like, image.mark === "liked");
-  pressed(one.dislike, image.mark === "disliked");
-  pressed(one.heart, image.favourite);
-  one.stars.forEach((star, k) => {
-    star.classList.toggle("on", k < (image.rating ?? 0));
-    star.setAttribute("aria-checked", String(image.rating === k + 1));
-  });
-  const several = image.raters > 1 ? `${image.mean.toFixed(1)} of ${image.raters}` : "";
-  if (one.mean.textContent !== several) one.mean.textContent = several;
+  one.tools.show(image);
   return one.root;
 }
 
@@ -51,38 +43,41 @@ function pressed(element, on) {
 function make(image) {
   const one = { image, context: null };
   one.number = h("span", { class: "number" });
+  one.tools = tools(() => one.image, () => one.context.open(one.image.id));
   one.best = button("Best of the batch (B)", "best", () => pick(one.context.round, one.image.id), "Best");
-  one.like = button("Like (L)", "like", () => mark(one.image, "liked"));
-  one.dislike = button("Dislike (D)", "dislike", () => mark(one.image, "disliked"));
-  one.heart = button("Favourite (F)", "heart", () => favour(one.image));
-  one.details = button("Settings and details (I)", "more", () => one.context.open(one.image.id));
-  one.mean = h("span", { class: "mean", title: "mean rating of all raters" });
-  one.stars = [1, 2, 3, 4, 5].map((value) =>
-    h(
-      "button",
-      {
-        type: "button",
-        role: "radio",
-        class: "star",
-        title: `${value} of 5 (Shift+${value})`,
-        "aria-label": `${value} of 5`,
-        onclick: () => rate(one.image, value),
-      },
-      icon("star"),
-    ),
-  );
   const shown = picture(image.id, image.prompt);
   shown.addEventListener("click", () => one.context.open(one.image.id));
   one.root = h(
     "article",
     { class: "card", "data-image": image.id, onpointerdown: () => one.context.select(one.image.id) },
     h("div", { class: "frame" }, shown, one.number, one.best),
-    h(
-      "div",
-      { class: "tools" },
-      h("div", { class: "marks" }, one.like, one.dislike, one.heart, one.details),
-      h("div", { class: "stars", role: "radiogroup", "aria-label": "Rating" }, one.stars, one.mean),
-    ),
+    one.tools.root,
   );
   return one;
+}
+
+// Like, dislike, favourite and stars of an image.
+export function tools(image, open = null) {
+  const like = button("Like (L)", "like", () => mark(image(), "liked"));
+  const dislike = button("Dislike (D)", "dislike", () => mark(image(), "disliked"));
+  const heart = button("Favourite (F)", "heart", () => favour(image()));
+  const details = open && button("Settings and details (I)", "more", open);
+  const mean = h("span", { class: "mean", title: "mean rating of all raters" });
+  const stars = [1, 2, 3, 4, 5].map((value) =>
+    h("button", { type: "button", role: "radio", class: "star", title: `${value} of 5 (Shift+${value})`, "aria-label": `${value} of 5`,
+      onclick: () => rate(image(), value) }, icon("star")));
+  const root = h("div", { class: "tools" },
+    h("div", { class: "marks" }, like, dislike, heart, details),
+    h("div", { class: "stars", role: "radiogroup", "aria-label": "Rating" }, stars, mean));
+  const show = (one) => {
+    pressed(like, one.mark === "liked");
+    pressed(dislike, one.mark === "disliked");
+    pressed(heart, one.favourite);
+    stars.forEach((star, k) => {
+      star.classList.toggle("on", k < (one.rating ?? 0));
+      star.setAttribute("aria-checked", String(one.rating === k + 1));
+    });
+    mean.textContent = one.raters > 1 ? `${one.mean.toFixed(1)} of ${one.raters}` : "";
+  };
+  return { root, show };
 }

@@ -29,7 +29,7 @@ export function onChange(listener) {
   listeners.push(listener);
 }
 
-function changed() {
+export function changed() {
   for (const listener of listeners) listener(view());
 }
 

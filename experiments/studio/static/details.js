@@ -1,6 +1,7 @@
 // One image in full: how it was made, what to do with its settings, and rich feedback.
 
 import { act, onChange, rater, view } from "./channel.js";
+import { tools } from "./cards.js";
 import { button, drawn, h, icon, picture } from "./dom.js";
 
 const SCORES = [
@@ -37,6 +38,7 @@ function draw(seen) {
           h("h2", {}, `Round ${image.round + 1}, image ${image.place + 1}`),
           button("Close (Esc)", "close", () => dialog.close())),
         h("p", { class: "asked" }, image.prompt),
+        judged(image),
         h("div", { class: "acts" },
           h("button", { type: "button", class: "plain more-like", "aria-pressed": String(seen.more === image.id),
             onclick: () => act("more like", { image: image.id }) }, seen.more === image.id ? "Next batch follows this" : "More like this setting"),
@@ -45,6 +47,12 @@ function draw(seen) {
         h("p", { class: "seed" }, `seed ${image.seed}`)),
     ];
   });
+}
+
+function judged(image) {
+  const one = tools(() => image);
+  one.show(image);
+  return one.root;
 }
 
 function canvas(image) {
@@ -122,7 +130,7 @@ export const words = (name) => name.replaceAll("_", " ");
 export const number = (value) => String(Number(value.toFixed(value < 1 ? 3 : 2)));
 
 export function startDetails() {
-  document.body.append(dialog);
+  document.querySelector(".gradio-container").append(dialog);
   dialog.addEventListener("close", () => { shown = null; });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   onChange(draw);

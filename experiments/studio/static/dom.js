@@ -7,8 +7,12 @@ export function h(tag, properties = {}, ...children) {
     else if (name === "class") element.className = value;
     else if (value !== false && value != null) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child != null && child !== false));
+  element.append(...present(children));
   return element;
+}
+
+function present(children) {
+  return [children].flat(3).filter((child) => child != null && child !== false);
 }
 
 const PATHS = {
@@ -49,7 +53,7 @@ export function drawn(place, facts, draw) {
   const seen = JSON.stringify(facts);
   if (!place || place.dataset.facts === seen) return;
   place.dataset.facts = seen;
-  place.replaceChildren(...[draw()].flat());
+  place.replaceChildren(...present(draw()));
 }
 
 export const place = (id) => document.getElementById(id);

@@ -1,5 +1,6 @@
 // Starts the page once Gradio has put it there.
 
+import { startBlind } from "./blind.js";
 import { startBoard } from "./board.js";
 import { connect, onChange } from "./channel.js";
 import { startDetails } from "./details.js";
@@ -23,6 +24,7 @@ export function start(server) {
   startBoard();
   startDetails();
   startPanels();
+  startBlind();
   onChange(fill);
   connect(server);
 }
