@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -142,9 +141,10 @@ class Desk:
 
         def keep() -> dict[str, Any]:
             name = PurePosixPath(str(values.get("name", "")).replace("\\", "/")).name[:_NAME]
-            record = record_of({**values, "kind": "upload", "name": name, "image": ""})
+            fields = {**values, "kind": "upload", "name": name, "image": ""}
+            record_of(fields)  # who and how, before anything is kept
             image = self.session.add_picture(read_upload(data))
-            self.session.append(replace(record, image=image))
+            self.session.append(record_of({**fields, "image": image}))
             return {"image": image}
 
         return _answer(keep)

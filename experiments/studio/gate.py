@@ -9,7 +9,6 @@ import secrets
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -60,10 +59,7 @@ class Gate:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        try:
-            await self.app(scope, _limited(receive), _protected(send))
-        except _TooLargeError:
-            await PlainTextResponse("too large", 413)(scope, receive, send)
+        await self.app(scope, receive, _protected(send))
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
@@ -77,28 +73,12 @@ class Gate:
         origin = headers.get("origin")
         if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
             return PlainTextResponse("another site", 403)
+        if "transfer-encoding" in headers:  # a body that does not say how long it is
+            return PlainTextResponse("length required", 411)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BYTES:
             return PlainTextResponse("too large", 413)
         return None
-
-
-class _TooLargeError(ClientDisconnect):
-    """A body without a length that goes on and on."""
-
-
-def _limited(receive: Receive) -> Receive:
-    received = 0
-
-    async def limited() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > MAX_BYTES:
-            raise _TooLargeError
-        return message
-
-    return limited
 
 
 def _protected(send: Send) -> Send:
