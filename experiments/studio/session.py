@@ -171,8 +171,8 @@ class StudioSession:
     def _check(self, record: Record) -> None:
         """Images that a record speaks of must be there."""
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
-        for image in filter(None, named):
-            if not self._path(image).exists():
+        for image in named:
+            if image is not None and not self._path(image).exists():
                 raise ValueError(f"image: {image!r} is unknown; allowed: images of this session")
 
     def undo(self, rater: str) -> None:
