@@ -12,6 +12,8 @@ let session = null;
 let sending = false;
 let answered = 0; // acts so far
 let timer = null;
+let unseen = []; // acts that were answered, and are not in what was seen last
+let undos = 0; // asked for meanwhile
 
 export const status = { progress: {}, reachable: true, notice: "" };
 
@@ -53,7 +55,7 @@ export function say(text) {
 export function view() {
   if (session === null) return null;
   const seen = structuredClone(session);
-  for (const act of pending) apply(seen, act);
+  for (const act of [...unseen, ...pending]) apply(seen, act);
   return seen;
 }
 
@@ -90,6 +92,11 @@ export function act(kind, fields) {
 export function undo() {
   const last = view()?.undo;
   if (last) act("withdrawal", { record: last.id });
+  else if (withdrawing()) undos += 1; // what comes before is known once the server has answered
+}
+
+function withdrawing() {
+  return [...unseen, ...pending].some((one) => one.kind === "withdrawal");
 }
 
 function keep() {
@@ -103,7 +110,7 @@ async function flush() {
     try {
       const answer = await server.act(pending[0]);
       if (answer.error) say(answer.error);
-      pending.shift();
+      unseen.push(pending.shift());
       answered += 1;
       keep();
       status.reachable = true;
@@ -134,7 +141,13 @@ export async function look() {
       // What was asked before an act was answered may be older than the act.
       const current = answered === before && who === rater();
       if (seen.session && current) session = seen.session;
-      if (other || (seen.session && current)) changed();
+      const arrived = current && (seen.session || unseen.length);
+      if (current) unseen = [];
+      if (other || arrived) changed();
+      if (undos && !withdrawing()) {
+        undos -= 1;
+        undo();
+      }
     }
   } catch {
     unreachable();

@@ -153,7 +153,7 @@ def test_undo_takes_back_one_act_after_the_other(studio: Served, visit: Callable
     expect(card.locator(".star.on")).to_have_count(0)
 
 
-def test_uploads_good_and_bad(studio: Served, visit: Callable[[str], Page]) -> None:
+def test_uploads_good_and_bad(studio: Served, visit: Callable[[str], Page], tmp_path: Path) -> None:
     page, session = visit(studio.url), studio.session
     field = page.locator("#studio-upload-disliked")
     good = {
@@ -169,9 +169,8 @@ def test_uploads_good_and_bad(studio: Served, visit: Callable[[str], Page]) -> N
         ("bomb.png", png_header(20_000, 10_000), "megapixels"),
         ("large.png", bytes(50 * 2**20), "10 MB"),
     ):
-        page.locator("#studio-upload-disliked").set_input_files(
-            files=[{"name": name, "mimeType": "image/png", "buffer": data}]
-        )
+        (tmp_path / name).write_bytes(data)
+        page.locator("#studio-upload-disliked").set_input_files(tmp_path / name)
         expect(page.locator("#studio-progress")).to_contain_text(said)
     assert len(session.state.uploads) == 1
 
