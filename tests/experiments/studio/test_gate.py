@@ -111,7 +111,7 @@ def test_the_password_is_asked_for_everywhere(desk: Desk) -> None:
 
 def test_wrong_acts_are_answered_in_one_line(desk: Desk) -> None:
     act = {"id": "0" * 16, "rater": "ann", "kind": "rating", "image": "0" * 16, "value": 3}
-    for change in (
+    changes: list[dict[str, object]] = [
         {"value": 6},
         {"value": "3"},
         {"image": "../x"},
@@ -119,8 +119,9 @@ def test_wrong_acts_are_answered_in_one_line(desk: Desk) -> None:
         {"id": "x"},
         {"rater": " "},
         {"kind": 3},
-        {},
-    ):
+        {},  # an image that there is not
+    ]
+    for change in changes:
         said = desk.act({**act, **change})
         assert said["error"], json.dumps(change)
         assert "\n" not in said["error"]

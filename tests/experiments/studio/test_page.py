@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Request, expect
 
 from experiments.pictures import read_facts
 from experiments.studio.blind import Arm, BlindComparison
@@ -44,7 +44,9 @@ def studio(fabric: FabricGenerator, tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
     """Opens a page in a browser of its own; nothing may be asked of another site, and no script may fail."""
-    contexts, wrong = [], []
+    contexts: list[BrowserContext] = []
+    wrong: list[str] = []
+    foreign: list[str] = []
 
     def open_page(url: str) -> Page:
         context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
@@ -52,7 +54,12 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
         contexts.append(context)
         page = context.new_page()
         own = (url, "data:", "blob:")
-        page.on("request", lambda request: request.url.startswith(own) or wrong.append(request.url))
+
+        def check(request: Request) -> None:
+            if not request.url.startswith(own):
+                foreign.append(request.url)
+
+        page.on("request", check)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(url)
         return page
@@ -61,6 +68,7 @@ def visit(browser: Browser) -> Iterator[Callable[[str], Page]]:
     for context in contexts:
         context.close()
     assert wrong == []
+    assert foreign == []
 
 
 @pytest.fixture
@@ -70,6 +78,7 @@ def unused_port() -> int:
 
 
 def begin(page: Page, prompt: str = "a red circle") -> None:
+    expect(page.locator("#studio-rounds p")).to_be_visible()  # the scripts have started
     page.locator("#studio-prompt textarea").fill(prompt)
     page.locator("#studio-next").click()
     expect(page.locator(".card").first).to_be_visible()
@@ -156,12 +165,8 @@ def test_undo_takes_back_one_act_after_the_other(studio: Served, visit: Callable
 def test_uploads_good_and_bad(studio: Served, visit: Callable[[str], Page], tmp_path: Path) -> None:
     page, session = visit(studio.url), studio.session
     field = page.locator("#studio-upload-disliked")
-    good = {
-        "name": "../../etc/passwd.png",
-        "mimeType": "image/png",
-        "buffer": encoded(Image.new("RGB", (30, 30), "red")),
-    }
-    field.set_input_files(files=[good])
+    red = encoded(Image.new("RGB", (30, 30), "red"))
+    field.set_input_files(FilePayload(name="../../etc/passwd.png", mimeType="image/png", buffer=red))
     expect(page.locator(".strip.disliked figure")).to_have_count(1)
     assert list(session.state.uploads.values()) == ["passwd.png"]
     for name, data, said in (
