@@ -37,6 +37,7 @@ _COMMANDS = {
     "resume": _Command("go on with an optimisation", "optimize", "add_resume_arguments", "resume"),
     "compare": _Command("tuned settings against fixed FABRIC on held-out prompts and seeds", "comparing"),
     "report": _Command("one HTML file about a run", "reporting"),
+    "studio": _Command("steer a prompt by looking, in the browser", "studio.command"),
     "score": _Command("scores of pictures", "score"),
     "objectives": _Command("what there is to score with", "score", "add_listing_arguments", "list_objectives"),
 }
@@ -44,6 +45,7 @@ _BENCHES = {
     "generation": _Command("what feedback costs, over plain diffusers and the official algorithm", "bench_generation"),
     "optimizer": _Command("time per proposal, and what is found on noisy test functions", "bench_optimizer"),
     "samplers": _Command("what each sampler finds on the embedded model", "bench_samplers"),
+    "artist": _Command("how soon a simulated artist gets what it has in mind", "bench_artist"),
 }
 
 _NOT_OURS = r"(?!fabric|objectives|optimizer|experiments)"  # modules

@@ -138,7 +138,12 @@ class RunConfig(Part):
     @property
     def guidance(self) -> float:
         """Of plain images and of the presets."""
-        return self.protocol.guidance or _GUIDANCE.get(self.model.name, 7.0)
+        return self.protocol.guidance or guidance_of(self.model.name)
+
+
+def guidance_of(model: str) -> float:
+    """Of a model's plain images, where nothing else is said."""
+    return _GUIDANCE.get(model, 7.0)
 
 
 def read_config(path: Path) -> RunConfig:

@@ -151,6 +151,7 @@ def open_study(
     objectives: int = 1,
     sampler: BaseSampler | None = None,
     pruner: optuna.pruners.BasePruner | None = None,
+    name: str = NAME,
 ) -> Store:
     """The study of a run, new or as it was left.
 
@@ -160,6 +161,7 @@ def open_study(
         objectives: number of values of a trial, all to be maximised.
         sampler: proposes settings.
         pruner: stops trials early.
+        name: of the study in its storage.
 
     Raises:
         ValueError: the study was made with another configuration; the message shows the difference.
@@ -168,7 +170,7 @@ def open_study(
     storage = connect(storage_url(folder, config.get("storage")))
     study = optuna.create_study(
         storage=storage,
-        study_name=NAME,
+        study_name=name,
         directions=["maximize"] * objectives,
         sampler=sampler,
         pruner=pruner,
@@ -211,8 +213,12 @@ def _write(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
-def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
+def read_study(folder: Path, name: str = NAME) -> tuple[Study, dict[str, Any]]:
     """The study of a run's folder and its configuration, to be looked at.
+
+    Args:
+        folder: of the run.
+        name: of the study in its storage.
 
     Raises:
         ValueError: there is none.
@@ -223,7 +229,7 @@ def read_study(folder: Path) -> tuple[Study, dict[str, Any]]:
         raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
     storage = connect(storage_url(folder, config.get("storage")))
     try:
-        study = optuna.load_study(study_name=NAME, storage=storage)
+        study = optuna.load_study(study_name=name, storage=storage)
         return study, study.user_attrs[CONFIG]
     except KeyError:
         raise ValueError(f"run: {folder} was never begun; allowed: an output of fabric-bo optimize") from None

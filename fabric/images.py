@@ -67,7 +67,11 @@ def read_picture(path: Path) -> Image.Image:
     Raises:
         ValueError: the file is missing, no picture, or cut short.
     """
-    picture = open_picture(path)
+    return to_rgb(open_picture(path))
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """A picture in RGB; transparent parts show white."""
     if picture.has_transparency_data:
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
     return picture.convert("RGB")

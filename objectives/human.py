@@ -32,7 +32,7 @@ def _new_id() -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Record:
+class Statement:
     """What all records have.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Record:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rating(_Record):
+class Rating(Statement):
     """A number for one image.
 
     Attributes:
@@ -72,7 +72,7 @@ class Rating(_Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice(_Record):
+class Choice(Statement):
     """The best of some images shown together: two for a comparison, K for a pick.
 
     Attributes:
@@ -95,7 +95,7 @@ class Choice(_Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Withdrawal(_Record):
+class Withdrawal(Statement):
     """Takes a record back.
 
     Attributes:

@@ -37,7 +37,7 @@ class Slice:
     errors: list[float]
 
 
-def importance(belief: Belief, encoding: Encoding, seed: int = 0) -> dict[str, float]:
+def importance(belief: Belief, encoding: Encoding, seed: int = 0, count: int = _DRAWS) -> dict[str, float]:
     """How much each parameter matters: the total Sobol index of the posterior mean over the whole space.
 
     That is the share of the variance that is left when all others are held: 0 is no influence, and the sum exceeds 1 by
@@ -47,12 +47,13 @@ def importance(belief: Belief, encoding: Encoding, seed: int = 0) -> dict[str, f
         belief: about the objective.
         encoding: of its points.
         seed: of the draws.
+        count: N.
 
     Returns:
         A number for each parameter that can vary.
     """
     names = [name for name, distribution in encoding.space.items() if not distribution.single()]
-    draws = SobolEngine(2 * len(names), scramble=True, seed=seed).draw(_DRAWS, dtype=torch.float64)
+    draws = SobolEngine(2 * len(names), scramble=True, seed=seed).draw(count, dtype=torch.float64)
     A, B = draws[:, : len(names)], draws[:, len(names) :]
     whole = _mean(belief.model, _points(A, names, encoding))
     found = {}

@@ -15,9 +15,9 @@ from torch.quasirandom import SobolEngine
 
 from optimizer.gp import fit_gp
 from optimizer.observations import Observations
-from optimizer.preference import ChoiceGP
+from optimizer.preference import PreferenceGP
 
-Surrogate = SingleTaskGP | ChoiceGP
+Surrogate = SingleTaskGP | PreferenceGP
 
 _ELSEWHERE = 512  # points of the space that might be better, besides those near the best
 _NEAR = 0.3  # standard deviation of the farthest of those near the best

@@ -1,0 +1,1 @@
+"""The studio: a person steers a prompt by looking, with the optimiser behind it."""

@@ -1,0 +1,263 @@
+"""Blind comparison of two settings: pairs of one prompt and seed, in random order and side, judged by people.
+
+Pairs and verdicts are records of the study, appended and never overwritten. They are kept apart from what teaches the
+agent: what is measured must not be learnt from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from optuna.study import Study
+from scipy import stats
+
+from experiments.studio.references import references
+from experiments.studio.session import StudioSession
+from fabric.generator import Request
+from fabric.images import to_pictures
+from fabric.params import PRESETS, FabricParams, preset
+from fabric.seeding import generator_for
+
+Side: TypeAlias = Literal["left", "right"]
+OnStep: TypeAlias = Callable[[int, int], None]
+
+_ARMS = "fabric-bo:blind:arms:"
+_PAIR = "fabric-bo:blind:pair:"
+_VERDICT = "fabric-bo:blind:verdict:"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Settings that are compared, under the name that the result calls them by."""
+
+    name: str
+    params: FabricParams
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images of one prompt, seed and set of references.
+
+    Attributes:
+        comparison: it belongs to.
+        number: of the pair.
+        prompt: of both.
+        seed: likewise.
+        left: id of an image.
+        right: likewise.
+        first: the side on which the first arm is.
+    """
+
+    comparison: str
+    number: int
+    prompt: str
+    seed: int
+    left: str
+    right: str
+    first: Side
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which of a pair somebody prefers.
+
+    Attributes:
+        comparison: of the pair.
+        pair: its number.
+        side: None where she cannot tell.
+        rater: who.
+    """
+
+    comparison: str
+    pair: int
+    side: Side | None
+    rater: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a comparison has found.
+
+    Attributes:
+        arms: names of the two.
+        wins: verdicts for the first.
+        losses: verdicts for the second.
+        ties: verdicts that could not tell; the interval leaves them out.
+    """
+
+    arms: tuple[str, str]
+    wins: int
+    losses: int
+    ties: int
+
+    @property
+    def share(self) -> float:
+        """Of decided verdicts those for the first; 0.5 without any."""
+        decided = self.wins + self.losses
+        return self.wins / decided if decided else 0.5
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the share (Wilson 1927); raters and pairs are taken as independent."""
+        decided = self.wins + self.losses
+        if not decided:
+            return 0.0, 1.0
+        found = stats.binomtest(self.wins, decided).proportion_ci(0.95, "wilson")
+        return float(found.low), float(found.high)
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        return (
+            f"{self.arms[0]} preferred to {self.arms[1]} in {self.share:.0%} [{low:.0%}, {high:.0%}] "
+            f"of {self.wins + self.losses} decided pairs; {self.ties} could not be told"
+        )
+
+
+class BlindComparison:
+    """One comparison of two arms in a session's study; begun again with the same arms it goes on.
+
+    Args:
+        session: whose model, prompts and references are used.
+        first: settings.
+        second: others.
+
+    Raises:
+        ValueError: both are the same.
+    """
+
+    def __init__(self, session: StudioSession, first: Arm, second: Arm) -> None:
+        if first.params == second.params:
+            raise ValueError(
+                f"blind: {first.name} and {second.name} are the same settings; allowed: two different ones"
+            )
+        self.session = session
+        self.arms = (first, second)
+        facts = [{"name": arm.name, "params": arm.params.to_dict()} for arm in self.arms]
+        self.id = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+        session.study.set_user_attr(f"{_ARMS}{self.id}", facts)
+
+    def pairs(self) -> list[Pair]:
+        """In the order in which they were made."""
+        return [pair for pair in _pairs(self.session.study.user_attrs) if pair.comparison == self.id]
+
+    def make(self, on_step: OnStep = lambda done, steps: None) -> None:
+        """Generates the next pair with the session's present references and stores it.
+
+        Args:
+            on_step: called with the denoising steps done and all there are.
+
+        Raises:
+            ValueError: the session has no prompt yet.
+        """
+        session, number = self.session, len(self.pairs())
+        requests = self._requests(number)
+        total, done = session.fabric.evaluations(session.options.steps), 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            on_step(min(done, total), total)
+
+        made = session.fabric(requests, session.options.steps, session.options.size, step)
+        images = [session.add_picture(picture) for picture in to_pictures(made.images)]
+        coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
+        left, right = images if coin else images[::-1]
+        pair = Pair(self.id, number, requests[0].prompt, requests[0].seed, left, right, "left" if coin else "right")
+        session.study.set_user_attr(f"{_PAIR}{self.id}:{number:06d}", asdict(pair))
+
+    def _requests(self, number: int) -> list[Request]:
+        """The session's prompts in turn, with a seed that no round had."""
+        state = self.session.state
+        given = [(each.prompt, each.negative_prompt) for images in state.rounds for each in images]
+        if state.prompt is not None:
+            given.append((state.prompt, state.negative_prompt))
+        if not given:
+            raise ValueError("blind: the session has no prompt yet; allowed: one round or more")
+        prompts = list(dict.fromkeys(given))
+        prompt, negative = prompts[number % len(prompts)]
+        liked, disliked = references(state, self.session.picture)
+        seed = generator_for("blind", self.id, number).initial_seed()
+        return [Request(prompt, seed, arm.params, liked, disliked, negative) for arm in self.arms]
+
+    def waiting(self, rater: str) -> list[Pair]:
+        """Pairs that a rater has not judged. Two equal images are nobody's to judge."""
+        judged = {one.pair for one in self.verdicts() if one.rater == rater}
+        return [pair for pair in self.pairs() if pair.number not in judged and pair.left != pair.right]
+
+    def judge(self, pair: int, side: Side | None, rater: str) -> None:
+        """Records a verdict; of several of one rater on one pair the last counts.
+
+        Raises:
+            ValueError: there is no such pair or side.
+        """
+        if pair not in {one.number for one in self.pairs()}:
+            raise ValueError(f"pair: {pair!r} is unknown; allowed: pairs that were made")
+        if side not in ("left", "right", None):
+            raise ValueError(f"side: {side!r} is unknown; allowed: left, right, or null for neither")
+        verdict = Verdict(self.id, pair, side, rater)
+        self.session.study.set_user_attr(f"{_VERDICT}{time.time_ns():020d}:{rater}", asdict(verdict))
+
+    def verdicts(self) -> list[Verdict]:
+        """That count."""
+        return [one for one in _verdicts(self.session.study.user_attrs) if one.comparison == self.id]
+
+    def result(self) -> Result:
+        """What was found so far."""
+        return next(one for key, one in _results(self.session.study.user_attrs).items() if key == self.id)
+
+
+def results(study: Study) -> list[Result]:
+    """What all blind comparisons of a study have found, for a report or a terminal."""
+    return list(_results(study.user_attrs).values())
+
+
+def _results(records: Mapping[str, Any]) -> dict[str, Result]:
+    firsts = {(pair.comparison, pair.number): pair.first for pair in _pairs(records)}
+    found = {}
+    for key in sorted(records):
+        if not key.startswith(_ARMS):
+            continue
+        comparison = key.removeprefix(_ARMS)
+        sides = [
+            None if one.side is None else one.side == firsts[comparison, one.pair]
+            for one in _verdicts(records)
+            if one.comparison == comparison
+        ]
+        first, second = (arm["name"] for arm in records[key])
+        found[comparison] = Result((first, second), sides.count(True), sides.count(False), sides.count(None))
+    return found
+
+
+def _pairs(records: Mapping[str, Any]) -> list[Pair]:
+    return [Pair(**records[key]) for key in sorted(records) if key.startswith(_PAIR)]
+
+
+def _verdicts(records: Mapping[str, Any]) -> list[Verdict]:
+    said = [Verdict(**records[key]) for key in sorted(records) if key.startswith(_VERDICT)]
+    return list({(one.comparison, one.pair, one.rater): one for one in said}.values())
+
+
+def arm_of(text: str, session: StudioSession) -> Arm:
+    """Settings by the name of a preset, as "tuned" those that the session believes best, or from a YAML file.
+
+    Raises:
+        ValueError: there is no such file, or it holds no settings.
+    """
+    if text == "tuned":
+        return Arm(text, session.best())
+    if text in PRESETS:
+        options = session.options
+        return Arm(text, replace(preset(text, options.steps), guidance_scale=options.plain_guidance))
+    path = Path(text)
+    try:
+        return Arm(path.stem, FabricParams.from_yaml(path.read_text()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"blind: {text} cannot be read ({error}); allowed: a YAML file, tuned, {', '.join(PRESETS)}"
+        ) from error

@@ -1,0 +1,299 @@
+"""A session of the studio: one Optuna study that holds what was shown and done, and pictures by their content."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cachetools import LRUCache
+from optuna.distributions import BaseDistribution
+from optuna.study import Study
+from optuna.trial import TrialState, create_trial
+from PIL.Image import Image
+
+from experiments.config import guidance_of
+from experiments.pictures import Recipe, metadata, save_png
+from experiments.storage import open_study
+from experiments.studio.agent import Agent, Insight, Proposal
+from experiments.studio.insight import best_settings, insight_of
+from experiments.studio.records import Record, from_dict, to_dict
+from experiments.studio.references import references
+from experiments.studio.state import Shown, State, fold
+from fabric.bank import ReferenceBank
+from fabric.generator import FabricGenerator, Request
+from fabric.images import FeedbackImage, read_picture, to_pictures
+from fabric.models import EMBEDDED, load
+from fabric.params import FabricParams
+from fabric.seeding import generator_for
+from objectives.human import Withdrawal
+
+_RECORD = "fabric-bo:record:"
+_PICTURES = 256  # kept in memory
+_ID = re.compile(r"[0-9a-f]{16}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudioOptions:
+    """What a session is begun with.
+
+    Attributes:
+        folder: of study and pictures.
+        model: see `fabric.models.load`, as the next three.
+        scheduler: its name.
+        device: the best there is by default.
+        dtype: half precision on a GPU and single on the CPU by default.
+        offload: whether references are kept in main memory.
+        storage: URL of the study, `sqlite:///` in the folder by default.
+        study: its name.
+        images: of a round.
+        steps: denoising steps.
+        size: height and width in pixels; the model's own by default.
+        guidance: of plain images; 4 for the embedded model, else 7.
+        seed: of everything.
+
+    Raises:
+        ValueError: something is out of range.
+    """
+
+    folder: Path
+    model: str = EMBEDDED
+    scheduler: str = "euler-a"
+    device: str | None = None
+    dtype: str | None = None
+    offload: bool = False
+    storage: str | None = None
+    study: str = "studio"
+    images: int = 4
+    steps: int = 12
+    size: tuple[int, int] | None = None
+    guidance: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images not in range(2, 17):
+            raise ValueError(f"images: {self.images} is out of range; allowed: 2 to 16")
+        FabricParams(guidance_scale=self.plain_guidance)
+
+    @property
+    def plain_guidance(self) -> float:
+        """Of plain images."""
+        return guidance_of(self.model) if self.guidance is None else self.guidance
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, in the form of a run's configuration."""
+        return {
+            "model": {
+                "name": self.model,
+                "scheduler": self.scheduler,
+                "device": self.device,
+                "dtype": self.dtype,
+                "offload": self.offload,
+            },
+            "images": self.images,
+            "steps": self.steps,
+            "size": None if self.size is None else list(self.size),
+            "guidance": self.plain_guidance,
+            "seed": self.seed,
+            "storage": self.storage,
+        }
+
+
+class StudioSession:
+    """One session. Any number of threads and processes may append; one at a time generates.
+
+    Args:
+        options: it was begun with.
+        study: that holds it.
+        fabric: the generator.
+        agent: proposes; by default one with the options' seed.
+    """
+
+    def __init__(
+        self, options: StudioOptions, study: Study, fabric: FabricGenerator, agent: Agent | None = None
+    ) -> None:
+        self.options = options
+        self.study = study
+        self.fabric = fabric
+        self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
+        self._folder = options.folder / "artifacts"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._pictures: LRUCache[str, Image] = LRUCache(_PICTURES)
+        self._lock, self._generating = threading.Lock(), threading.Lock()
+
+    @classmethod
+    def open(
+        cls, options: StudioOptions, fabric: FabricGenerator | None = None, agent: Agent | None = None
+    ) -> StudioSession:
+        """A session, new or as it was left.
+
+        Args:
+            options: of it.
+            fabric: a generator that is loaded already; by default the options' model is loaded.
+            agent: proposes; by default one with the options' seed.
+
+        Raises:
+            ValueError: the model or the storage cannot be had, or the study is of other options.
+        """
+        if fabric is None:
+            pipeline = load(options.model, scheduler=options.scheduler, device=options.device, dtype=options.dtype)
+            fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
+        fabric.check(options.steps, options.size)
+        store = open_study(options.folder, options.to_dict(), name=options.study)
+        return cls(options, store.study, fabric, agent)
+
+    @property
+    def state(self) -> State:
+        """Everything that was shown and done, up to this moment."""
+        trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
+        return fold(shown, self._records())
+
+    def _records(self) -> list[Record]:
+        """In the order in which they were appended."""
+        kept = self.study.user_attrs
+        return [from_dict(kept[key]) for key in sorted(kept) if key.startswith(_RECORD)]
+
+    def append(self, record: Record) -> None:
+        """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
+
+        Raises:
+            ValueError: it speaks of an image that there is not.
+        """
+        self._check(record)
+        self.study.set_user_attr(f"{_RECORD}{time.time_ns():020d}:{uuid.uuid4().hex}", to_dict(record))
+
+    def _check(self, record: Record) -> None:
+        """Images that a record speaks of must be there."""
+        named = getattr(record, "options", ()) or (getattr(record, "image", None),)
+        for image in named:
+            if image is not None and not self._path(image).exists():
+                raise ValueError(f"image: {image!r} is unknown; allowed: images of this session")
+
+    def undo(self, rater: str) -> None:
+        """Takes back the latest thing that a rater did and that still stands; nothing if there is none."""
+        if (latest := self.state.undoable.get(rater)) is not None:
+            self.append(Withdrawal(rater=rater, record=latest.id))
+
+    def generate(self, on_step: Callable[[int, int], None] = lambda done, steps: None) -> int:
+        """Proposes, generates and stores the next round; acts during it count for the round after.
+
+        Args:
+            on_step: called with the denoising steps done and all there are.
+
+        Returns:
+            The number of the round, 0 for the first.
+
+        Raises:
+            ValueError: there is no prompt yet.
+            MemoryError: a single image does not fit.
+        """
+        with self._generating:
+            state = self.state
+            if state.prompt is None:
+                raise ValueError("prompt: none yet; allowed: a record of one before the first round")
+            proposals = self.agent.propose(state)
+            number = len(state.rounds)
+            requests = self._requests(state, proposals, number)
+            total, done = self.fabric.evaluations(self.options.steps), 0
+
+            def step() -> None:
+                nonlocal done
+                done += 1
+                on_step(min(done, total), total)
+
+            made = self.fabric(requests, self.options.steps, self.options.size, step)
+            pictures = to_pictures(made.images)
+            for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
+                image = self._keep(pictures[place], request, made.prompts[place])
+                self._tell(state, proposal, request, image, number, place)
+            return number
+
+    def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
+        liked, disliked = references(state, self.picture)
+        assert state.prompt is not None
+        return [
+            Request(state.prompt, self._seed(number, place), each.params, liked, disliked, state.negative_prompt)
+            for place, each in enumerate(proposals)
+        ]
+
+    def _seed(self, number: int, place: int) -> int:
+        return generator_for("studio", self.options.seed, number, place).initial_seed()
+
+    def _tell(self, state: State, proposal: Proposal, request: Request, image: str, number: int, place: int) -> None:
+        """Adds an image as a trial, whole or not at all."""
+        shown = Shown(
+            id=image,
+            trial=-1,  # the study gives it its number
+            values=proposal.values,
+            round=number,
+            place=place,
+            seed=request.seed,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            params=proposal.params,
+            liked=tuple(each.id for each in request.liked),
+            disliked=tuple(each.id for each in request.disliked),
+            asked=None if state.more_like is None else state.more_like.id,
+        )
+        distributions: dict[str, BaseDistribution] = {**self.agent.space(state).distributions}
+        self.study.add_trial(
+            create_trial(params=shown.values, distributions=distributions, value=0.0, user_attrs=shown.to_attributes())
+        )
+
+    def picture(self, image: str) -> Image:
+        """An image of the session, shown or uploaded, by its id.
+
+        Raises:
+            ValueError: there is no such image.
+        """
+        with self._lock:
+            if image not in self._pictures:
+                self._pictures[image] = read_picture(self._path(image))
+            return self._pictures[image]
+
+    def path(self, image: str) -> Path:
+        """The PNG of an image, which says how it was made.
+
+        Raises:
+            ValueError: there is no such image.
+        """
+        path = self._path(image)
+        if not path.exists():
+            raise ValueError(f"image: {image!r} is unknown; allowed: images of this session")
+        return path
+
+    def add_picture(self, picture: Image) -> str:
+        """Keeps a picture of somebody's own.
+
+        Returns:
+            Its id; a like or dislike of it is an `Upload` record.
+        """
+        image = FeedbackImage(picture).id
+        save_png(picture.convert("RGB"), self._path(image), {})
+        return image
+
+    def _keep(self, picture: Image, request: Request, prompt: str) -> str:
+        image = FeedbackImage(picture).id
+        recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model)
+        save_png(picture, self._path(image), metadata(request, prompt, picture.size, recipe))
+        return image
+
+    def _path(self, image: str) -> Path:
+        if not _ID.fullmatch(image):
+            raise ValueError(f"image: {image!r} is no name of an image; allowed: 16 hexadecimal digits")
+        return self._folder / f"{image}.png"
+
+    def insight(self) -> Insight:
+        """What the agent has learnt so far."""
+        return insight_of(self.agent, self.state)
+
+    def best(self) -> FabricParams:
+        """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
+        state = self.state
+        return best_settings(self.agent, state, self.agent.model(state))

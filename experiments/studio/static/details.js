@@ -1,0 +1,137 @@
+// One image in full: how it was made, what to do with its settings, and rich feedback.
+
+import { act, onChange, rater, view } from "./channel.js";
+import { tools } from "./cards.js";
+import { button, drawn, h, icon, picture } from "./dom.js";
+
+const SCORES = [
+  ["plausibility", "Plausibility"], ["alignment", "Fits the prompt"], ["aesthetics", "Aesthetics"], ["overall", "Overall"],
+];
+const MARKS = [["artifact_points", "Artifact"], ["misalignment_points", "Not as asked"]];
+
+const dialog = h("dialog", { id: "studio-details", "aria-label": "Details of the image" });
+let shown = null; // id of the image
+let draft = null; // rich feedback that is not sent yet
+let pointing = null; // which points a click on the image sets
+
+export function openDetails(id) {
+  shown = id;
+  draft = null;
+  pointing = null;
+  delete dialog.dataset.facts;
+  draw(view());
+  if (!dialog.open) dialog.showModal();
+}
+
+function draw(seen) {
+  if (shown === null || !seen) return;
+  const image = seen.images[shown];
+  if (!image) return;
+  draft ??= structuredClone(image.rich ?? { artifact_points: [], misalignment_points: [], misaligned_words: [] });
+  const facts = [image, seen.frozen, seen.more, draft, pointing];
+  drawn(dialog, facts, () => {
+    const open = dialog.querySelector("details")?.open ?? Boolean(image.rich);
+    return [
+      h("div", { class: "view" }, canvas(image)),
+      h("div", { class: "facts" },
+        h("header", {},
+          h("h2", {}, `Round ${image.round + 1}, image ${image.place + 1}`),
+          button("Close (Esc)", "close", () => dialog.close())),
+        h("p", { class: "asked" }, image.prompt),
+        judged(image),
+        h("div", { class: "acts" },
+          h("button", { type: "button", class: "plain more-like", "aria-pressed": String(seen.more === image.id),
+            onclick: () => act("more like", { image: image.id }) }, seen.more === image.id ? "Next batch follows this" : "More like this setting"),
+          h("a", { class: "plain", href: `studio/pictures/${image.id}?download`, download: "" }, icon("down"), "PNG")),
+        references(image), knobs(image, seen.frozen), rich(image, open),
+        h("p", { class: "seed" }, `seed ${image.seed}`)),
+    ];
+  });
+}
+
+function judged(image) {
+  const one = tools(() => image);
+  one.show(image);
+  return one.root;
+}
+
+function canvas(image) {
+  const points = MARKS.flatMap(([name]) =>
+    draft[name].map(([x, y], k) => h("button", {
+      type: "button", class: `point ${name}`, title: "Remove this point", style: `left:${100 * x}%;top:${100 * y}%`,
+      onclick: (event) => { event.stopPropagation(); draft[name].splice(k, 1); draw(view()); },
+    })));
+  return h("div", { class: pointing ? "canvas pointing" : "canvas", onclick: (event) => {
+    if (!pointing) return;
+    const box = event.currentTarget.getBoundingClientRect();
+    draft[pointing].push([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.round(part * 1000) / 1000));
+    draw(view());
+  } }, picture(image.id, image.prompt), points);
+}
+
+function references(image) {
+  const rows = [["Liked", image.liked], ["Disliked", image.disliked]].filter(([, some]) => some.length);
+  if (!rows.length) return h("p", { class: "hint" }, "Made without references.");
+  return h("div", { class: "references" }, rows.map(([label, some]) =>
+    h("div", {}, h("h3", {}, `${label} references, with their weights`), h("div", { class: "strip" }, some.map((one) =>
+      h("figure", { style: `--weight:${Math.min(1, one.weight)}` }, picture(one.id, label), h("figcaption", {}, one.weight.toFixed(2))))))));
+}
+
+function knobs(image, frozen) {
+  return h("table", { class: "knobs" }, Object.entries(image.knobs).map(([name, value]) => {
+    const held = frozen[name] !== undefined;
+    const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(value)}`;
+    return h("tr", { "data-knob": name }, h("th", {}, words(name)), h("td", {}, number(value)),
+      h("td", {}, held && h("span", { class: "held" }, `held at ${number(frozen[name])}`)),
+      h("td", {}, lock(label, held, () => act("freeze", { knob: name, value: held ? null : value }))));
+  }));
+}
+
+function lock(label, held, onclick) {
+  return h("button", { type: "button", class: "tool freeze", title: label, "aria-label": label, "aria-pressed": String(held), onclick },
+    icon(held ? "lock" : "open"));
+}
+
+function rich(image, open) {
+  const scores = SCORES.map(([name, label]) =>
+    h("div", { class: "score" }, h("span", {}, label), h("div", { class: "choices" }, [1, 2, 3, 4, 5].map((value) =>
+      h("button", { type: "button", "aria-pressed": String(draft[name] === value), "aria-label": `${label}: ${value} of 5`,
+        onclick: () => { draft[name] = value; draw(view()); } }, value)))));
+  const marks = MARKS.map(([name, label]) =>
+    h("button", { type: "button", class: `plain ${name}`, "aria-pressed": String(pointing === name),
+      onclick: () => { pointing = pointing === name ? null : name; draw(view()); } }, `${label} (${draft[name].length})`));
+  const chips = image.words.map((word, k) =>
+    h("button", { type: "button", class: "word", "aria-pressed": String(draft.misaligned_words.includes(k)),
+      onclick: () => { toggle(draft.misaligned_words, k); draw(view()); } }, word));
+  const missing = SCORES.filter(([name]) => !draft[name]).length;
+  const save = h("button", { type: "button", class: "plain save", onclick: () => send(image) }, missing ? "Give all four scores to save" : "Save rich feedback");
+  save.disabled = missing > 0;
+  return h("details", { class: "rich", open },
+    h("summary", {}, "Rich feedback"), scores,
+    h("p", { class: "hint" }, "Mark places on the image: choose a kind, then click. A marked place is left out of a liked image; of a disliked one only it repels."),
+    h("div", { class: "acts" }, marks),
+    chips.length > 0 && [h("p", { class: "hint" }, "Words that are not shown:"), h("div", { class: "words" }, chips)],
+    save);
+}
+
+function send(image) {
+  act("rich", { image: image.id, rich: { ...draft, rater: rater(), prompt: image.prompt } });
+  pointing = null;
+  draw(view());
+}
+
+function toggle(some, value) {
+  const place = some.indexOf(value);
+  if (place < 0) some.push(value);
+  else some.splice(place, 1);
+}
+
+export const words = (name) => name.replaceAll("_", " ");
+export const number = (value) => String(Number(value.toFixed(value < 1 ? 3 : 2)));
+
+export function startDetails() {
+  document.querySelector(".gradio-container").append(dialog);
+  dialog.addEventListener("close", () => { shown = null; });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  onChange(draw);
+}

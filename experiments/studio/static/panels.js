@@ -1,0 +1,140 @@
+// What surrounds the batch: references, what the agent has learnt, the gallery, who rates.
+
+import { act, ask, onChange, rater, setRater, upload } from "./channel.js";
+import { number, openDetails, words } from "./details.js";
+import { button, drawn, h, icon, picture, place } from "./dom.js";
+
+const LATER = 400; // milliseconds of rest before the agent is asked what it has learnt
+
+let learnt = null;
+let asked = null;
+let waiting = null;
+let shown = null;
+let only = false; // favourites
+
+function draw(seen) {
+  drawHead(seen);
+  if (!seen) return;
+  drawReferences(seen);
+  drawLearnt(seen);
+  drawGallery(seen);
+  if (asked !== seen.version) {
+    asked = seen.version;
+    clearTimeout(waiting);
+    waiting = setTimeout(learn, LATER, seen);
+  }
+}
+
+async function learn() {
+  learnt = (await ask("learnt")) ?? learnt;
+  draw(shown);
+}
+
+function drawHead(seen) {
+  shown = seen;
+  drawn(place("studio-who"), [rater(), seen?.raters], () => {
+    const names = (seen?.raters ?? []).map((name) => h("option", { value: name }));
+    const input = h("input", { id: "studio-rater", value: rater(), maxlength: "40", list: "studio-raters", autocomplete: "off",
+      onchange: (event) => setRater(event.target.value) });
+    return [h("label", { for: "studio-rater" }, "Rating as"), input, h("datalist", { id: "studio-raters" }, names)];
+  });
+}
+
+function drawReferences(seen) {
+  const facts = [seen.liked, seen.disliked, seen.uploads];
+  drawn(place("studio-references"), facts, () => [
+    h("h2", {}, "What steers the next batch"),
+    strip("liked", "Liked", seen), strip("disliked", "Disliked", seen)]);
+}
+
+function strip(sign, label, seen) {
+  const names = Object.fromEntries(seen.uploads.map((one) => [one.id, one.name]));
+  const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/bmp", multiple: true, id: `studio-upload-${sign}`,
+    class: "hidden-file", onchange: (event) => send(event.target.files, sign) });
+  const figures = seen[sign].map((id) =>
+    h("figure", { title: names[id] ?? seen.images[id]?.prompt ?? "" },
+      h("button", { type: "button", class: "thumb", "aria-label": "Details", onclick: () => seen.images[id] && openDetails(id) }, picture(id, names[id] ?? label)),
+      button("No longer a reference", "close", () => act("mark", { image: id, sign: null }))));
+  const drop = {
+    ondragover: (event) => event.preventDefault(),
+    ondrop: (event) => { event.preventDefault(); send(event.dataTransfer.files, sign); },
+  };
+  return h("div", { class: `strip ${sign}`, ...drop }, h("h3", {}, `${label} · ${seen[sign].length}`),
+    h("div", { class: "thumbs" }, figures,
+      h("label", { class: "add", for: `studio-upload-${sign}`, title: `Add pictures of your own as ${sign}` }, icon("plus"), input)));
+}
+
+function send(files, sign) {
+  for (const file of files) upload(file, sign);
+}
+
+function drawLearnt(seen) {
+  const trained = learnt && (learnt.influence.length > 0 || learnt.win_rate !== null);
+  drawn(place("studio-learnt"), [learnt, seen.frozen], () => [
+    h("header", {}, h("h2", {}, "What the agent has learnt"),
+      h("a", { class: "plain", href: "studio/best.yaml", download: "best.yaml", title: "for fabric-bo generate --params" }, icon("down"), "Best settings")),
+    learnt?.advice && h("p", { class: "advice" }, learnt.advice),
+    trained ? [chance(), wins()] : h("p", { class: "hint" }, "Rate, like or pick a few images; what serves you best shows here."),
+    learnt?.best && settings(seen)]);
+}
+
+function chance() {
+  const { chance: middle, low, high } = learnt;
+  const percent = (share) => `${Math.round(100 * share)} %`;
+  return h("div", { class: "chance", title: "95 % interval" },
+    h("span", {}, "Best settings preferred to fixed FABRIC"),
+    h("div", { class: "range" }, h("i", { style: `left:${100 * low}%;width:${100 * (high - low)}%` }), h("b", { style: `left:${100 * middle}%` })),
+    h("span", { class: "value" }, `${percent(middle)} (${percent(low)}–${percent(high)})`));
+}
+
+function wins() {
+  return learnt.win_rate !== null && h("p", { class: "wins" }, "A new batch beats the best so far in ",
+    h("b", {}, `${Math.round(100 * learnt.win_rate)} %`), " of rounds.");
+}
+
+function settings(seen) {
+  const influence = Object.fromEntries(learnt.influence);
+  const names = Object.keys(learnt.best).sort((one, other) => (influence[other] ?? 0) - (influence[one] ?? 0));
+  return h("table", { class: "knobs" }, names.map((name) => {
+    const held = seen.frozen[name] !== undefined;
+    const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(learnt.best[name])}`;
+    return h("tr", { "data-knob": name, title: `influence ${(influence[name] ?? 0).toFixed(2)}` },
+      h("th", {}, words(name)), h("td", {}, number(held ? seen.frozen[name] : learnt.best[name])),
+      h("td", { class: "influence" }, h("i", { style: `width:${100 * (influence[name] ?? 0)}%` })),
+      h("td", {}, h("button", { type: "button", class: "tool freeze", "aria-pressed": String(held), title: label, "aria-label": label,
+        onclick: () => act("freeze", { knob: name, value: held ? null : learnt.best[name] }) }, icon(held ? "lock" : "open"))));
+  }));
+}
+
+function drawGallery(seen) {
+  const facts = [only, seen.favourites, seen.rounds.map((round) => [round.images, round.picked]),
+    Object.values(seen.images).map((image) => [image.mark, image.rating])];
+  drawn(place("studio-gallery"), facts, () => {
+    const tab = (label, value) => h("button", { type: "button", class: "plain", "aria-pressed": String(only === value),
+      onclick: () => { only = value; draw(shown); } }, label);
+    return [
+      h("div", { class: "acts" }, tab("All rounds", false), tab(`Favourites (${seen.favourites.length})`, true), h("span", { class: "gap" }),
+        h("a", { class: "plain", href: `studio/session.zip${only ? "?favourites" : ""}`, download: "" }, icon("down"), only ? "Favourites as ZIP" : "All as ZIP"),
+        h("a", { class: "plain", href: "studio/best.yaml", download: "best.yaml" }, icon("down"), "Best settings")),
+      only && !seen.favourites.length && h("p", { class: "empty" }, "No favourites yet. The heart under an image keeps it here."),
+      !seen.rounds.length && h("p", { class: "empty" }, "Nothing yet."),
+      seen.rounds.map((round, k) => row(seen, round, k)).reverse()];
+  });
+}
+
+function row(seen, round, k) {
+  const images = round.images.filter((id) => !only || seen.favourites.includes(id));
+  if (!images.length) return null;
+  return h("section", { class: "row" }, h("h3", {}, `Round ${k + 1}`, h("span", {}, round.prompt)),
+    h("div", { class: "thumbs" }, images.map((id) => {
+      const image = seen.images[id];
+      return h("button", { type: "button", class: "thumb", "data-image": id, "data-mark": image.mark ?? "", "aria-label": "Details", onclick: () => openDetails(id) },
+        picture(id, round.prompt),
+        h("span", { class: "badges" }, round.picked === id && icon("best"), image.mark && icon(image.mark.slice(0, -1)), seen.favourites.includes(id) && icon("heart"),
+          image.rating && `${image.rating}★`));
+    })));
+}
+
+export function startPanels() {
+  onChange(draw);
+}

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from experiments.pictures import read_facts
+from experiments.studio.records import Freeze, Mark, MoreLike, Prompt, Upload
+from experiments.studio.session import StudioOptions, StudioSession
+from fabric.generator import FabricGenerator, Request
+from fabric.images import FeedbackImage, to_pictures
+from fabric.params import FabricParams
+from objectives.human import Choice, Rating
+
+Begin = Callable[[Path], StudioSession]
+Judge = Callable[..., None]
+
+
+def test_a_session_from_prompt_to_export(tmp_path: Path, begin: Begin, judge: Judge) -> None:
+    session = begin(tmp_path)
+    steps: list[tuple[int, int]] = []
+    assert session.generate(lambda done, total: steps.append((done, total))) == 0
+    assert steps == [(1, 2), (2, 2)]
+    first = session.state.rounds[0]
+    assert [each.place for each in first] == [0, 1, 2, 3]
+    assert len({each.seed for each in first}) == 4
+    assert all(each.params.strength == 0 and not each.liked for each in first)  # plain Stable Diffusion
+    judge(session)
+    session.append(Prompt(rater="ann", prompt="a blue star at night"))
+    assert session.generate() == 1
+    second = session.state.rounds[1]
+    assert {each.prompt for each in second} == {"a blue star at night"}
+    assert {each.liked for each in second} == {(first[0].id,)}  # the feedback is kept
+    assert {each.disliked for each in second} == {(first[3].id,)}
+    assert len({each.params.to_yaml() for each in second}) > 1
+    judge(session, best=1)
+    best = session.best()
+    assert FabricParams.from_yaml(best.to_yaml()) == best
+    assert best in [*(each.params for each in second), *session.agent.starts]
+
+
+def test_images_are_what_their_records_say(tmp_path: Path, fabric: FabricGenerator, begin: Begin, judge: Judge) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    judge(session)
+    session.generate()
+    shown = session.state.rounds[1][2]
+    liked, disliked = (
+        tuple(FeedbackImage(session.picture(image), 0) for image in images) for images in (shown.liked, shown.disliked)
+    )
+    request = Request(shown.prompt, shown.seed, shown.params, liked, disliked, shown.negative_prompt)
+    picture = to_pictures(fabric([request], 2).images)[0]
+    assert FeedbackImage(picture).id == shown.id == FeedbackImage(session.picture(shown.id)).id
+    facts = read_facts(session.path(shown.id))
+    assert facts is not None
+    assert FabricParams.from_dict(facts["params"]) == shown.params
+    assert facts["liked"] == list(shown.liked)
+
+
+def test_a_session_is_there_again(tmp_path: Path, fabric: FabricGenerator, begin: Begin, judge: Judge) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    judge(session)
+    again = StudioSession.open(session.options, fabric)
+    assert again.state == session.state
+    with pytest.raises(ValueError, match=r"steps: 2 -> 3"):
+        StudioSession.open(StudioOptions(folder=tmp_path, steps=3), fabric)
+
+
+def test_a_resumed_session_proposes_what_the_unbroken_one_would(
+    tmp_path: Path, fabric: FabricGenerator, begin: Begin, judge: Judge
+) -> None:
+    sessions = [begin(tmp_path / name) for name in ("whole", "broken")]
+    for place in range(3):
+        for k, session in enumerate(sessions):
+            if k == 1:
+                sessions[k] = session = StudioSession.open(session.options, fabric)
+            session.generate()
+            judge(session, best=place)
+    whole, broken = ([each.params for images in one.state.rounds for each in images] for one in sessions)
+    assert whole == broken
+
+
+def test_acts_sent_twice_count_once_and_undo_takes_the_latest_back(tmp_path: Path, begin: Begin) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    image = session.state.rounds[0][0].id
+    rating = Rating(rater="ann", image=image, value=4)
+    session.append(rating)
+    session.append(Mark(rater="bob", image=image, sign="liked"))
+    session.append(rating)
+    assert session.state.ratings == {"ann": {image: 4}}
+    session.undo("ann")
+    assert session.state.ratings == {}
+    assert session.state.liked == (image,)  # bob's stands
+    session.undo("ann")  # the prompt
+    session.undo("ann")  # nothing is left
+    assert session.state.prompt is None
+
+
+def test_two_tabs_lose_nothing(tmp_path: Path, fabric: FabricGenerator, begin: Begin) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    images = [each.id for each in session.state.rounds[0]]
+    tabs = [session, StudioSession.open(session.options, fabric)]
+
+    def click(tab: StudioSession, rater: str) -> None:
+        for value in range(1, 6):
+            for image in images:
+                tab.append(Rating(rater=rater, image=image, value=value, id=f"{image} {value}"))
+
+    threads = [threading.Thread(target=click, args=(tab, "ann")) for tab in tabs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert session.state == tabs[1].state
+    assert session.state.ratings == {"ann": dict.fromkeys(images, 5)}
+    session.undo("ann")
+    assert sorted(session.state.ratings["ann"].values()) == [4, 5, 5, 5]
+
+
+def test_uploads_steer(tmp_path: Path, begin: Begin) -> None:
+    session = begin(tmp_path)
+    image = session.add_picture(Image.new("RGB", (80, 60), "teal"))
+    session.append(Upload(rater="ann", image=image, sign="liked", name="mine.jpg"))
+    session.generate()
+    shown = session.state.rounds[0]
+    assert {each.liked for each in shown} == {(image,)}
+    assert all(each.params.strength > 0 for each in shown)
+    assert session.picture(image).size == (80, 60)
+
+
+def test_frozen_knobs_stay_and_wishes_are_followed(tmp_path: Path, begin: Begin, judge: Judge) -> None:
+    session = begin(tmp_path)
+    session.append(Freeze(rater="ann", knob="guidance_scale", value=6.5))
+    session.append(Freeze(rater="ann", knob="end", value=0.25))
+    session.generate()
+    judge(session)
+    session.generate()
+    judge(session)
+    session.append(MoreLike(rater="ann", image=session.state.rounds[1][1].id))
+    session.generate()
+    rounds = session.state.rounds
+    assert {each.params.guidance_scale for images in rounds for each in images} == {6.5}
+    assert {each.params.end for images in rounds for each in images} == {0.25}
+    assert session.state.more_like is None
+    wished = rounds[1][1].params
+    for each in rounds[2]:
+        assert each.params.strength == pytest.approx(wished.strength, rel=3)
+        assert each.params.neg_scale == pytest.approx(wished.neg_scale, abs=0.4)
+
+
+def test_acts_while_a_round_is_generated_count_for_the_next(tmp_path: Path, begin: Begin) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    images = [each.id for each in session.state.rounds[0]]
+    session.append(Mark(rater="ann", image=images[0], sign="liked"))
+    session.generate(lambda done, _: session.append(Mark(rater="ann", image=images[1], sign="liked", id="late")))
+    session.generate()
+    liked = [{each.liked for each in shown} for shown in session.state.rounds]
+    assert liked == [{()}, {(images[0],)}, {(images[0], images[1])}]
+
+
+def test_what_cannot_be_is_named(tmp_path: Path, fabric: FabricGenerator) -> None:
+    session = StudioSession.open(StudioOptions(folder=tmp_path, steps=2), fabric)
+    with pytest.raises(ValueError, match="prompt: none yet"):
+        session.generate()
+    for image in ("../../etc/passwd", "0123456789abcdeg", ""):
+        with pytest.raises(ValueError, match="is no name of an image; allowed: 16 hexadecimal digits"):
+            session.picture(image)
+        with pytest.raises(ValueError, match="is no name of an image"):
+            session.append(Mark(rater="ann", image=image, sign="liked"))
+    with pytest.raises(ValueError, match="image: '0123456789abcdef' is unknown"):
+        session.append(Choice(rater="ann", options=("0123456789abcdef", "1" * 16), chosen=None))
+    with pytest.raises(ValueError, match="images: 1 is out of range; allowed: 2 to 16"):
+        StudioOptions(folder=tmp_path, images=1)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from experiments.studio.records import Mark, Prompt
+from experiments.studio.session import StudioOptions, StudioSession
+session = StudioSession.open(StudioOptions(folder=Path(sys.argv[1]), steps=2))
+session.append(Prompt(rater="ann", prompt="a red star at night"))
+session.generate()
+session.append(Mark(rater="ann", image=session.state.rounds[0][1].id, sign="liked"))
+print("judged", flush=True)
+while True:
+    session.generate(lambda done, steps: print("step", flush=True))
+"""
+
+
+def test_a_killed_server_loses_nothing(tmp_path: Path, fabric: FabricGenerator) -> None:
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "judged\n"
+    assert process.stdout.readline() == "step\n"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    session = StudioSession.open(StudioOptions(folder=tmp_path, steps=2), fabric)
+    state = session.state
+    assert state.prompt == "a red star at night"
+    assert state.liked == (state.rounds[0][1].id,)
+    number = session.generate()
+    assert len(session.state.rounds[number]) == 4
+    for shown in session.state.images.values():
+        assert FeedbackImage(session.picture(shown.id)).id == shown.id
