@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.quasirandom import SobolEngine
 
 from optimizer.preference import PreferenceGP
 
@@ -69,8 +68,3 @@ def surroundings(points: Tensor, count: int, seed: int, reach: float = 0.2) -> T
     size = reach * torch.rand(len(known), 1, generator=generator, dtype=torch.float64)
     step = size * torch.randn(known.shape, generator=generator, dtype=torch.float64)
     return (known + moved * step).clamp(0, 1)
-
-
-def everywhere(dimensions: int, count: int, seed: int) -> Tensor:
-    """Points that fill the cube, count x d."""
-    return SobolEngine(dimensions, scramble=True, seed=seed).draw(count, dtype=torch.float64)

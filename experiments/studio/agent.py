@@ -63,7 +63,10 @@ class Insight:
 
 
 def starting_settings(guidance: float) -> tuple[FabricParams, ...]:
-    """Settings that served simulated artists well, the best first; see `fabric-bo bench artist`.
+    """Settings of a session's first steered round: weak references at the guidance of plain images, or a little less.
+
+    A guess, not a finding: with the strengths of the authors' target experiment (0.8) and above, images of a session
+    collapsed onto each other.
 
     Args:
         guidance: of plain images.

@@ -144,20 +144,6 @@ class State:
         """Images that more raters dislike than like, in the order in which they were first marked."""
         return self._signed(-1)
 
-    @property
-    def champion(self) -> str | None:
-        """The image to beat: the latest that was chosen, else the best rated, else the latest liked."""
-        chosen = [choice.chosen for choice in self.choices if choice.chosen is not None]
-        if chosen:
-            return chosen[-1]
-        rated: dict[str, list[int]] = defaultdict(list)
-        for said in self.ratings.values():
-            for image, value in said.items():
-                rated[image].append(value)
-        if rated:
-            return max(rated, key=lambda image: sum(rated[image]) / len(rated[image]))
-        return self.liked[-1] if self.liked else None
-
     def _signed(self, sign: int) -> tuple[str, ...]:
         votes: dict[str, int] = defaultdict(int)
         for marks in self.marks.values():

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from optuna.distributions import FloatDistribution
+
+from optimizer.acquisition import propose, stagnates
+from optimizer.encoding import Encoding
+from optimizer.gp import build_gp
+from optimizer.observations import Observations
+
+
+@pytest.mark.parametrize(
+    ("latest", "expected"), [([0.0] * 6, True), ([0.0] * 5 + [2.0], False), ([2.0] * 6, False), ([0.0] * 5, False)]
+)
+def test_a_run_stagnates_when_the_latest_points_bring_nothing(latest: list[float], expected: bool) -> None:
+    """The first of all is the best so far; a gain counts where the model is sure of it."""
+    Y = torch.tensor([1.0, *latest], dtype=torch.float64)[:, None]
+    X = torch.linspace(0, 1, len(Y), dtype=torch.float64)[:, None]
+    model = build_gp(X, Y, torch.full_like(Y, 1e-4)).eval()
+    model.covar_module.base_kernel.lengthscale = torch.full((1, 1), 0.05)
+    assert stagnates(model, X) is expected
+
+
+def test_a_proposal_is_the_seeds_and_inside_the_cube() -> None:
+    encoding = Encoding({name: FloatDistribution(0, 1) for name in "abc"})
+    X = torch.rand(20, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    Y = -(X - 0.4).square().sum(1, keepdim=True)
+    seen = Observations(X, Y, torch.full_like(Y, 1e-4), list(range(20)))
+    once, again, other = (propose(seen, encoding, None, seed) for seed in (1, 1, 2))
+    assert torch.equal(once, again)
+    assert not torch.equal(once, other)
+    assert ((once >= 0) & (once <= 1)).all()
+    assert float((once - 0.4).square().sum()) < float(-Y.median())
