@@ -27,7 +27,12 @@ THEME = gr.themes.Base(primary_hue="teal", neutral_hue="stone", font=_FONTS, fon
 
 _START = "import(new URL('studio/static/main.js', document.baseURI)).then((page) => page.start(server))"
 _APPEARED = "window.studio?.changed()"
-_NEXT = "(prompt, negative) => { window.studio.advance(prompt, negative); return []; }"
+# A click before the scripts have started is done as soon as they have.
+_NEXT = """(prompt, negative) => {
+  const go = () => (window.studio ? window.studio.advance(prompt, negative) : setTimeout(go, 100));
+  go();
+  return [];
+}"""
 
 
 def build_page(desk: Desk) -> gr.Blocks:
