@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from experiments.config import RunConfig
-from experiments.setup import check_tasks, objective_of, presets_of, protocol_of, space_of, studio_of
+from experiments.setup import check_tasks, known_settings, objective_of, presets_of, protocol_of, space_of, studio_of
 from experiments.tasks import tasks_of
 from fabric.generator import Request
 
@@ -32,13 +32,15 @@ def forecast(config: RunConfig) -> str:
     seconds = _seconds_for_an_image(config)
     minutes = (plain + _FEEDBACK_COSTS * config.trials * each) * seconds / 60
     sought = ", ".join(space.distributions)
+    known = len(known_settings(config, space))
+    alone = " and each given picture alone" if known > len(presets_of(config)) else ""
     return "\n".join(
         [
             f"model      {config.model.name}, {protocol.steps} steps of {config.model.scheduler}",
             f"objective  {', '.join(objective.name for objective in objectives)}, value: {protocol.value}",
             f"tasks      {len(tasks)} prompts, {protocol.rounds} rounds of {protocol.images} images",
             f"space      {len(space.distributions)} dimensions: {sought}",
-            f"trials     {config.trials} by {config.sampler}, the first {len(presets_of(config))} are the presets",
+            f"trials     {config.trials} by {config.sampler}, the first {known} are the presets{alone}",
             f"images     at most {most}: {plain} without feedback, {each} for each trial that is not stopped early",
             f"time       about {minutes:.0f} minutes ({seconds:.2f} s for an image without feedback)",
             f"output     {config.output}",

@@ -21,7 +21,7 @@ from experiments.config import RunConfig, check_config
 from experiments.forecast import forecast
 from experiments.options import add_run_options, config_of
 from experiments.progress import Progress
-from experiments.setup import check_tasks, objective_of, presets_of, space_of, studio_of, view_of
+from experiments.setup import check_tasks, known_settings, objective_of, space_of, studio_of, view_of
 from experiments.space import Space, absent
 from experiments.stopping import belief_in_words, finished, reason_to_stop, running
 from experiments.storage import Store, open_study, read_study
@@ -176,8 +176,8 @@ def optimize(config: RunConfig) -> Run:
     tasks = tasks_of(config)
     objectives = [objective_of(config, each) for each in config.objective]
     check_tasks(tasks, objectives)
-    space, presets = space_of(config, tasks), presets_of(config)
-    first = [space.values(params) for params in presets.values()]
+    space = space_of(config, tasks)
+    first = [space.values(params) for params in known_settings(config, space)]
     view = view_of(config, space, tasks)
     sampler = create_sampler(
         config.sampler, first=first, space=space.distributions, absent=absent, view=view, seed=config.seed

@@ -18,6 +18,8 @@ from objectives.checkpoints import MissingWeightsError
 from objectives.combine import Unit, combine
 from objectives.registry import create
 
+_ALONE = 8  # pictures at most that are tried one by one
+
 
 def objective_of(config: RunConfig, which: ObjectiveConfig, device: str = "cpu") -> Objective:
     """What an image is worth, its model read."""
@@ -63,6 +65,20 @@ def presets_of(config: RunConfig) -> dict[str, FabricParams]:
     steps = config.protocol.steps
     found = {name: replace(preset(name, steps), guidance_scale=config.guidance) for name in PRESETS}
     return {name: params for name, params in found.items() if params.strength > 0}
+
+
+def known_settings(config: RunConfig, space: Space) -> list[FabricParams]:
+    """What a run tries first, whoever proposes the rest: the presets, then each given picture alone.
+
+    Presets count all pictures alike, so where some mislead they are no better than no feedback, and their surroundings
+    tell nothing of what would help; a picture alone tells whether it does. Alone means at the strength at which the
+    authors come close to a target. Of many pictures none is tried alone, that would take the whole run.
+    """
+    presets = presets_of(config)
+    images = space.images if len(space.images) <= _ALONE else ()
+    strong = presets["paper-target"]
+    alone = [replace(strong, weights={other: float(other == image) for other in images}) for image in images]
+    return [*presets.values(), *alone]
 
 
 def studio_of(config: RunConfig, protocol: Protocol | None = None) -> Studio:

@@ -6,16 +6,20 @@ Notation:
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.exceptions.warnings import OptimizationWarning
 from botorch.models import SingleTaskGP
 from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.optim.optimize import optimize_acqf
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
+from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
@@ -48,7 +52,10 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
     Returns:
         A point of the unit cube, d.
     """
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # Settings that were tried twice make matrices singular; BoTorch says so, adds jitter and tries again.
+        for kind in (NumericalWarning, OptimizationWarning, RuntimeWarning):
+            warnings.simplefilter("ignore", kind)
         torch.manual_seed(seed)
         acquisition = _hypervolume(seen, waiting, seed) if seen.Y.shape[1] > 1 else _improvement(seen, waiting, seed)
         return maximise(acquisition, encoding, waiting, seed)

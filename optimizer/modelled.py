@@ -23,7 +23,7 @@ class ModelSampler(KnownFirst):
 
     Args:
         first: settings of the first trials; parameters they do not name are drawn at random.
-        design: Sobol points after them; by default as many as dimensions, 4 to 8.
+        design: Sobol points after them; see `design_size`.
         space: parameters to be modelled; by default those that all trials have and those that `absent` knows.
         absent: what a parameter was in trials made before it existed, by name; None where they say nothing.
         view: what the model sees of points, where something better than the points themselves is known.
@@ -71,14 +71,14 @@ class ModelSampler(KnownFirst):
     ) -> dict[str, Any]:
         """Settings of a trial after the known ones."""
         encoding = Encoding(space, self.absent, self.view)
-        design = design_size(encoding.dimensions) if self.design is None else self.design
+        design = design_size(encoding.dimensions, len(self.first)) if self.design is None else self.design
         point = None if place < design else self.point(study, trial, encoding, self.key("proposal", place))
         return encoding.decode(sobol_point(encoding.dimensions, place, self.seed) if point is None else point)
 
 
-def design_size(dimensions: int) -> int:
-    """Sobol points before the model is asked: as many as dimensions, 4 to 8."""
-    return min(8, max(4, dimensions))
+def design_size(dimensions: int, known: int = 0) -> int:
+    """Sobol points before the model is asked: as many as dimensions, 4 to 8; two known settings save one of them."""
+    return max(4, min(8, dimensions) - known // 2)
 
 
 def sobol_point(dimensions: int, place: int, seed: int) -> Tensor:

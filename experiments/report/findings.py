@@ -20,7 +20,7 @@ from experiments.compare import Comparison
 from experiments.config import RunConfig, check_config
 from experiments.report.given import given_of, label, read_tasks
 from experiments.report.reading import read_comparison
-from experiments.setup import presets_of, space_of, view_of
+from experiments.setup import known_settings, presets_of, space_of, view_of
 from experiments.space import absent
 from experiments.stopping import finished
 from experiments.storage import read_study
@@ -43,7 +43,7 @@ class Tried:
 
     Attributes:
         number: of it.
-        phase: a preset, one of the design that fills the space, or proposed by the sampler.
+        phase: a preset, one of the design (pictures alone, then Sobol points), or proposed by the sampler.
         preset: its name, as near as the space can express it.
         exact: whether the space can express that preset.
         pruned: whether it stopped early.
@@ -104,7 +104,9 @@ class Findings:
         self.objectives = [each.name for each in config.objective]
         self._finished = finished(study)
         self.tasks = read_tasks(config, held_out=False)
-        view = view_of(config, space_of(config, self.tasks), self.tasks)
+        space = space_of(config, self.tasks)
+        self._known = len(known_settings(config, space))
+        view = view_of(config, space, self.tasks)
         self.encoding = Encoding(relative_space(self._finished, absent), absent, view)
         self.seen = observe(study, self._finished, self.encoding)
         if not len(self.seen.Y):
@@ -187,7 +189,7 @@ class Findings:
         name = names[place] if place < len(names) else None
         return Tried(
             trial.number,
-            "preset" if name else self._phase(place - len(names)),
+            "preset" if name else self._phase(place),
             name,
             name is not None and same_settings(params, self.presets[name]),
             trial.state == TrialState.PRUNED,
@@ -198,9 +200,9 @@ class Findings:
         )
 
     def _phase(self, place: int) -> Phase:
-        """See `optimizer.modelled.ModelSampler`; Optuna's samplers have no design of ours."""
-        design = design_size(self.encoding.dimensions) if self.config.sampler == "gp" else 0
-        return "design" if place < design else "search"
+        """See `known_settings` and `optimizer.modelled.ModelSampler`; Optuna's samplers have no design of ours."""
+        design = design_size(self.encoding.dimensions, self._known) if self.config.sampler == "gp" else 0
+        return "design" if place < self._known + design else "search"
 
     def _shares(self, trial: FrozenTrial) -> dict[str, float]:
         point = self.encoding.encode(trial.params)
