@@ -23,7 +23,7 @@ from experiments.setup import presets_of
 from experiments.stopping import finished
 from experiments.storage import VERSIONS, connect, read_study
 from experiments.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
-from fabric.params import PRESETS, FabricParams
+from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from optimizer.observations import SCORES
 
@@ -120,15 +120,17 @@ def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
     assert strengths == [max(0.05, params.strength) for params in presets_of(done.config).values()][:4]
 
 
-def test_given_images_have_weights_of_their_own(tmp_path: Path) -> None:
+def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Path) -> None:
     space = {"strength": [0.05, 8, "log"], "weights": [0, 1]}
     scenes = {"count": 1, "board": 0}
-    done = optimize(_config(tmp_path, scenes=scenes, space=space, trials=len(PRESETS)))
-    assert len(done.space.images) == 4
-    preset, found = done.study.trials[1], done.study.trials[-1]
-    assert set(preset.user_attrs[PARAMS]["weights"].values()) == {1.0}
-    assert set(found.user_attrs[PARAMS]["weights"]) == set(done.space.images)
-    assert len(set(found.user_attrs[PARAMS]["weights"].values())) == 4
+    done = optimize(_config(tmp_path, scenes=scenes, space=space, trials=9))
+    images = done.space.images
+    assert len(images) == 4
+    weights = [trial.user_attrs[PARAMS]["weights"] for trial in done.study.trials]
+    assert [set(each.values()) for each in weights[:4]] == [{1.0}] * 4  # presets
+    assert weights[4:8] == [{other: float(other == image) for other in images} for image in images]
+    assert len(set(weights[8].values())) == 4
+    assert {trial.user_attrs[PARAMS]["strength"] for trial in done.study.trials[4:8]} == {0.8}
 
 
 def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
