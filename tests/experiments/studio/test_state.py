@@ -131,16 +131,6 @@ def test_knobs_prompts_favourites_and_rich_feedback() -> None:
     assert state.rich == {"ann": {"02": rich}}
 
 
-def test_the_image_to_beat() -> None:
-    rated = [Rating(rater="ann", image="02", value=5), Rating(rater="ann", image="03", value=2)]
-    liked = [Mark(rater="ann", image="01", sign="liked")]
-    chosen = [Choice(rater="ann", options=("00", "10"), chosen="10")]
-    assert fold(ROUNDS, []).champion is None
-    assert fold(ROUNDS, liked).champion == "01"
-    assert fold(ROUNDS, [*rated, *liked]).champion == "02"
-    assert fold(ROUNDS, [*chosen, *rated, *liked]).champion == "10"
-
-
 def test_what_was_shown_survives_the_study() -> None:
     shown = Shown("a", 7, {"strength": 0.5}, 1, 2, 3, "a", "b", FabricParams(weights={"x": 0.5}), ("x",), ("y",), "w")
     assert Shown.of(7, {"strength": 0.5}, shown.to_attributes()) == shown
