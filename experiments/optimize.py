@@ -34,6 +34,7 @@ from optimizer.encoding import Encoding
 from optimizer.observations import Observations, observe
 from optimizer.recommend import Belief, Recommendation, believe, pareto
 from optimizer.samplers import create_sampler
+from optimizer.sequence import LOST
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3  # in a row
@@ -233,8 +234,10 @@ def _failing(study: Study, trials: Sequence[Trial]) -> Iterator[None]:
     """Whatever goes wrong within, trials that are still running are marked failed."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         for trial in trials:
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was told before
+                if isinstance(error, KeyboardInterrupt):
+                    trial.set_user_attr(LOST, True)
                 study.tell(trial, state=TrialState.FAIL)
         raise

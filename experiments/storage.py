@@ -27,6 +27,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.versions import versions
+from optimizer.sequence import LOST
 
 NAME = "fabric-bo"
 CONFIG = "fabric-bo:config"
@@ -63,8 +64,7 @@ class Store:
     @contextlib.contextmanager
     def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
         """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`."""
-        study_id = self.storage.get_study_id_from_name(self.study.study_name)
-        ids = [self.storage.get_trial_id_from_study_id_trial_number(study_id, trial.number) for trial in trials]
+        ids = [self._id(trial.number) for trial in trials]
         done = threading.Event()
 
         def beat() -> None:
@@ -92,7 +92,13 @@ class Store:
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if _is_dead(trial):
                 with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
+                    self.storage.set_trial_user_attr(self._id(trial.number), LOST, True)
                     self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def _id(self, number: int) -> int:
+        """The storage's name for a trial."""
+        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
 
 def _this_worker() -> dict[str, Any]:

@@ -20,6 +20,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optimizer.encoding import in_range
 
+LOST = "fabric-bo:lost"
+"""User attribute of a trial that failed because its process was stopped or died, not by its settings."""
+
 _TRIES = 2  # of one place: what fails twice fails by its settings, and the run goes on without them
 
 
@@ -40,7 +43,7 @@ def place_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
         lost.pop(place, None)
         fresh = max(fresh, place + 1)
         if each.state == TrialState.FAIL:
-            failures[place] += 1
+            failures[place] += LOST not in each.user_attrs
             if failures[place] < _TRIES:
                 lost[place] = each.datetime_complete or datetime.max
     return place

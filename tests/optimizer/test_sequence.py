@@ -8,7 +8,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from optimizer.sampler import GaussianProcessSampler
-from optimizer.sequence import place_of
+from optimizer.sequence import LOST, place_of
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
 FIRST = [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}, {"x": 0.5, "y": 0.6}]
@@ -53,6 +53,13 @@ def test_two_workers_never_have_one_place() -> None:
 
 def test_what_fails_twice_is_passed_over() -> None:
     assert _places((0, 1, FAIL), (1, 2, FAIL), (2, 3, FAIL), (3, 4, FAIL), (4, 5, COMPLETE)) == [0, 0, 1, 1, 2]
+
+
+def test_a_place_is_not_passed_over_because_its_workers_were_killed() -> None:
+    trials = _trials((0, 1, FAIL), (1, 2, FAIL), (2, 3, FAIL), (3, 4, FAIL), (4, 5, COMPLETE))
+    for trial in trials[:3]:
+        trial.set_user_attr(LOST, True)
+    assert [place_of(trial, trials) for trial in trials] == [0, 0, 0, 0, 0]
 
 
 def _value(trial: optuna.trial.Trial) -> float:
