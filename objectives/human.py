@@ -14,9 +14,10 @@ import statistics
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from PIL.Image import Image
@@ -106,31 +107,37 @@ class Withdrawal(Statement):
 
 
 Record: TypeAlias = Rating | Choice | Withdrawal
-_KINDS: dict[str, type[Rating] | type[Choice] | type[Withdrawal]] = {
-    "rating": Rating,
-    "choice": Choice,
-    "withdrawal": Withdrawal,
-}
+KINDS: Mapping[str, type[Any]] = MappingProxyType({"rating": Rating, "choice": Choice, "withdrawal": Withdrawal})
+"""Records by the name of their kind."""
 
 
-def to_dict(record: Record) -> dict[str, Any]:
-    """A record as JSON takes it; `from_dict` gives an equal one."""
-    kind = next(name for name, cls in _KINDS.items() if type(record) is cls)
+def to_dict(record: Statement, kinds: Mapping[str, type[Any]] = KINDS) -> dict[str, Any]:
+    """A record as JSON takes it; `from_dict` gives an equal one.
+
+    Args:
+        record: of one of the kinds.
+        kinds: of records, by name.
+    """
+    kind = next(name for name, cls in kinds.items() if type(record) is cls)
     return {"kind": kind, **asdict(record)}
 
 
-def from_dict(values: dict[str, Any]) -> Record:
+def from_dict(values: Mapping[str, Any], kinds: Mapping[str, type[Any]] = KINDS) -> Any:
     """A record of what `to_dict` gave.
+
+    Args:
+        values: of the record.
+        kinds: of records, by name.
 
     Raises:
         ValueError: the kind is unknown, a field is missing, unknown or out of range.
     """
     fields = dict(values)
     kind = fields.pop("kind", None)
-    if kind not in _KINDS:
-        raise ValueError(f"kind: {kind!r} is unknown; allowed: {', '.join(_KINDS)}")
+    if kind not in kinds:
+        raise ValueError(f"kind: {kind!r} is unknown; allowed: {', '.join(kinds)}")
     try:
-        return _KINDS[kind](**fields)
+        return kinds[kind](**fields)
     except TypeError as error:
         raise ValueError(f"{kind}: {error}") from error
 

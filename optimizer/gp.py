@@ -148,10 +148,7 @@ def doubt(model: SingleTaskGP) -> SingleTaskGP:
     """
     kernel = model.covar_module
     inner = kernel.base_kernel if isinstance(kernel, ScaleKernel) else kernel
-    if isinstance(inner, CommonScaleKernel):
-        inner.common = inner.common.detach() / 2
-    else:
-        inner.lengthscale = inner.lengthscale.detach() / 2
+    inner.lengthscale = inner.lengthscale.detach() / 2
     return model
 
 

@@ -157,14 +157,7 @@ class BlindComparison:
         """
         session, number = self.session, len(self.pairs())
         requests = self._requests(number)
-        total, done = session.fabric.evaluations(session.options.steps), 0
-
-        def step() -> None:
-            nonlocal done
-            done += 1
-            on_step(min(done, total), total)
-
-        made = session.fabric(requests, session.options.steps, session.options.size, step)
+        made = session.make(requests, on_step)
         images = [session.add_picture(picture) for picture in to_pictures(made.images)]
         coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
         left, right = images if coin else images[::-1]

@@ -5,10 +5,11 @@ Ratings, choices and withdrawals are those of `objectives.human`; the rest is th
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from fabric.params import FabricParams
+from objectives import human
 from objectives.human import Choice, Rating, Statement, Withdrawal
 from objectives.richhf import RichRating
 
@@ -125,9 +126,7 @@ class Rich(Statement):
 Record: TypeAlias = Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | Rich
 
 _KINDS: dict[str, type[Any]] = {
-    "rating": Rating,
-    "choice": Choice,
-    "withdrawal": Withdrawal,
+    **human.KINDS,
     "mark": Mark,
     "upload": Upload,
     "prompt": Prompt,
@@ -140,8 +139,7 @@ _KINDS: dict[str, type[Any]] = {
 
 def to_dict(record: Record) -> dict[str, Any]:
     """A record as JSON takes it; `from_dict` gives an equal one."""
-    kind = next(name for name, cls in _KINDS.items() if type(record) is cls)
-    return {"kind": kind, **asdict(record)}
+    return human.to_dict(record, _KINDS)
 
 
 def from_dict(values: dict[str, Any]) -> Record:
@@ -150,16 +148,9 @@ def from_dict(values: dict[str, Any]) -> Record:
     Raises:
         ValueError: the kind is unknown, a field is missing, unknown or out of range.
     """
-    fields = dict(values)
-    kind = fields.pop("kind", None)
-    if kind not in _KINDS:
-        raise ValueError(f"kind: {kind!r} is unknown; allowed: {', '.join(_KINDS)}")
-    if kind == "rich" and isinstance(fields.get("rich"), dict):
-        fields["rich"] = RichRating.from_dict(fields["rich"])
-    try:
-        record: Record = _KINDS[kind](**fields)
-    except TypeError as error:
-        raise ValueError(f"{kind}: {error}") from error
+    if values.get("kind") == "rich" and isinstance(values.get("rich"), dict):
+        values = {**values, "rich": RichRating.from_dict(values["rich"])}
+    record: Record = human.from_dict(values, _KINDS)
     return record
 
 

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from experiments.studio.records import Record, from_dict, to_dict
 from experiments.studio.references import references
 from experiments.studio.state import Shown, State, fold
 from fabric.bank import ReferenceBank
-from fabric.generator import FabricGenerator, Request
+from fabric.generator import FabricGenerator, Generated, Request
 from fabric.images import FeedbackImage, read_picture, to_pictures
 from fabric.models import EMBEDDED, load
 from fabric.params import FabricParams
@@ -200,19 +200,23 @@ class StudioSession:
             proposals = self.agent.propose(state)
             number = len(state.rounds)
             requests = self._requests(state, proposals, number)
-            total, done = self.fabric.evaluations(self.options.steps), 0
-
-            def step() -> None:
-                nonlocal done
-                done += 1
-                on_step(min(done, total), total)
-
-            made = self.fabric(requests, self.options.steps, self.options.size, step)
+            made = self.make(requests, on_step)
             pictures = to_pictures(made.images)
             for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
                 image = self._keep(pictures[place], request, made.prompts[place])
                 self._tell(state, proposal, request, image, number, place)
             return number
+
+    def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
+        """Images with the session's model, steps and size; `on_step` as in `generate`."""
+        total, done = self.fabric.evaluations(self.options.steps), 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+            on_step(min(done, total), total)
+
+        return self.fabric(requests, self.options.steps, self.options.size, step)
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
         liked, disliked = references(state, self.picture)

@@ -99,11 +99,11 @@ def insight_view(insight: Insight) -> dict[str, Any]:
     best = insight.best
     names = FabricParams.bounds()
     return {
-        "best": None if best is None else {name: getattr(best, name) for name in names},
+        "best": {name: getattr(best, name) for name in names},
         "chance": insight.chance,
         "low": insight.low,
         "high": insight.high,
-        "influence": sorted(insight.influence.items(), key=lambda item: -item[1]),
+        "influence": list(insight.influence.items()),
         "win_rate": insight.win_rate,
         "advice": insight.advice,
     }
