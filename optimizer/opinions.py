@@ -12,7 +12,7 @@ Notation:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,7 +30,6 @@ class Opinions:
         ratings: of each rating, a row of X, the value and its standard error.
         numbers: n trial numbers.
         offsets: n utilities that are expected of the items before anything is said; 0 by default.
-        features: what a model sees of points; see `optimizer.encoding.Encoding.features`.
 
     Raises:
         ValueError: the numbers of items differ, or nothing was said.
@@ -42,7 +41,6 @@ class Opinions:
     ratings: Sequence[tuple[int, float, float]]
     numbers: Sequence[int]
     offsets: Tensor | None = None
-    features: Callable[[Tensor], Tensor] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.X) == len(self.groups) == len(self.numbers):

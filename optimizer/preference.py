@@ -62,21 +62,20 @@ class PreferenceGP(Model):
 
     def __init__(self, opinions: Opinions) -> None:
         super().__init__()
-        self.opinions = opinions
         self.likelihood = OpinionLikelihood(opinions)
-        self.Z = self._features(opinions.X)
-        self.offsets = torch.zeros(len(self.Z)).double() if opinions.offsets is None else opinions.offsets
+        self.X = opinions.X
+        self.offsets = torch.zeros(len(self.X)).double() if opinions.offsets is None else opinions.offsets
         groups = torch.tensor(opinions.groups)
         self.together = (groups[:, None] == groups).double()
         in_logarithm = GreaterThan(1e-2, transform=torch.exp, inv_transform=torch.log, initial_value=2.0)
         self.covar_module = ScaleKernel(
-            dimension_scaled_kernel(self.Z.shape[1]),
+            dimension_scaled_kernel(self.X.shape[1]),
             outputscale_prior=LogNormalPrior(*_SETTING),
             outputscale_constraint=in_logarithm,
         ).double()
         for name, (mean, _) in _PRIORS.items():
             self.register_parameter(name, nn.Parameter(torch.tensor(mean, dtype=torch.float64)))
-        self.weights = torch.zeros(len(self.Z), dtype=torch.float64)
+        self.weights = torch.zeros(len(self.X), dtype=torch.float64)
         self.update()
 
     @property
@@ -94,13 +93,10 @@ class PreferenceGP(Model):
         """Variance of an item's utility about that of its setting."""
         return self.log_luck.exp()
 
-    def _features(self, points: Tensor) -> Tensor:
-        return points if self.opinions.features is None else self.opinions.features(points)
-
     def _prior(self) -> Tensor:
         """K."""
-        own = torch.eye(len(self.Z), dtype=torch.float64)
-        return self.covar_module(self.Z).to_dense() + self.luck * own + self.log_drift.exp() * self.together
+        own = torch.eye(len(self.X), dtype=torch.float64)
+        return self.covar_module(self.X).to_dense() + self.luck * own + self.log_drift.exp() * self.together
 
     def update(self) -> None:
         """Finds the mode anew, after a change of hyperparameters."""
@@ -141,11 +137,10 @@ class PreferenceGP(Model):
             observation_noise: not used, choices have no noise of their own.
             posterior_transform: applied to the posterior, if given.
         """
-        new = self._features(X)
-        across = self.covar_module(new, self.Z).to_dense()
+        across = self.covar_module(X, self.X).to_dense()
         V = torch.linalg.solve_triangular(self.cholesky, self.factor.mT @ across.mT, upper=False)
         jitter = _JITTER * self.covar_module.outputscale * torch.eye(X.shape[-2], dtype=X.dtype)
-        covariance = self.covar_module(new).to_dense() - V.mT @ V + jitter
+        covariance = self.covar_module(X).to_dense() - V.mT @ V + jitter
         posterior = GPyTorchPosterior(MultivariateNormal(across @ self.weights, covariance))
         return posterior if posterior_transform is None else posterior_transform(posterior)
 

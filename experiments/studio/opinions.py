@@ -19,12 +19,10 @@ Expected = Callable[[Sequence[FabricParams], Given], Tensor]
 
 
 def given_of(state: State, liked: Sequence[str], disliked: Sequence[str]) -> Given:
-    """References with their ages, as the generator has them; uploads are as new as the newest."""
-    shown = state.images
-    rounds = {image: shown[image].round for image in (*liked, *disliked) if image in shown}
-    newest = max(rounds.values(), default=0)
-    ages = {image: newest - rounds.get(image, newest) for image in (*liked, *disliked)}
-    return Given(*(tuple((image, ages[image]) for image in images) for images in (liked, disliked)))
+    """References with their ages, as the generator has them."""
+    rounds = state.rounds_of((*liked, *disliked))
+    aged = [(image, max(rounds) - each) for image, each in zip((*liked, *disliked), rounds, strict=True)]
+    return Given(tuple(aged[: len(liked)]), tuple(aged[len(liked) :]))
 
 
 def parts_of(state: State) -> tuple[str, ...]:

@@ -27,13 +27,13 @@ def references(state: State, picture: Callable[[str], Image]) -> tuple[Reference
         state: of the session.
         picture: reads an image.
     """
-    shown = state.images
-    newest = max((shown[image].round for image in (*state.liked, *state.disliked) if image in shown), default=0)
+    signed = (*state.liked, *state.disliked)
+    rounds = dict(zip(signed, state.rounds_of(signed), strict=True))
 
     def reference(image: str, liked: bool) -> FeedbackImage:
         marked = _marked(state, image)
         mask = marked if marked is None or not liked else 1 - marked
-        return FeedbackImage(picture(image), shown[image].round if image in shown else newest, mask)
+        return FeedbackImage(picture(image), rounds[image], mask)
 
     return tuple(reference(image, True) for image in state.liked), tuple(
         reference(image, False) for image in state.disliked

@@ -124,7 +124,7 @@ class StudioSession:
         self._folder = options.folder / "artifacts"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._pictures: LRUCache[str, Image] = LRUCache(_PICTURES)
-        self._lock, self._generating = threading.Lock(), threading.Lock()
+        self._lock, self._generating = threading.Lock(), threading.RLock()
 
     @classmethod
     def open(
@@ -172,8 +172,8 @@ class StudioSession:
         """Images that a record speaks of must be there."""
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
-            if image is not None and not self._path(image).exists():
-                raise ValueError(f"image: {image!r} is unknown; allowed: images of this session")
+            if image is not None:
+                self.path(image)
 
     def undo(self, rater: str) -> None:
         """Takes back the latest thing that a rater did and that still stands; nothing if there is none."""
@@ -208,7 +208,7 @@ class StudioSession:
             return number
 
     def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
-        """Images with the session's model, steps and size; `on_step` as in `generate`."""
+        """Images with the session's model, steps and size, one call at a time; `on_step` as in `generate`."""
         total, done = self.fabric.evaluations(self.options.steps), 0
 
         def step() -> None:
@@ -216,7 +216,8 @@ class StudioSession:
             done += 1
             on_step(min(done, total), total)
 
-        return self.fabric(requests, self.options.steps, self.options.size, step)
+        with self._generating:
+            return self.fabric(requests, self.options.steps, self.options.size, step)
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
         liked, disliked = references(state, self.picture)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from experiments.studio.records import (
@@ -125,7 +126,7 @@ class State:
     more_like: MoreLike | None = None
     undoable: dict[str, Record] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def images(self) -> dict[str, Shown]:
         """What was shown, by id; of a picture that came out in several rounds the first."""
         found: dict[str, Shown] = {}
@@ -143,6 +144,15 @@ class State:
     def disliked(self) -> tuple[str, ...]:
         """Images that more raters dislike than like, in the order in which they were first marked."""
         return self._signed(-1)
+
+    def rounds_of(self, references: Sequence[str]) -> list[int]:
+        """The round that each reference is of; uploads are as new as the newest of the others.
+
+        Args:
+            references: ids of all that are used together.
+        """
+        newest = max((self.images[each].round for each in references if each in self.images), default=0)
+        return [self.images[each].round if each in self.images else newest for each in references]
 
     def _signed(self, sign: int) -> tuple[str, ...]:
         votes: dict[str, int] = defaultdict(int)

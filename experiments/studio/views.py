@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from experiments.studio.agent import Insight
+from experiments.studio.opinions import given_of
 from experiments.studio.state import Shown, State
 from experiments.studio.worker import Progress
 from fabric.params import FabricParams, image_weights
@@ -57,6 +59,7 @@ def _round(state: State, images: tuple[Shown, ...], rater: str) -> dict[str, Any
 def _image(state: State, shown: Shown, rater: str) -> dict[str, Any]:
     ratings = [given[shown.id] for given in state.ratings.values() if shown.id in given]
     rich = state.rich.get(rater, {}).get(shown.id)
+    given = given_of(state, shown.liked, shown.disliked)
     return {
         "id": shown.id,
         "round": shown.round,
@@ -65,8 +68,8 @@ def _image(state: State, shown: Shown, rater: str) -> dict[str, Any]:
         "prompt": shown.prompt,
         "words": tokens(shown.prompt),
         "knobs": {name: getattr(shown.params, name) for name in FabricParams.bounds()},
-        "liked": _weighted(shown, shown.liked, state),
-        "disliked": _weighted(shown, shown.disliked, state),
+        "liked": _weighted(shown.params, given.liked),
+        "disliked": _weighted(shown.params, given.disliked),
         "mark": state.marks.get(rater, {}).get(shown.id),
         "rating": state.ratings.get(rater, {}).get(shown.id),
         "raters": len(ratings),
@@ -76,13 +79,11 @@ def _image(state: State, shown: Shown, rater: str) -> dict[str, Any]:
     }
 
 
-def _weighted(shown: Shown, images: tuple[str, ...], state: State) -> list[dict[str, Any]]:
-    """References of an image and the weight that each had, as far as images decide it."""
-    known = state.images
-    rounds = [known[image].round if image in known else shown.round - 1 for image in images]
-    newest = max(rounds, default=0)
-    weights = image_weights(shown.params, images, [newest - each for each in rounds])
-    return [{"id": image, "weight": round(float(weight), 4)} for image, weight in zip(images, weights, strict=True)]
+def _weighted(params: FabricParams, references: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """References of one sign, with their ages, and the weight that each had, as far as images decide it."""
+    images = [image for image, _ in references]
+    weights = image_weights(params, images, [age for _, age in references]).tolist()
+    return [{"id": image, "weight": round(weight, 4)} for image, weight in zip(images, weights, strict=True)]
 
 
 def _rich(rich: RichRating) -> dict[str, Any]:
