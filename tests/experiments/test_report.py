@@ -194,7 +194,7 @@ def test_two_objectives_have_a_front(two: Path) -> None:
 
 def test_presets_are_recognised(folder: Path) -> None:
     found = read_findings(folder)
-    assert [one.phase for one in found.tried] == ["preset"] * 4 + ["design"] * 2
+    assert [one.phase for one in found.tried] == ["preset"] * 4 + ["search"] * 2
     assert [one.preset for one in found.tried] == [*found.presets, None, None]
     assert [one.preset for one in found.tried if one.preset and not one.exact] == ["official"]  # no window
 

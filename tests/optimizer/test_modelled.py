@@ -6,7 +6,7 @@ from optimizer.modelled import design_size
 
 
 @pytest.mark.parametrize(
-    ("dimensions", "known", "expected"), [(2, 0, 4), (6, 0, 6), (12, 0, 8), (12, 4, 6), (12, 8, 4), (12, 30, 4)]
+    ("dimensions", "known", "expected"), [(2, 0, 4), (6, 0, 6), (12, 0, 8), (12, 4, 4), (12, 8, 0), (2, 30, 0)]
 )
-def test_known_settings_save_points_of_the_design(dimensions: int, known: int, expected: int) -> None:
+def test_known_settings_are_points_of_the_design(dimensions: int, known: int, expected: int) -> None:
     assert design_size(dimensions, known) == expected
