@@ -1,4 +1,4 @@
-"""`fabric-bo report`: what a run found, as one HTML file and as plots."""
+"""`fabric-bo report`: what a run found, as one HTML file and as plots; of a session of the studio the file alone."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
 from experiments.report.page import draw, page
+from experiments.storage import read_study, stored_config
+from experiments.studio.report import is_session, session_page
 
 FILE = "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
-    parser.add_argument("folder", type=Path, help="output of a run")
+    parser.add_argument("folder", type=Path, help="output of a run, or a session of the studio")
+    parser.add_argument("--study", default="studio", help="name of the studio's session; a folder may hold several")
     parser.add_argument("--output", type=Path, help=f"HTML file to write; {FILE} in the run's folder by default")
 
 
@@ -28,9 +31,17 @@ def run(options: argparse.Namespace) -> int:
         ValueError: there is no run, or nothing in it to report; the message is one line.
     """
     path = options.output or options.folder / FILE
+    if is_session(stored_config(options.folder)):
+        return _session(options.folder, options.study, path)
     found = read_findings(options.folder)
     plots = report(found, path)
     print(f"{path}, with {plots} plots in {path.with_suffix('')}")
+    return 0
+
+
+def _session(folder: Path, name: str, path: Path) -> int:
+    _write(path, session_page(folder, *read_study(folder, name)).encode())
+    print(path)
     return 0
 
 

@@ -219,6 +219,19 @@ def _write(path: Path, text: str) -> None:
     unfinished.replace(path)
 
 
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The configuration that lies in the folder of a run, or of a session of the studio.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        config: dict[str, Any] = yaml.safe_load((folder / _FILE).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
+    return config
+
+
 def read_study(folder: Path, name: str = NAME) -> tuple[Study, dict[str, Any]]:
     """The study of a run's folder and its configuration, to be looked at.
 
@@ -229,11 +242,7 @@ def read_study(folder: Path, name: str = NAME) -> tuple[Study, dict[str, Any]]:
     Raises:
         ValueError: there is none.
     """
-    try:
-        config: dict[str, Any] = yaml.safe_load((folder / _FILE).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
-    storage = connect(storage_url(folder, config.get("storage")))
+    storage = connect(storage_url(folder, stored_config(folder).get("storage")))
     try:
         study = optuna.load_study(study_name=name, storage=storage)
         return study, study.user_attrs[CONFIG]

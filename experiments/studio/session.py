@@ -34,6 +34,7 @@ from fabric.seeding import generator_for
 from objectives.human import Withdrawal
 
 _RECORD = "fabric-bo:record:"
+_FOLDER = "artifacts"
 _PICTURES = 256  # kept in memory
 _ID = re.compile(r"[0-9a-f]{16}")
 
@@ -121,8 +122,7 @@ class StudioSession:
         self.study = study
         self.fabric = fabric
         self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
-        self._folder = options.folder / "artifacts"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        (options.folder / _FOLDER).mkdir(parents=True, exist_ok=True)
         self._pictures: LRUCache[str, Image] = LRUCache(_PICTURES)
         self._lock, self._generating = threading.Lock(), threading.RLock()
 
@@ -150,14 +150,7 @@ class StudioSession:
     @property
     def state(self) -> State:
         """Everything that was shown and done, up to this moment."""
-        trials = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
-        return fold(shown, self._records())
-
-    def _records(self) -> list[Record]:
-        """In the order in which they were appended."""
-        kept = self.study.user_attrs
-        return [from_dict(kept[key]) for key in sorted(kept) if key.startswith(_RECORD)]
+        return state_of(self.study)
 
     def append(self, record: Record) -> None:
         """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
@@ -290,9 +283,7 @@ class StudioSession:
         return image
 
     def _path(self, image: str) -> Path:
-        if not _ID.fullmatch(image):
-            raise ValueError(f"image: {image!r} is no name of an image; allowed: 16 hexadecimal digits")
-        return self._folder / f"{image}.png"
+        return picture_path(self.options.folder, image)
 
     def insight(self) -> Insight:
         """What the agent has learnt so far."""
@@ -302,3 +293,26 @@ class StudioSession:
         """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
         state = self.state
         return best_settings(self.agent, state, self.agent.model(state))
+
+
+def state_of(study: Study) -> State:
+    """Everything that was shown and done in a session, up to this moment."""
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
+    kept = study.user_attrs
+    return fold(shown, [from_dict(kept[key]) for key in sorted(kept) if key.startswith(_RECORD)])
+
+
+def picture_path(folder: Path, image: str) -> Path:
+    """Where a session's folder has an image, whether or not it is there.
+
+    Args:
+        folder: of the session.
+        image: its id.
+
+    Raises:
+        ValueError: that is no id.
+    """
+    if not _ID.fullmatch(image):
+        raise ValueError(f"image: {image!r} is no name of an image; allowed: 16 hexadecimal digits")
+    return folder / _FOLDER / f"{image}.png"
