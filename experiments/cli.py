@@ -45,6 +45,7 @@ _BENCHES = {
     "generation": _Command("what feedback costs, over plain diffusers and the official algorithm", "bench_generation"),
     "optimizer": _Command("time per proposal, and what is found on noisy test functions", "bench_optimizer"),
     "samplers": _Command("what each sampler finds on the embedded model", "bench_samplers"),
+    "studio": _Command("the time from a click to the next batch", "bench_studio"),
     "artist": _Command("how soon a simulated artist gets what it has in mind", "bench_artist"),
 }
 

@@ -40,8 +40,8 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
     """The most promising point.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
-    several. Where the latest observations of one objective brought nothing, every other point is chosen by a model that
-    is less sure of what it has not seen; see `optimizer.gp.doubt`.
+    several. Where the latest observations of one objective brought nothing, every other point of a view is chosen by a
+    model that is less sure of what it has not seen; see `optimizer.gp.doubt`.
 
     Args:
         seen: at least two observations, in the order in which they were made.
@@ -101,7 +101,9 @@ def normal(seed: int) -> SobolQMCNormalSampler:
 
 def _improvement(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedImprovement:
     model = fit_gp(seen.X, seen.Y, seen.Yvar, seen.features)
-    if len(seen.Y) % 2 and stagnates(model, seen.X):
+    # A view's lengthscales have one in common, which a few observations can make too long for all at once. Independent
+    # ones are seldom all too long: there doubt spends half of the trials on what the others know to be worse.
+    if seen.features is not None and len(seen.Y) % 2 and stagnates(model, seen.X):
         model = doubt(model)
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
