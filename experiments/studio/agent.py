@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from optimizer.sequence import key
 _NEIGHBOURS = 12  # candidates around each known setting
 _WISHED, _WISH_REACH = 64, 0.1  # candidates around a setting of which more is wished, and how near
 _KNOWN = 24  # settings, of those that were shown the latest
+_PART = 0.5  # of the liked images that an image has as references, where they are drawn
 _TRUST = 0.35  # distance in features at which settings are expected to be worse by 1/2 than the known good ones
 
 
@@ -117,7 +118,7 @@ class Agent:
         model = self.model(state)
         if model is None:
             settings = [self.starts[place % len(self.starts)] for place in range(self.images)]
-            return [self._proposal(space, state, params) for params in settings]
+            return [self._proposal(space, state, params) for params in self._thinned(state, settings)]
         candidates = self._candidates(space, state)
         X, offsets = self.seen(state, candidates)
         members = propose_look(model, X, self.images, key("look", self.seed, len(state.rounds)), offsets)
@@ -154,11 +155,33 @@ class Agent:
         seed = key("candidates", self.seed, len(state.rounds))
         near = surroundings(points, count, seed, reach)
         found = [space.params(encoding.decode(point)) for point in torch.cat([points, near])]
+        if state.more_like is None:
+            found += self._thinned(state, found)
         return [frozen(params, state.frozen) for params in found]
+
+    def _thinned(self, state: State, settings: Sequence[FabricParams]) -> list[FabricParams]:
+        """The same settings, each with a part of the liked images, drawn at random.
+
+        Images with the same references come out alike, the more so the more references there are. With some of them
+        each, a round has as much variety as it needs to get closer, and what is picked tells which of them to keep.
+        """
+        if len(state.liked) < 2:
+            return list(settings)
+        generator = torch.Generator().manual_seed(key("parts", self.seed, len(state.rounds)))
+        kept = torch.rand(len(settings), len(state.liked), generator=generator) < _PART
+        kept[~kept.any(dim=1), -1] = True  # the newest at least
+        return [
+            replace(params, weights={**params.weights, **_dropped(state.liked, row)})
+            for params, row in zip(settings, kept.tolist(), strict=True)
+        ]
 
     def _proposal(self, space: Space, state: State, params: FabricParams) -> Proposal:
         settled = frozen(params, state.frozen)
         return Proposal(space.values(settled), settled)
+
+
+def _dropped(images: Sequence[str], kept: Sequence[bool]) -> dict[str, float]:
+    return {image: 0.0 for image, keep in zip(images, kept, strict=True) if not keep}
 
 
 def frozen(params: FabricParams, knobs: dict[str, float]) -> FabricParams:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -53,7 +55,17 @@ def test_without_references_all_images_are_plain() -> None:
 
 def test_with_references_and_nothing_said_of_settings_the_starting_settings_come() -> None:
     state = fold(_round(0, [PLAIN] * 4), LIKES)
-    assert tuple(each.params for each in AGENT.propose(state)) == starting_settings(4.0)
+    assert tuple(replace(each.params, weights={}) for each in AGENT.propose(state)) == starting_settings(4.0)
+
+
+def test_images_of_a_round_have_different_parts_of_the_liked_images_and_at_least_one() -> None:
+    likes = [Mark(rater="ann", image=image, sign="liked") for image in ("good", "bad", "02", "03")]
+    state = fold(_round(0, [PLAIN] * 4), likes)
+    kept = [
+        {image for image in state.liked if each.params.weights.get(image, 1.0) > 0} for each in AGENT.propose(state)
+    ]
+    assert all(kept)
+    assert len({frozenset(each) for each in kept}) > 1
 
 
 def test_a_reference_that_leads_astray_fades() -> None:
