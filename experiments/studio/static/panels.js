@@ -82,7 +82,7 @@ function chance() {
   const { chance: middle, low, high } = learnt;
   const percent = (share) => `${Math.round(100 * share)} %`;
   return h("div", { class: "chance", title: "95 % interval" },
-    h("span", {}, "Best settings preferred to fixed FABRIC"),
+    h("span", {}, "Best settings preferred to the first settings"),
     h("div", { class: "range" }, h("i", { style: `left:${100 * low}%;width:${100 * (high - low)}%` }), h("b", { style: `left:${100 * middle}%` })),
     h("span", { class: "value" }, `${percent(middle)} (${percent(low)}–${percent(high)})`));
 }
