@@ -66,7 +66,7 @@ class Insight:
 def starting_settings(guidance: float) -> tuple[FabricParams, ...]:
     """Settings of a session's first steered round: references of middle strength at low guidance.
 
-    Of 17 ways to steer 12 simulated sessions, this with parts of the liked images came closest to what was meant. Twice
+    Of 13 ways to steer 12 simulated sessions, this with parts of the liked images came closest to what was meant. Twice
     the strength, all liked images at once, the newest or the best alone, and the guidance of plain images were all
     further off: images of a session became too much alike.
 

@@ -21,7 +21,8 @@ Expected = Callable[[Sequence[FabricParams], Given], Tensor]
 def given_of(state: State, liked: Sequence[str], disliked: Sequence[str]) -> Given:
     """References with their ages, as the generator has them."""
     rounds = state.rounds_of((*liked, *disliked))
-    aged = [(image, max(rounds) - each) for image, each in zip((*liked, *disliked), rounds, strict=True)]
+    newest = max(rounds, default=0)
+    aged = [(image, newest - each) for image, each in zip((*liked, *disliked), rounds, strict=True)]
     return Given(tuple(aged[: len(liked)]), tuple(aged[len(liked) :]))
 
 

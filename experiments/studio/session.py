@@ -252,7 +252,7 @@ class StudioSession:
         """
         with self._lock:
             if image not in self._pictures:
-                self._pictures[image] = read_picture(self._path(image))
+                self._pictures[image] = read_picture(picture_path(self.options.folder, image))
             return self._pictures[image]
 
     def path(self, image: str) -> Path:
@@ -261,7 +261,7 @@ class StudioSession:
         Raises:
             ValueError: there is no such image.
         """
-        path = self._path(image)
+        path = picture_path(self.options.folder, image)
         if not path.exists():
             raise ValueError(f"image: {image!r} is unknown; allowed: images of this session")
         return path
@@ -273,17 +273,14 @@ class StudioSession:
             Its id; a like or dislike of it is an `Upload` record.
         """
         image = FeedbackImage(picture).id
-        save_png(picture.convert("RGB"), self._path(image), {})
+        save_png(picture.convert("RGB"), picture_path(self.options.folder, image), {})
         return image
 
     def _keep(self, picture: Image, request: Request, prompt: str) -> str:
         image = FeedbackImage(picture).id
         recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model)
-        save_png(picture, self._path(image), metadata(request, prompt, picture.size, recipe))
+        save_png(picture, picture_path(self.options.folder, image), metadata(request, prompt, picture.size, recipe))
         return image
-
-    def _path(self, image: str) -> Path:
-        return picture_path(self.options.folder, image)
 
     def insight(self) -> Insight:
         """What the agent has learnt so far."""
