@@ -9,12 +9,12 @@ const SIDES = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: null };
 let pair = null;
 let done = 0;
 let result = null;
-let asking = false;
+let asking = false; // the server, of which one thing is asked at a time: a verdict must be in before the next pair
 
 const visible = () => Boolean(place("studio-blind")?.offsetParent);
 
 async function next() {
-  if (asking) return;
+  if (asking || pair) return;
   asking = true;
   const answer = await ask("pair");
   asking = false;
@@ -26,9 +26,12 @@ async function next() {
 async function judge(side) {
   if (!pair) return;
   const judged = pair.number;
+  asking = true;
   pair = null;
   draw();
-  if (await ask("judge", { pair: judged, side })) next();
+  const taken = await ask("judge", { pair: judged, side });
+  asking = false;
+  if (taken) next();
   else setTimeout(next, AGAIN);
 }
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Request, expect
 
 from experiments.pictures import read_facts
-from experiments.studio.blind import Arm, BlindComparison
+from experiments.studio.blind import Arm, BlindComparison, Side
+from experiments.studio.records import Mark
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator
 from fabric.params import FabricParams
@@ -253,6 +255,41 @@ def test_the_blind_page(fabric: FabricGenerator, tmp_path: Path, visit: Callable
         page.get_by_text("Show the result").click()
         expect(page.locator("#studio-blind")).to_contain_text("one preferred to other in 100%")
     assert blind.result().wins == 4
+
+
+class _Slow(BlindComparison):
+    """Whose verdicts arrive when the test lets them."""
+
+    def __init__(self, session: StudioSession, first: Arm, second: Arm) -> None:
+        super().__init__(session, first, second)
+        self.let = threading.Event()
+
+    def judge(self, pair: int, side: Side | None, rater: str) -> None:
+        assert self.let.wait(_PATIENCE / 1000)
+        super().judge(pair, side, rater)
+
+
+def test_a_judged_pair_does_not_come_again(
+    fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]
+) -> None:
+    session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric)
+    arms = (Arm(str(scale), FabricParams(strength=0, guidance_scale=scale)) for scale in (2, 9))
+    blind = _Slow(session, *arms)
+    with served(session, blind) as studio:
+        page = visit(studio.url)
+        begin(page)
+        page.get_by_role("tab", name="Blind comparison").click()
+        settle(lambda: len(blind.pairs()) == 2)
+        left = page.locator("#studio-blind .side.left")
+        left.click()
+        image = session.state.rounds[0][0].id
+        session.append(Mark(id="a", rater="me", image=image, sign="liked"))  # a change makes the page look for pairs
+        expect(page.locator(".card .like").first).to_have_attribute("aria-pressed", "true")
+        page.wait_for_timeout(500)  # for an answer that is not wanted
+        expect(left).to_have_count(0)
+        blind.let.set()
+        left.click()
+        settle(lambda: {one.pair for one in blind.verdicts()} == {0, 1})
 
 
 def start(folder: Path, port: int) -> subprocess.Popen[str]:
