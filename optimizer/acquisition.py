@@ -33,7 +33,6 @@ _RESTARTS, _RAW, _SAMPLES = 4, 128, 128
 _SEARCH: dict[str, bool | float | int | str] = {"maxiter": 50, "factr": 1e11}
 _PATIENCE = 6  # points without a gain
 _OTHERS = 32  # points, for spaces so coarse that all maxima are one setting
-_INSIDE, _EVERY = 512, 3  # points of which the best is taken at every third proposal of a run that stagnates
 _SAME = 1e-6  # distance
 
 
@@ -41,9 +40,8 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
     """The most promising point.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
-    several. Where the latest observations of one objective brought nothing, some points are chosen otherwise: every
-    other one of a view by a model that is less sure of what it has not seen (see `optimizer.gp.doubt`), without a view
-    every third one among points spread over the cube (see `_elsewhere`).
+    several. Where the latest observations of one objective brought nothing, every other point of a view is chosen by a
+    model that is less sure of what it has not seen; see `optimizer.gp.doubt`.
 
     Args:
         seen: at least two observations, in the order in which they were made.
@@ -59,9 +57,8 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
         for kind in (NumericalWarning, OptimizationWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
         torch.manual_seed(seed)
-        if seen.Y.shape[1] > 1:
-            return maximise(_hypervolume(seen, waiting, seed), encoding, waiting, seed)
-        return _by_improvement(seen, encoding, waiting, seed)
+        acquisition = _hypervolume(seen, waiting, seed) if seen.Y.shape[1] > 1 else _improvement(seen, waiting, seed)
+        return maximise(acquisition, encoding, waiting, seed)
 
 
 def maximise(acquisition: AcquisitionFunction, encoding: Encoding, waiting: Tensor | None, seed: int) -> Tensor:
@@ -88,17 +85,8 @@ def maximise(acquisition: AcquisitionFunction, encoding: Encoding, waiting: Tens
         options=options,
         return_best_only=False,
     )
-    others = _spread(encoding.dimensions, _OTHERS, seed)
-    return _best(acquisition, torch.cat([maxima.detach()[:, 0], others]), encoding, waiting)
-
-
-def _spread(dimensions: int, count: int, seed: int) -> Tensor:
-    return SobolEngine(dimensions, scramble=True, seed=seed).draw(count, dtype=torch.float64)
-
-
-def _best(acquisition: AcquisitionFunction, points: Tensor, encoding: Encoding, waiting: Tensor | None) -> Tensor:
-    """Of points, n x d, the one whose setting is not being evaluated and has the greatest value, d."""
-    points = torch.stack([encoding.rounded(point) for point in points])
+    others = SobolEngine(encoding.dimensions, scramble=True, seed=seed).draw(_OTHERS, dtype=torch.float64)
+    points = torch.stack([encoding.rounded(point) for point in torch.cat([maxima.detach()[:, 0], others])])
     if waiting is not None:
         new = torch.cdist(points, waiting).amin(dim=1) > _SAME
         points = points[new] if new.any() else points
@@ -111,31 +99,12 @@ def normal(seed: int) -> SobolQMCNormalSampler:
     return SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=seed)
 
 
-def _by_improvement(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed: int) -> Tensor:
+def _improvement(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedImprovement:
     model = fit_gp(seen.X, seen.Y, seen.Yvar, seen.features)
-    if seen.features is not None:
-        # A view's lengthscales have one in common, which a few observations can make too long for all at once.
-        # Independent ones are seldom all too long: there doubt spends half of the trials on what is known to be worse.
-        if len(seen.Y) % 2 and stagnates(model, seen.X):
-            model = doubt(model)
-    elif len(seen.Y) % _EVERY == 0 and stagnates(model, seen.X):
-        return _elsewhere(_improvement(model, seen, waiting, seed), encoding, waiting, seed)
-    return maximise(_improvement(model, seen, waiting, seed), encoding, waiting, seed)
-
-
-def _elsewhere(acquisition: AcquisitionFunction, encoding: Encoding, waiting: Tensor | None, seed: int) -> Tensor:
-    """The best of points spread over the cube, d.
-
-    Far from observations a stationary model's variance is greatest in corners, so where it has found nothing, all
-    maxima of the acquisition lie on faces and corners (Siivola et al. 2018, arXiv 1704.00963). A function that is flat
-    there and has its hills inside is never found out.
-    """
-    return _best(acquisition, _spread(encoding.dimensions, _INSIDE, seed), encoding, waiting)
-
-
-def _improvement(
-    model: SingleTaskGP, seen: Observations, waiting: Tensor | None, seed: int
-) -> qLogNoisyExpectedImprovement:
+    # A view's lengthscales have one in common, which a few observations can make too long for all at once. Independent
+    # ones are seldom all too long: there doubt spends half of the trials on what the others know to be worse.
+    if seen.features is not None and len(seen.Y) % 2 and stagnates(model, seen.X):
+        model = doubt(model)
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
         model, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True, cache_root=False

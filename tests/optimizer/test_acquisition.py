@@ -32,17 +32,3 @@ def test_a_proposal_is_the_seeds_and_inside_the_cube() -> None:
     assert not torch.equal(once, other)
     assert ((once >= 0) & (once <= 1)).all()
     assert float((once - 0.4).square().sum()) < float(-Y.median())
-
-
-@pytest.mark.parametrize(("count", "inside"), [(13, False), (14, False), (15, True)])
-def test_a_run_that_stagnates_looks_inside_the_cube_too(count: int, inside: bool) -> None:
-    """Where a function is flat, the acquisition's own maxima are at the bounds; every third proposal is not."""
-    encoding = Encoding({name: FloatDistribution(0, 1) for name in "abcdefgh"})
-    at_bounds = 0
-    for seed in range(3):
-        generator = torch.Generator().manual_seed(seed)
-        X = torch.rand(count, 8, generator=generator, dtype=torch.float64)
-        Y = torch.randn(count, 1, generator=generator, dtype=torch.float64)
-        point = propose(Observations(X, Y, torch.ones_like(Y), list(range(count))), encoding, None, seed)
-        at_bounds += int(((point == 0) | (point == 1)).sum())
-    assert (at_bounds == 0) is inside
