@@ -32,21 +32,21 @@ class _Command:
 
 
 _COMMANDS = {
-    "generate": _Command("images from prompts and liked and disliked pictures", "generate"),
-    "optimize": _Command("find settings that an objective likes", "optimize"),
-    "resume": _Command("go on with an optimisation", "optimize", "add_resume_arguments", "resume"),
-    "compare": _Command("tuned settings against fixed FABRIC on held-out prompts and seeds", "comparing"),
-    "report": _Command("one HTML file about a run", "reporting"),
-    "studio": _Command("steer a prompt by looking, in the browser", "studio.command"),
-    "score": _Command("scores of pictures", "score"),
-    "objectives": _Command("what there is to score with", "score", "add_listing_arguments", "list_objectives"),
+    "generate": _Command("images from prompts and liked and disliked pictures", "commands.generate"),
+    "optimize": _Command("find settings that an objective likes", "commands.optimize"),
+    "resume": _Command("go on with an optimisation", "commands.optimize", "add_resume_arguments", "resume"),
+    "compare": _Command("tuned settings against fixed FABRIC on held-out prompts and seeds", "commands.compare"),
+    "report": _Command("one HTML file about a run", "commands.report"),
+    "studio": _Command("steer a prompt by looking, in the browser", "commands.studio"),
+    "score": _Command("scores of pictures", "commands.score"),
+    "objectives": _Command("what there is to score with", "commands.score", "add_listing_arguments", "list_objectives"),
 }
 _BENCHES = {
-    "generation": _Command("what feedback costs, over plain diffusers and the official algorithm", "bench_generation"),
-    "optimizer": _Command("time per proposal, and what is found on noisy test functions", "bench_optimizer"),
-    "samplers": _Command("what each sampler finds on the embedded model", "bench_samplers"),
-    "studio": _Command("the time from a click to the next batch", "bench_studio"),
-    "artist": _Command("how soon a simulated artist gets what it has in mind", "bench_artist"),
+    "generation": _Command("what feedback costs, over plain diffusers and the official algorithm", "bench.generation"),
+    "optimizer": _Command("time per proposal, and what is found on noisy test functions", "bench.optimizer"),
+    "samplers": _Command("what each sampler finds on the embedded model", "bench.samplers"),
+    "studio": _Command("the time from a click to the next batch", "bench.studio"),
+    "artist": _Command("how soon a simulated artist gets what it has in mind", "bench.artist"),
 }
 
 _NOT_OURS = r"(?!fabric|objectives|optimizer|experiments)"  # modules

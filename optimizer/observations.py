@@ -18,8 +18,8 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from optimizer.blocks import effects
 from optimizer.encoding import Absent, Encoding
-from optimizer.paired import effects
 
 __all__ = ["SCORES", "STANDARD_ERROR", "Encoding", "Observations", "observe", "pending", "relative_space"]
 
@@ -30,7 +30,7 @@ SCORES = "fabric-bo:scores"
 """User attribute of a trial: its score on each prompt by the prompt's name, the same prompts in all trials.
 
 A number, or one for each objective. With it noise is known from pairs, and pruned trials count by what they saw; see
-`optimizer.paired`.
+`optimizer.blocks`.
 """
 
 

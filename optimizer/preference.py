@@ -6,7 +6,7 @@ choices within a look do not see and ratings do). So what is said thrice of one 
 its setting. The posterior is approximated after Laplace (Rasmussen & Williams 2006, section 3.4), which is exact for
 ratings alone; the hyperparameters are the most probable ones.
 
-Notation: that of `optimizer.opinions`, and
+Notation: that of `optimizer.choices`, and
     X: n x d in [0, 1], K: n x n prior covariance of the items' utilities.
     B: M x M, I + S' K S, which is well conditioned where K is not.
     m: n, the offsets. a: n, the weights of the mode, f = m + K a.
@@ -28,8 +28,8 @@ from gpytorch.kernels import ScaleKernel
 from gpytorch.priors import LogNormalPrior
 from torch import Tensor, nn
 
+from optimizer.choices import OpinionLikelihood, Opinions
 from optimizer.gp import dimension_scaled_kernel
-from optimizer.opinions import OpinionLikelihood, Opinions
 
 _STEPS, _CLOSE = 50, 1e-9  # of Newton's method
 _ITERATIONS = 40  # of the fit; more change the posterior by less than its own error

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.embedded.config import Config, smoke
-from experiments.embedded.evaluate import evaluate
+from experiments.embedded.gates.evaluate import evaluate
 from experiments.embedded.shipped import ROOT
 from experiments.embedded.stages import (
     classifier_stage,
@@ -20,6 +19,7 @@ from experiments.embedded.stages import (
     scenes_stage,
     unet_stage,
 )
+from experiments.embedded.training.config import Config, smoke
 
 TRAINING: dict[str, Callable[[Config], object]] = {
     "scenes": scenes_stage,

@@ -14,7 +14,7 @@ from diffusers import StableDiffusionPipeline
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from experiments.embedded.classifier import AttributeClassifier
+from experiments.embedded.models.classifier import AttributeClassifier
 
 # Folder of each model below the root of the repository.
 FOLDERS = {

@@ -9,17 +9,17 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPImageProcessor, CLIPProcessor
 
-from experiments.embedded.classifier import train_classifier
-from experiments.embedded.clip_judge import save_clip, train_clip
-from experiments.embedded.codec import train_codec
-from experiments.embedded.config import Config
-from experiments.embedded.denoising import LAYOUT, SHAPES, train_generator
-from experiments.embedded.generator import assemble, save_generator, save_half
-from experiments.embedded.pool import Pool, make_pool
-from experiments.embedded.preference import CONTEXT, train_preference
+from experiments.embedded.models.classifier import train_classifier
+from experiments.embedded.models.clip_judge import save_clip, train_clip
+from experiments.embedded.models.codec import train_codec
+from experiments.embedded.models.denoising import LAYOUT, SHAPES, train_generator
+from experiments.embedded.models.generator import assemble, save_generator, save_half
+from experiments.embedded.models.preference import CONTEXT, train_preference
 from experiments.embedded.shipped import FOLDERS, write_history
-from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import Schedule, training_device
+from experiments.embedded.training.config import Config
+from experiments.embedded.training.pool import Pool, make_pool
+from experiments.embedded.training.trainer import Schedule, training_device
+from experiments.embedded.world.tokenizer import build_tokenizer
 
 
 def _history(seconds: float, schedule: Schedule, parameters: int) -> dict[str, object]:

@@ -12,9 +12,9 @@ from sqlalchemy.engine import make_url
 
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
-from experiments.stopping import images_made, minutes_taken, reason_to_stop
-from experiments.storage import VERSIONS
-from experiments.trials import PLAIN, SEEDS, TIMES
+from experiments.run.stopping import images_made, minutes_taken, reason_to_stop
+from experiments.run.study import VERSIONS
+from experiments.run.trials import PLAIN, SEEDS, TIMES
 from fabric.models import EMBEDDED
 
 

@@ -16,22 +16,23 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from experiments.compare import Comparison
-from experiments.config import RunConfig, check_config
+from experiments.comparison.arms import Comparison
+from experiments.comparison.compare import read_comparison
+from experiments.config.read import check_config
+from experiments.config.schema import RunConfig
 from experiments.report.given import given_of, label, read_tasks
-from experiments.report.reading import read_comparison
-from experiments.setup import known_settings, presets_of, space_of, view_of
-from experiments.space import absent
-from experiments.stopping import finished
-from experiments.storage import read_study
-from experiments.trials import PARAMS
+from experiments.run.plan import known_settings, presets_of, space_of, view_of
+from experiments.run.space import absent
+from experiments.run.stopping import finished
+from experiments.run.study import read_study
+from experiments.run.trials import PARAMS
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
-from optimizer.influence import Slice, importance, slices
-from optimizer.modelled import design_size
 from optimizer.observations import Observations, observe, relative_space
 from optimizer.recommend import Belief, Recommendation, believe, pareto
-from optimizer.sequence import place_of
+from optimizer.samplers.known_first import place_of
+from optimizer.samplers.model_based import design_size
+from optimizer.sensitivity import Slice, importance, slices
 
 Phase = Literal["preset", "design", "search"]
 _MOMENTS = 20  # at which the model is fitted again, to show how its belief came about
@@ -200,7 +201,7 @@ class Findings:
         )
 
     def _phase(self, place: int) -> Phase:
-        """See `known_settings` and `optimizer.modelled.ModelSampler`; Optuna's samplers have no design of ours."""
+        """See `known_settings` and `ModelSampler`; Optuna's samplers have no design of ours."""
         design = design_size(self.encoding.dimensions, self._known) if self.config.sampler == "gp" else 0
         return "design" if place < self._known + design else "search"
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from PIL.Image import Image
 
-from experiments.config import RunConfig
-from experiments.rounds import Task
-from experiments.tasks import held_out_tasks, tasks_of
+from experiments.config.schema import RunConfig
+from experiments.run.play import Task
+from experiments.run.tasks import held_out_tasks, tasks_of
 
-_WEIGHT = "weight "  # and an image's id; see `experiments.space.Space`
+_WEIGHT = "weight "  # and an image's id; see `experiments.run.space.Space`
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,6 @@ Notation:
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from optuna.artifacts import get_all_artifact_meta
-from PIL import Image
 
-from experiments.compare import Comparison
+from experiments.comparison.arms import Comparison
+from experiments.files.html import to_uri
+from experiments.files.pictures import cut
 from experiments.report.findings import Findings, Tried
 from experiments.report.given import read_tasks
-from experiments.report.reading import cut
 from experiments.report.style import TUNED, arm_colour, preset_colour
-from experiments.rounds import Task
-from experiments.trials import PROMPTS, ROUNDS
+from experiments.run.play import Task
+from experiments.run.trials import PROMPTS, ROUNDS
 from fabric.params import FabricParams
 
 SHOWN, MOST = 6, 60  # prompts that are open, and that are there at all
@@ -215,20 +213,3 @@ def _matching(tasks: list[Task], prompts: Sequence[str]) -> list[Task]:
 def _targets(tasks: Sequence[Task], place: int) -> list[Picture]:
     targets = tasks[place].targets[:_TARGETS] if tasks else ()
     return [Picture(to_uri(image, _TARGET_SIDE), "target") for image in targets]
-
-
-def to_uri(image: Image.Image, side: int) -> str:
-    """An image as data; made smaller and then JPEG where it is larger than so many pixels."""
-    with io.BytesIO() as file:
-        if max(image.size) <= side:
-            image.save(file, format="PNG", optimize=True)
-            return data_uri(file.getvalue(), "png")
-        smaller = image.copy()
-        smaller.thumbnail((side, side), Image.Resampling.LANCZOS)
-        smaller.save(file, format="JPEG", quality=86)
-        return data_uri(file.getvalue(), "jpeg")
-
-
-def data_uri(content: bytes, kind: str) -> str:
-    """A picture file's bytes as an address that needs no file."""
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from experiments.compare import Comparison, Measured
+from experiments.comparison.arms import Comparison, Measured
 from experiments.report.style import (
     INK,
     MUTED,

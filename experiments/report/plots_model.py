@@ -30,8 +30,8 @@ from experiments.report.style import (
     reach,
 )
 from optimizer.gp import lengthscales
-from optimizer.influence import Slice
 from optimizer.recommend import Recommendation
+from optimizer.sensitivity import Slice
 
 
 def model_plots(found: Findings) -> list[Plot]:

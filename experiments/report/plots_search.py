@@ -36,7 +36,7 @@ from experiments.report.style import (
 _PHASES: dict[Phase, str] = {"preset": "presets", "design": "design", "search": "model"}
 _VALUE = "gain"
 _SIDE_BY_SIDE = 8  # names of axes that have room
-_SHARE = "start/end"  # see `experiments.space.Space`
+_SHARE = "start/end"  # see `experiments.run.space.Space`
 _WINDOW = f" {_SHARE} is the begin of the window as a share of its end."
 
 

@@ -14,7 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.compare import BEST_OF, PLAIN, WITHOUT, Arm
+from experiments.comparison.arms import BEST_OF, PLAIN, WITHOUT, Arm
 from fabric.params import PRESETS
 
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#d9dee4"

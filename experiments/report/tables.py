@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.compare import PLAIN, Comparison, Measured
+from experiments.comparison.arms import PLAIN, Comparison, Measured
 from experiments.report.findings import Findings, Tried
 from experiments.report.given import image_label
 from experiments.report.plots_comparison import MEASURES
 from experiments.report.style import INK, TUNED, arm_colour, name_colour, preset_colour
-from experiments.setup import protocol_of
+from experiments.run.plan import protocol_of
 from fabric.params import FabricParams
 from optimizer.recommend import Recommendation
 

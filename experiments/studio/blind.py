@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 from optuna.study import Study
 from scipy import stats
 
-from experiments.studio.references import references
+from experiments.studio.history.references import references
 from experiments.studio.session import StudioSession
 from fabric.generator import Request
 from fabric.images import to_pictures

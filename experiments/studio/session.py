@@ -17,14 +17,14 @@ from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 from PIL.Image import Image
 
-from experiments.config import guidance_of
-from experiments.pictures import Recipe, metadata, save_png
-from experiments.storage import open_study
-from experiments.studio.agent import Agent, Insight, Proposal
-from experiments.studio.insight import best_settings, insight_of
-from experiments.studio.records import Record, from_dict, to_dict
-from experiments.studio.references import references
-from experiments.studio.state import Shown, State, fold
+from experiments.config.schema import guidance_of
+from experiments.files.pictures import Recipe, metadata, save_png
+from experiments.run.study import open_study
+from experiments.studio.agent.agent import Agent, Insight, Proposal
+from experiments.studio.agent.insight import best_settings, insight_of
+from experiments.studio.history.records import Record, from_dict, to_dict
+from experiments.studio.history.references import references
+from experiments.studio.history.state import Shown, State, fold
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
 from fabric.images import FeedbackImage, read_picture, to_pictures

@@ -11,10 +11,10 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from experiments.embedded.codec import build_codec
-from experiments.embedded.generator import CONTEXT, build_text_encoder, build_unet
-from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import seeded
+from experiments.embedded.models.codec import build_codec
+from experiments.embedded.models.generator import CONTEXT, build_text_encoder, build_unet
+from experiments.embedded.training.trainer import seeded
+from experiments.embedded.world.tokenizer import build_tokenizer
 from fabric.encoding import Pipeline
 
 LAYOUTS = ("sd1", "v", "sdxl")

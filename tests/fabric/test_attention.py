@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from experiments.embedded.generator import build_unet
-from experiments.embedded.training import seeded
+from experiments.embedded.models.generator import build_unet
+from experiments.embedded.training.trainer import seeded
 from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory, depth_of, install
 
 B, R, GRID, C = 3, 2, (2, 3), 8

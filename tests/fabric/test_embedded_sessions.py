@@ -12,11 +12,11 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
-from experiments.embedded.captions import SHORT_PROMPT, captions
-from experiments.embedded.pool import to_signed
-from experiments.embedded.render import render
+from experiments.embedded.gates.steering import draw_targets
 from experiments.embedded.shipped import Judge, read_clip
-from experiments.embedded.steering import draw_targets
+from experiments.embedded.training.pool import to_signed
+from experiments.embedded.world.captions import SHORT_PROMPT, captions
+from experiments.embedded.world.render import render
 from fabric.generator import FabricGenerator
 from fabric.models import load
 from fabric.params import preset

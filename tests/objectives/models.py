@@ -19,8 +19,8 @@ from transformers import (
     Dinov2Model,
 )
 
-from experiments.embedded.tokenizer import build_tokenizer
-from experiments.embedded.training import seeded
+from experiments.embedded.training.trainer import seeded
+from experiments.embedded.world.tokenizer import build_tokenizer
 
 WIDTH = 32
 

@@ -12,10 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from experiments.embedded.captions import captions
-from experiments.embedded.preference import draw_choices, pictures_of
-from experiments.embedded.render import render
-from experiments.embedded.scenes import ATTRIBUTES, sample
+from experiments.embedded.models.preference import draw_choices, pictures_of
+from experiments.embedded.world.captions import captions
+from experiments.embedded.world.render import render
+from experiments.embedded.world.scenes import ATTRIBUTES, sample
 from fabric.images import to_pictures
 from fabric.seeding import generator_for
 from objectives.base import Context

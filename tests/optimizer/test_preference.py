@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import Tensor
 
-from optimizer.opinions import Opinions
+from optimizer.choices import Opinions
 from optimizer.preference import PreferenceGP, fit_preference
 
 NONE = -40.0  # logarithm of a variance that is none

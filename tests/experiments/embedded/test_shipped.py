@@ -12,12 +12,14 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from transformers import AutoModel, AutoProcessor
 
-from experiments.embedded import gates, shipped, steering_gates
-from experiments.embedded.cards import GATES
-from experiments.embedded.evaluate import FIGURES
-from experiments.embedded.pool import to_signed
-from experiments.embedded.render import render
-from experiments.embedded.scenes import COLUMN, sample
+from experiments.embedded import shipped
+from experiments.embedded.gates import model_gates as gates
+from experiments.embedded.gates import steering_gates
+from experiments.embedded.gates.cards import GATES
+from experiments.embedded.gates.evaluate import FIGURES
+from experiments.embedded.training.pool import to_signed
+from experiments.embedded.world.render import render
+from experiments.embedded.world.scenes import COLUMN, sample
 from fabric.models import SCHEDULERS, set_scheduler
 from fabric.models import locate as locate_generator
 from fabric.seeding import generator_for

@@ -14,11 +14,11 @@ import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from experiments.studio.blind import BlindComparison
-from experiments.studio.desk import Desk
-from experiments.studio.gate import LOCAL
-from experiments.studio.server import application
 from experiments.studio.session import StudioSession
-from experiments.studio.worker import Worker
+from experiments.studio.web.desk import Desk
+from experiments.studio.web.gate import LOCAL
+from experiments.studio.web.server import application
+from experiments.studio.web.worker import Worker
 
 _FLAGS = (
     "--no-sandbox",  # which chromium needs as root

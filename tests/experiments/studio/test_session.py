@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.pictures import read_facts
-from experiments.studio.records import Freeze, Mark, MoreLike, Prompt, Upload
+from experiments.files.pictures import read_facts
+from experiments.studio.history.records import Freeze, Mark, MoreLike, Prompt, Upload
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
@@ -186,7 +186,7 @@ def test_what_cannot_be_is_named(tmp_path: Path, fabric: FabricGenerator) -> Non
 KILLED = """
 import sys
 from pathlib import Path
-from experiments.studio.records import Mark, Prompt
+from experiments.studio.history.records import Mark, Prompt
 from experiments.studio.session import StudioOptions, StudioSession
 session = StudioSession.open(StudioOptions(folder=Path(sys.argv[1]), steps=2))
 session.append(Prompt(rater="ann", prompt="a red star at night"))

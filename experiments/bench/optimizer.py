@@ -1,0 +1,195 @@
+"""`fabric-bo bench optimizer`: time per proposal, and what is found on noisy test functions, against Optuna's samplers.
+
+All samplers see the same noise (one stream for each function and seed), and the same recommender reads their trials:
+the evaluated point of the best posterior mean of a Gaussian process that knows the noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import optuna
+import torch
+from botorch.test_functions.synthetic import Hartmann
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler
+from scipy import stats
+from torch import Tensor
+
+from fabric.seeding import generator_for
+from optimizer.observations import STANDARD_ERROR, Encoding, observe
+from optimizer.recommend import recommend
+from optimizer.samplers.baselines import SAMPLERS, create_sampler
+
+NOISE = 0.1  # standard deviation, as a share of a function's range
+_GROWS_AT = 15
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function on the unit cube whose maximum is known.
+
+    Attributes:
+        name: of it.
+        dimensions: d.
+        value: of a point.
+        best: the maximum.
+        worst: the minimum, about.
+        later: parameters that are not there in the first 15 trials, and are 0 in them.
+    """
+
+    name: str
+    dimensions: int
+    value: Callable[[Tensor], float]
+    best: float
+    worst: float = 0.0
+    later: int = 0
+
+    def space(self, number: int) -> dict[str, BaseDistribution]:
+        """Parameters that trial `number` has."""
+        there = self.dimensions - (self.later if number < _GROWS_AT else 0)
+        return {f"x{k:02d}": FloatDistribution(0.0, 1.0) for k in range(there)}
+
+    def truth(self, params: dict[str, float]) -> float:
+        """The value without noise; parameters that are not there are 0."""
+        point = [params.get(f"x{k:02d}", 0.0) for k in range(self.dimensions)]
+        return self.value(torch.tensor(point, dtype=torch.float64))
+
+
+def _hartmann(x: Tensor) -> float:
+    return float(Hartmann(6, negate=True, dtype=torch.float64)(x[:6]))
+
+
+def _plateau(x: Tensor) -> float:
+    """Flat but for a quarter of the cube in each of three directions; the other seven do not matter."""
+    near = (1 - 4 * (x[:3] - torch.tensor([0.3, 0.7, 0.5])).abs()).clamp(min=0)
+    return float(near.sum() / 3 + near.prod())
+
+
+def _growing(x: Tensor) -> float:
+    """Hartmann's function of what is there from the start, and two late parameters that help up to a point."""
+    return _hartmann(x[:6]) + float((x[8:] * (1.4 - x[8:])).sum())
+
+
+PROBLEMS = {
+    "hartmann": Problem("Hartmann 6 in 12", 12, _hartmann, 3.322),
+    "plateau": Problem("plateau in 10", 10, _plateau, 2.0),
+    "growing": Problem("growing from 8 to 10", 10, _growing, 3.322 + 2 * 0.49, later=2),
+}
+
+OURS = SAMPLERS[0]
+
+
+def _sampler(name: str, seed: int) -> BaseSampler:
+    return create_sampler(name, absent=lambda parameter: 0.0, seed=seed)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("--part", choices=["time", "quality"], nargs="+", default=["time", "quality"])
+    parser.add_argument("--problem", choices=PROBLEMS, nargs="+", default=list(PROBLEMS))
+    parser.add_argument("--sampler", choices=SAMPLERS, nargs="+", default=list(SAMPLERS))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--trials", type=int, nargs="+", default=[20, 40, 60], help="after how many to look")
+    parser.add_argument("--dimensions", type=int, nargs="+", default=[8, 12, 20])
+    parser.add_argument("--observations", type=int, nargs="+", default=[25, 50, 100, 200])
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the tables.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+    for name, least in {"seeds": 2, "trials": 2, "dimensions": 6, "observations": 2}.items():
+        given = getattr(options, name)
+        for value in given if isinstance(given, list) else [given]:
+            if value < least:
+                raise ValueError(f"{name}: {value} is out of range; allowed: {least} or more")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    if "time" in options.part:
+        _print_times(options.dimensions, options.observations)
+    if "quality" in options.part:
+        for name in options.problem:
+            _print_quality(PROBLEMS[name], options.sampler, options.seeds, sorted(options.trials))
+    return 0
+
+
+def _print_times(dimensions: list[int], observations: list[int]) -> None:
+    print(f"seconds to propose one and four, {torch.get_num_threads()} threads, median of 3")
+    print(f"{'d':>4}{'trials':>8}{'one':>8}{'four':>8}")
+    for d in dimensions:
+        for count in observations:
+            one, four = zip(*(_time_to_ask(d, count, seed) for seed in range(3)), strict=True)
+            print(f"{d:>4}{count:>8}{statistics.median(one):>8.2f}{statistics.median(four):>8.2f}", flush=True)
+
+
+def _time_to_ask(dimensions: int, count: int, seed: int) -> tuple[float, float]:
+    """Seconds for one proposal and for four, after `count` trials of which half are near the best."""
+    problem = Problem("timing", dimensions, _hartmann, 3.322)
+    generator = generator_for("timing", dimensions, count, seed)
+    study = optuna.create_study(direction="maximize", sampler=_sampler(OURS, seed))
+    points = torch.rand(count, dimensions, generator=generator)
+    points[count // 2 :] = 0.4 + 0.1 * points[count // 2 :]
+    for point in points.tolist():
+        params = dict(zip(problem.space(0), point, strict=True))
+        noise = 0.33 * float(torch.randn((), generator=generator))
+        study.add_trial(
+            optuna.create_trial(
+                params=params,
+                distributions=problem.space(0),
+                value=problem.truth(params) + noise,
+                user_attrs={STANDARD_ERROR: 0.33},
+            )
+        )
+    times = []
+    for _ in range(4):
+        began = time.perf_counter()
+        study.ask(problem.space(0))
+        times.append(time.perf_counter() - began)
+    return times[0], sum(times)
+
+
+def _print_quality(problem: Problem, names: list[str], seeds: int, looks: list[int]) -> None:
+    print(f"\n{problem.name}: true value of the recommended point, best {problem.best:.2f}, {seeds} seeds")
+    print(f"{'':<12}" + "".join(f"{f'{look} trials':>12}" for look in looks) + f"{'worst':>9}{f'{OURS} better by':>28}")
+    found: dict[str, Tensor] = {}
+    for name in names:
+        values = [_recommended(problem, _sampler(name, seed), seed, looks) for seed in range(seeds)]
+        found[name] = torch.tensor(values)
+        medians = "".join(f"{value:>12.2f}" for value in found[name].median(0).values.tolist())
+        worst = float(found[name][:, -1].min())
+        print(f"{name:<12}{medians}{worst:>9.2f}{_versus(found, name):>28}", flush=True)
+
+
+def _versus(found: dict[str, Tensor], name: str) -> str:
+    """Mean paired difference of ours at the last look, with its 95 % interval."""
+    if name == OURS or OURS not in found:
+        return ""
+    differences = (found[OURS] - found[name])[:, -1].double().numpy()
+    low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
+    return f"{differences.mean():.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _recommended(problem: Problem, sampler: BaseSampler, seed: int, looks: list[int]) -> list[float]:
+    """True values of what is recommended after so many trials."""
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    generator = generator_for("noise", problem.name, seed)
+    spread = NOISE * (problem.best - problem.worst)
+    values = []
+    for number in range(max(looks)):
+        trial = study.ask(problem.space(number))
+        trial.set_user_attr(STANDARD_ERROR, spread)
+        study.tell(trial, problem.truth(trial.params) + spread * float(torch.randn((), generator=generator)))
+        if number + 1 in looks:
+            encoding = Encoding(problem.space(number), lambda name: 0.0)
+            best = recommend(observe(study, study.trials, encoding)).number
+            values.append(problem.truth(study.trials[best].params))
+    return values

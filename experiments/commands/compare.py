@@ -1,0 +1,82 @@
+"""`fabric-bo compare`: plays all arms on held-out prompts and seeds, and says what came of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.comparison.arms import Comparison
+from experiments.comparison.compare import compare
+from experiments.config.read import check_config, read_config
+from experiments.run.optimize import recommended_of
+from experiments.run.study import read_study
+from fabric.params import FabricParams
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("source", type=Path, help="output of a run, or a YAML configuration (then with --params)")
+    parser.add_argument("--params", type=Path, nargs="+", default=[], help="files of parameters to compare instead")
+    parser.add_argument("--seed", type=int, help="of the images; never the run's own")
+    parser.add_argument("--output", type=Path, help="folder to write to; the run's by default")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ValueError: there is no run, or something in it is not to be had; the message is one line.
+    """
+    tuned = {path.stem: _read(path) for path in options.params}
+    if options.source.is_dir():
+        _, values = read_study(options.source)
+        config = check_config({**values, "output": str(options.source)})
+        tuned = tuned or {"tuned": recommended_of(config)}
+    elif not tuned:
+        raise ValueError(f"params: none, and {options.source} is no folder of a run; allowed: one or more files")
+    else:
+        config = read_config(options.source)
+    if options.seed is not None:
+        values = config.model_dump(mode="json")
+        values["held_out"]["seed"] = options.seed
+        config = check_config(values)
+    found = compare(config, tuned, options.output or config.output)
+    print(table(found))
+    print(f"\n{found.verdict}")
+    return 0
+
+
+def _read(path: Path) -> FabricParams:
+    try:
+        return FabricParams.from_yaml(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"params: {path} cannot be read ({error})") from error
+
+
+def table(found: Comparison) -> str:
+    """All arms by round, and what the first is better by."""
+    lines = []
+    for objective, differences in found.differences.items():
+        rounds = len(found.arms[0].scores[objective][0])
+        heads = "".join(f"{f'round {k + 1}: max mean min':>24}" for k in range(rounds))
+        lines.append(f"\n{objective:<28}{heads}{'first is better by':>28}{'wins':>6}{'s/image':>9}")
+        for one in found.arms:
+            scores = one.scores[objective]
+            cells = "".join(
+                f"{scores[:, k].max(1).mean():>12.3f}{scores[:, k].mean():>6.3f}{scores[:, k].min(1).mean():>6.3f}"
+                for k in range(rounds)
+            )
+            its = differences.get(one.arm.name)
+            better = f"{its!s:>28}{its.wins:>6.0%}" if its else " " * 34
+            lines.append(f"{one.arm.name:<28}{cells}{better}{one.seconds:>9.2f}")
+        best, its = next((name, its) for name, its in differences.items() if name.startswith("best of"))
+        lines.append(f"{best:<28}{'':>{24 * rounds}}{its!s:>28}{its.wins:>6.0%}")
+    for name in found.arms[0].measures:
+        lines.append(f"\n{name:<28}" + "".join(f"{f'round {k + 1}':>12}" for k in range(rounds)))
+        for one in found.arms:
+            means = one.measures[name].mean(0)
+            lines.append(f"{one.arm.name:<28}" + "".join(f"{mean:>12.3f}" for mean in means))
+    return "\n".join(lines).lstrip("\n")

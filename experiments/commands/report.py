@@ -1,0 +1,79 @@
+"""`fabric-bo report`: what a run found, as one HTML file and as plots; of a session of the studio the file alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.report.facts import config_text
+from experiments.report.findings import Findings, read_findings
+from experiments.report.run_page import draw, page
+from experiments.report.session_page import is_session, session_page
+from experiments.run.study import read_study, stored_config
+
+FILE = "report.html"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    parser.add_argument("folder", type=Path, help="output of a run, or a session of the studio")
+    parser.add_argument("--study", default="studio", help="name of the studio's session; a folder may hold several")
+    parser.add_argument("--output", type=Path, help=f"HTML file to write; {FILE} in the run's folder by default")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the command.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ValueError: there is no run, or nothing in it to report; the message is one line.
+    """
+    path = options.output or options.folder / FILE
+    if is_session(stored_config(options.folder)):
+        return _session(options.folder, options.study, path)
+    found = read_findings(options.folder)
+    plots = report(found, path)
+    print(f"{path}, with {plots} plots in {path.with_suffix('')}")
+    return 0
+
+
+def _session(folder: Path, name: str, path: Path) -> int:
+    _write(path, session_page(folder, *read_study(folder, name)).encode())
+    print(path)
+    return 0
+
+
+def report(found: Findings, path: Path) -> int:
+    """Writes the page, and beside it a folder of the same name with plots and configuration.
+
+    Args:
+        found: of the run.
+        path: of the page.
+
+    Returns:
+        How many plots there are.
+
+    Raises:
+        ValueError: the page would have the name of its folder.
+    """
+    folder = path.with_suffix("")
+    if folder == path:
+        raise ValueError(f"output: {path}; allowed: a file that ends in .html")
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "config.yaml"
+    config.write_text(config_text(found), encoding="utf-8")
+    plots = draw(found)
+    drawn = [one for some in plots.values() for one in some]
+    for one in drawn:
+        _write(folder / f"{one.plot.name}.png", one.png)
+    _write(path, page(found, plots, config).encode())
+    return len(drawn)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """A reader, or a run killed meanwhile, never meets a torn file."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)

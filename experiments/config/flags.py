@@ -1,0 +1,118 @@
+"""A run's configuration from the command line: a YAML file, flags, or both, of which flags win."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.config.read import check_config, read_values
+from experiments.config.schema import RunConfig
+
+_PLAIN = {
+    "model": "model.name",
+    "scheduler": "model.scheduler",
+    "device": "model.device",
+    "rounds": "protocol.rounds",
+    "images": "protocol.images",
+    "steps": "protocol.steps",
+    "value": "protocol.value",
+    "scenes": "scenes.count",
+    "sampler": "sampler",
+    "trials": "trials",
+    "seed": "seed",
+    "storage": "storage",
+    "output": "output",
+    "objective": "objective",
+    "max_images": "stop.images",
+    "minutes": "stop.minutes",
+}
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Declares options that say what a run is."""
+    parser.add_argument("config", type=Path, nargs="?", help="a YAML file; see the README")
+    parser.add_argument("--prompt", nargs="+", metavar="PROMPT", help="what to show, instead of the file's prompts")
+    parser.add_argument("--target", nargs="+", metavar="PICTURE", help="to come close to, for all of --prompt")
+    parser.add_argument("--liked", nargs="+", metavar="PICTURE", help="feedback from the start, for all of --prompt")
+    parser.add_argument("--disliked", nargs="+", metavar="PICTURE", help="likewise")
+    parser.add_argument("--scenes", type=int, help="so many hidden targets of the embedded model's world")
+    parser.add_argument("--objective", nargs="+", help="what to optimise; several make a front")
+    parser.add_argument("--space", nargs="+", metavar="NAME=LOW:HIGH[:log]", help="what is sought, and where")
+    parser.add_argument("--fix", nargs="+", metavar="NAME=VALUE", help="parameters that are not sought")
+    parser.add_argument("--model", help="embedded, a hub id, a folder or a .safetensors file")
+    parser.add_argument("--scheduler")
+    parser.add_argument("--device")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--images", type=int, help="of a round")
+    parser.add_argument("--steps", type=int, help="denoising steps")
+    parser.add_argument("--value", help="last, best or all")
+    parser.add_argument("--sampler", help="gp, or one of Optuna's: tpe, cma-es, optuna-gp, random")
+    parser.add_argument("--trials", type=int, help="settings to try, in all")
+    parser.add_argument("--max-images", type=int, help="images to generate at most, in all")
+    parser.add_argument("--minutes", type=float, help="to run at most, in all")
+    parser.add_argument("--seed", type=int, help="of the sampler")
+    parser.add_argument("--storage", help="URL of a database; SQLite in the output by default")
+    parser.add_argument("--output", help="folder of study, images and report")
+    parser.add_argument("--set", nargs="+", default=[], metavar="PLACE=VALUE", help="anything, as protocol.batch=8")
+
+
+def config_of(options: argparse.Namespace) -> RunConfig:
+    """The configuration that options stand for.
+
+    Raises:
+        ValueError: something is wrong; the message is one line and names the place.
+    """
+    values = read_values(options.config) if options.config else {}
+    for name, place in _PLAIN.items():
+        if (given := getattr(options, name)) is not None:
+            _put(values, place, given)
+    if options.prompt:
+        extra = {"targets": options.target, "liked": options.liked, "disliked": options.disliked}
+        given = {name: files for name, files in extra.items() if files}
+        values["prompts"] = [{"prompt": prompt, **given} for prompt in options.prompt]
+        values.pop("scenes", None)
+    elif options.target or options.liked or options.disliked:
+        raise ValueError("target, liked, disliked: belong to --prompt, which is not given")
+    if options.space:
+        values["space"] = dict(_range(text) for text in options.space)
+    if options.fix:
+        values["fixed"] = dict(_pair("fix", text) for text in options.fix)
+    for text in options.set:
+        place, value = _pair("set", text)
+        _put(values, place, value)
+    return check_config(values)
+
+
+def _put(values: dict[str, Any], place: str, value: Any) -> None:
+    """Sets a value at a dotted place."""
+    *parts, last = place.split(".")
+    for part in parts:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise ValueError(f"{place}: {part} is no mapping of names to values")
+    values[last] = value
+
+
+def _pair(option: str, text: str) -> tuple[str, Any]:
+    """Name and value of `NAME=VALUE`, the value as YAML reads it."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError(f"{option}: {text!r} is not NAME=VALUE")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name, value
+
+
+def _range(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    low, *rest = value.split(":")
+    try:
+        if not equals or len(rest) not in (1, 2) or rest[1:] not in ([], ["log"]):
+            raise ValueError
+        return name, [float(low), float(rest[0]), *rest[1:]]
+    except ValueError:
+        raise ValueError(f"space: {text!r} is not NAME=LOW:HIGH or NAME=LOW:HIGH:log") from None

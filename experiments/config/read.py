@@ -1,0 +1,61 @@
+"""A configuration from a YAML file or from plain values, checked; what is wrong is said in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from experiments.config.schema import RunConfig
+
+
+def read_config(path: Path) -> RunConfig:
+    """Reads a YAML file; paths in it are relative to the folder that the command is run in.
+
+    Raises:
+        ValueError: it cannot be read or something in it is wrong; the message is one line and names the place.
+    """
+    return check_config(read_values(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, not yet checked.
+
+    Raises:
+        ValueError: it cannot be read, or is none; the message is one line.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"config: {path} cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"config: {path} is not a mapping of names to values")
+    return values
+
+
+def check_config(values: dict[str, Any]) -> RunConfig:
+    """A configuration of plain values.
+
+    Raises:
+        ValueError: something is wrong; the message is one line and names the place.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_in_one_line(error)) from error
+
+
+def _in_one_line(error: ValidationError) -> str:
+    """The first complaint, with its place and value; how many more there are."""
+    complaints = error.errors()
+    first = complaints[0]
+    place = ".".join(map(str, first["loc"]))
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "unknown key"
+    elif first["type"] != "value_error":
+        message = f"{first['input']!r}: {message}"
+    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
+    return f"{place}: {message}{more}" if place else f"{message}{more}"

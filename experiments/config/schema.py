@@ -1,0 +1,145 @@
+"""The configuration of an optimisation run: a YAML file, checked field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from experiments.config.parts import (
+    HeldOutConfig,
+    ModelConfig,
+    ObjectiveConfig,
+    Part,
+    Positive,
+    ProtocolConfig,
+    RangeConfig,
+    ScenesConfig,
+    StopConfig,
+    TaskConfig,
+)
+from fabric.models import EMBEDDED
+from fabric.params import FabricParams
+from optimizer.samplers.baselines import SAMPLERS
+
+_GUIDANCE = {EMBEDDED: 4.0}  # of plain images; other models have the authors' 7
+WEIGHTS = "weights"
+"""Name in `space` of the weights of given feedback images, one for each of them."""
+
+
+def _default_space() -> dict[str, RangeConfig]:
+    return {
+        "strength": RangeConfig(low=0.05, high=8, log=True),
+        "neg_scale": RangeConfig(low=0, high=2),
+        "start": RangeConfig(low=0, high=1),
+        "end": RangeConfig(low=0, high=1),
+        "bottleneck": RangeConfig(low=0, high=2),
+        "recency": RangeConfig(low=0, high=1),
+        "crowding": RangeConfig(low=0, high=1),
+        "guidance_scale": RangeConfig(low=1.5, high=8),
+    }
+
+
+class RunConfig(Part):
+    """A whole run.
+
+    Attributes:
+        prompts: with their targets and feedback.
+        scenes: instead of prompts, hidden targets of the embedded model's world.
+        model: what generates.
+        objective: what an image is worth; several make a front. The first chooses what is liked and disliked.
+        protocol: how a setting is tried.
+        space: which parameters are sought, and where; `weights` are those of the given feedback images.
+        fixed: values of others; the rest have their defaults.
+        sampler: what proposes.
+        trials: how many settings are tried.
+        at_once: settings that are proposed together and share batches.
+        stop: other ends.
+        held_out: what the comparison uses.
+        seed: of the sampler.
+        storage: URL of the study, `sqlite:///` in the output by default; of a PostgreSQL server for several machines.
+        output: folder of study, images and report.
+    """
+
+    prompts: tuple[TaskConfig, ...] = ()
+    scenes: ScenesConfig | None = None
+    model: ModelConfig = ModelConfig()
+    objective: tuple[ObjectiveConfig, ...] = (ObjectiveConfig(),)
+    protocol: ProtocolConfig = ProtocolConfig()
+    space: dict[str, RangeConfig] = Field(default_factory=_default_space)
+    fixed: dict[str, float] = Field(default_factory=dict)
+    sampler: str = SAMPLERS[0]
+    trials: Positive = 30
+    at_once: Positive = 1
+    stop: StopConfig = StopConfig()
+    held_out: HeldOutConfig = HeldOutConfig()
+    seed: int = 0
+    storage: str | None = None
+    output: Path = Path("runs/optimize")
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return given if isinstance(given, list | tuple) else [given]
+
+    @field_validator("objective")
+    @classmethod
+    def _distinct(cls, given: tuple[ObjectiveConfig, ...]) -> tuple[ObjectiveConfig, ...]:
+        names = [each.name for each in given]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"{', '.join(names) or 'none'}; allowed: one or more, each once")
+        return given
+
+    @field_validator("sampler")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in SAMPLERS:
+            raise ValueError(f"{name!r} is unknown; allowed: {', '.join(SAMPLERS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> RunConfig:
+        if bool(self.prompts) == (self.scenes is not None):
+            given = "both" if self.prompts else "neither"
+            raise ValueError(f"prompts, scenes: {given} given; allowed: one or more prompts, or scenes")
+        if self.held_out.prompts and self.held_out.scenes is not None:
+            raise ValueError("held_out.prompts, held_out.scenes: both given; allowed: one of them, or neither")
+        if self.held_out.seed == self.protocol.seed:
+            raise ValueError(f"held_out.seed: {self.held_out.seed} is the run's; allowed: another")
+        return self
+
+    @model_validator(mode="after")
+    def _parameters(self) -> RunConfig:
+        """Every parameter exists, is within its range, and is either sought or fixed."""
+        bounds = FabricParams.bounds()
+        for part, names in (("space", {**self.space}), ("fixed", {**self.fixed})):
+            allowed = [*bounds, WEIGHTS] if part == "space" else list(bounds)
+            for name in names:
+                if name not in allowed:
+                    raise ValueError(f"{part}.{name}: unknown parameter; allowed: {', '.join(allowed)}")
+        if both := self.space.keys() & self.fixed.keys():
+            raise ValueError(f"fixed.{min(both)}: is sought in space as well; allowed: one of them")
+        for name, sought in self.space.items():
+            low, high = bounds.get(name, (0.0, 1.0))
+            if sought.low < low or sought.high > high:
+                raise ValueError(f"space.{name}: {sought.low:g} to {sought.high:g}; allowed: {low:g} to {high:g}")
+        FabricParams.from_dict(self.fixed)
+        if not self.space:
+            raise ValueError("space: no parameters; allowed: one or more")
+        given = any(task.liked or task.disliked for task in self.prompts) or (
+            self.scenes is not None and self.scenes.board is not None
+        )
+        if WEIGHTS in self.space and not given:
+            raise ValueError("space.weights: no feedback images are given; allowed: with liked or disliked in prompts")
+        return self
+
+    @property
+    def guidance(self) -> float:
+        """Of plain images and of the presets."""
+        return self.protocol.guidance or guidance_of(self.model.name)
+
+
+def guidance_of(model: str) -> float:
+    """Of a model's plain images, where nothing else is said."""
+    return _GUIDANCE.get(model, 7.0)

@@ -1,0 +1,182 @@
+"""The gates that the embedded model has to pass, each a function from the shipped models to figures and a verdict.
+
+All scenes are held out: their keys are used nowhere in training, and those that the generator is asked for are of
+(shape, colour, background) combinations that it never saw.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+
+import torch
+from diffusers import StableDiffusionPipeline
+from scipy import stats
+
+from experiments.embedded.models.classifier import AttributeClassifier
+from experiments.embedded.models.preference import OPTIONS, draw_choices, pictures_of
+from experiments.embedded.shipped import Judge, Preference
+from experiments.embedded.training.pool import to_signed
+from experiments.embedded.world.captions import FULL_PROMPT, captions
+from experiments.embedded.world.render import render
+from experiments.embedded.world.scenes import ATTRIBUTES, COLUMN, STATED, sample
+from fabric.generator import FabricGenerator, Request
+from fabric.params import FabricParams
+from fabric.seeding import generator_for
+
+GENERATOR_STEPS = 16
+GENERATOR_GUIDANCE = 4.0
+
+
+@dataclass
+class Verdict:
+    """What a gate measured.
+
+    Attributes:
+        title: of the gate.
+        checks: what was measured, its value, the least (or most, where `at_most`) that passes.
+        notes: further figures, not judged.
+    """
+
+    title: str
+    checks: list[Check] = field(default_factory=list)
+    notes: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check did."""
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True)
+class Check:
+    """One figure against its bound."""
+
+    name: str
+    value: float
+    bound: float
+    at_most: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value is on the right side of the bound."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+
+@torch.no_grad()
+def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 1024) -> Verdict:
+    """Gate 1: reconstructions are close to originals, in pixels and to the classifier."""
+    scenes = sample(count, generator_for("gate", "codec"))
+    images = to_signed(render(scenes))
+    decoded = torch.cat(
+        [
+            pipeline.vae.decode(pipeline.vae.encode(part).latent_dist.mean).sample.clamp(-1, 1)
+            for part in images.split(64)
+        ]
+    )
+    error = (decoded - images).square().mean(dim=(1, 2, 3))
+    read = classifier.read(images)
+    agreement = (classifier.read(decoded) == read).float().mean(0)
+    truth = (read == scenes.attributes).float().mean(0)
+    verdict = Verdict("Codec")
+    psnr = float((10 * torch.log10(4 / error)).mean())
+    verdict.checks = [
+        Check("PSNR, dB", psnr, 30.0),
+        Check("colour read alike", float(agreement[COLUMN["colour"]]), 0.97),
+        Check("shape read alike", float(agreement[COLUMN["shape"]]), 0.90),
+    ]
+    verdict.notes = {f"{name} read alike": float(agreement[c]) for name, c in COLUMN.items()}
+    verdict.notes |= {f"classifier right on {name}": float(truth[c]) for name, c in COLUMN.items()}
+    return verdict
+
+
+def clip_gate(judge: Judge, count: int = 256, galleries: int = 20) -> Verdict:
+    """Gate 2: the CLIP judge sees every attribute, more than jitter, and finds the target among 100."""
+    generator = generator_for("gate", "clip")
+    scenes = sample(count, generator)
+    anchor = judge.embed(to_signed(render(scenes)))
+    twins = judge.embed(to_signed(render(scenes.rejittered(generator))))
+    jitter = (anchor * twins).sum(1)
+    verdict = Verdict("CLIP judge")
+    for name in ATTRIBUTES:
+        other = judge.embed(to_signed(render(scenes.changed(name, generator))))
+        drop = float((jitter - (anchor * other).sum(1)).mean())
+        verdict.checks.append(Check(f"{name} changed: similarity falls by", drop, 0.1))
+    rights = []
+    for k in range(galleries):
+        targets = sample(100, generator_for("gate", "retrieval", k))
+        again = targets.rejittered(generator_for("gate", "retrieval again", k))
+        cosine = judge.similarity(to_signed(render(targets)), to_signed(render(again)))
+        rights.append((cosine.argmax(1) == torch.arange(100)).float().mean())
+    verdict.checks.append(Check("target first among 100", float(torch.stack(rights).mean()), 0.90))
+    few = scenes[:100]
+    texts = judge.embed_text(captions(few, tuple(ATTRIBUTES)))
+    found = (texts @ anchor[:100].T).argmax(1) == torch.arange(len(few))
+    verdict.notes = {
+        "similarity of twins": float(jitter.mean()),
+        "picture first among 100 for its full caption": float(found.float().mean()),
+    }
+    return verdict
+
+
+def preference_gate(preference: Preference, prompts: int = 500) -> Verdict:
+    """Gate 3: the preference judge orders pairs as the ground truth does."""
+    generator = generator_for("gate", "preference")
+    choice = draw_choices(prompts, generator)
+    images = pictures_of(choice, generator)
+    repeated = [prompt for prompt in choice.prompts for _ in range(OPTIONS)]
+    parts = zip(range(0, len(repeated), 200), images.split(200), strict=True)
+    scores = torch.cat([preference.score(repeated[k : k + 200], part) for k, part in parts])
+    margin, worth = (
+        (x.unflatten(0, (-1, OPTIONS))[:, :, None] - x.unflatten(0, (-1, OPTIONS))[:, None])
+        for x in (scores, choice.utility)
+    )
+    pairs = torch.triu(torch.ones_like(margin, dtype=torch.bool), diagonal=1) & (worth != 0)
+    right = (margin.sign() == worth.sign())[pairs].float()
+    clear = right[worth[pairs].abs() > 0.5]
+    return Verdict(
+        "Preference judge",
+        [Check("pairs as the ground truth says", float(right.mean()), 0.85)],
+        {
+            "pairs": float(len(right)),
+            "right where utilities differ by over 0.5": float(clear.mean()),
+            "rank correlation with the utility": float(
+                stats.spearmanr(scores.numpy(), choice.utility.numpy()).statistic
+            ),
+        },
+    )
+
+
+def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 256) -> Verdict:
+    """Gate 4: what full prompts state is in the picture, as the classifier reads it."""
+    scenes = sample(count, generator_for("gate", "generator"), held_out=True)
+    fabric = FabricGenerator(pipeline)
+    params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
+    requests = [Request(prompt, seed, params) for seed, prompt in enumerate(captions(scenes, FULL_PROMPT))]
+    parts = [requests[start : start + 32] for start in range(0, count, 32)]
+    read = [classifier.read(fabric(some, GENERATOR_STEPS).images) for some in parts]
+    kept = (torch.cat(read) == scenes.attributes).float().mean(0)
+    bounds = {"shape": 0.85, "colour": 0.95, "background": 0.98, "position": 0.80}
+    checks = [Check(f"{name} kept", float(kept[COLUMN[name]]), bounds[name]) for name in STATED]
+    return Verdict("Generator", checks)
+
+
+def speed_gate(pipeline: StableDiffusionPipeline, repeats: int = 7) -> Verdict:
+    """Gate 5: seconds for 4 images, 12 steps, guidance on, no feedback; median."""
+    prompts = ["a red star at night", "a blue ring on sand", "a pink heart", "a teal moon at dusk"]
+    seconds = []
+    for _ in range(repeats + 1):
+        noise = generator_for("gate", "speed")
+        began = time.perf_counter()
+        pipeline(
+            prompts,
+            num_inference_steps=12,
+            guidance_scale=GENERATOR_GUIDANCE,
+            generator=noise,
+            output_type="pt",
+        )
+        seconds.append(time.perf_counter() - began)
+    median = statistics.median(seconds[1:])
+    check = Check("4 images, 12 steps, guidance: seconds", median, 1.2, at_most=True)
+    return Verdict("Speed", [check], {"threads": float(torch.get_num_threads())})

@@ -1,0 +1,1 @@
+"""The embedded models, each with its loss and its training."""

@@ -1,0 +1,104 @@
+"""The classifier: reads the attributes of a picture. An independent measure; nothing is ever optimised on it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from experiments.embedded.training.config import Config
+from experiments.embedded.training.pool import Pool
+from experiments.embedded.training.reading import COUNTS
+from experiments.embedded.training.trainer import Trainer, seeded, training_device
+from experiments.embedded.world.degrade import degrade
+from experiments.embedded.world.scenes import NAMES
+from fabric.seeding import generator_for
+
+_MILD = 0.4  # strongest damage seen in training
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + F.relu(self.norm(self.conv(x)))
+
+
+class AttributeClassifier(ModelMixin, ConfigMixin):
+    """A small residual network with one softmax for each attribute.
+
+    Args:
+        width: channels after the first layer.
+    """
+
+    @register_to_config  # type: ignore[untyped-decorator]
+    def __init__(self, width: int = 24) -> None:
+        super().__init__()
+        channels = [3, width, 2 * width, 4 * width, 6 * width]
+        layers: list[nn.Module] = []
+        for before, after in pairwise(channels):
+            layers += [
+                nn.Conv2d(before, after, 3, stride=2, padding=1),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                _Residual(after),
+            ]
+        self.features = nn.Sequential(*layers, nn.Flatten())
+        self.hidden = nn.Linear(channels[-1] * 16, 128)
+        self.heads = nn.Linear(128, sum(COUNTS))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Logits for each attribute.
+
+        Args:
+            images: B x 3 x 64 x 64 in [-1, 1].
+
+        Returns:
+            One B x values tensor for each attribute, in the order of `ATTRIBUTES`.
+        """
+        logits = self.heads(F.relu(self.hidden(self.features(images))))
+        return list(logits.split(COUNTS, dim=1))
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> Tensor:
+        """Most likely attribute indices, B x A int64, of pictures in [-1, 1]."""
+        return torch.stack([logits.argmax(dim=1) for logits in self(images)], dim=1)
+
+
+def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, float]:
+    """Trains the classifier on the pool, pictures mildly damaged.
+
+    Args:
+        config: sizes and schedule.
+        pool: rendered scenes.
+
+    Returns:
+        The classifier in eval mode and the seconds it took.
+    """
+    device = training_device()
+    with seeded(config.seed):
+        model = AttributeClassifier(config.sizes.classifier).to(device)
+    trainer = Trainer(model, config.classifier, config.workdir / "classifier")
+
+    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
+        generator = generator_for(config.seed, "classifier", step)
+        batch = pool.draw(config.classifier.batch, generator)
+        level = _MILD * torch.rand(len(batch.images), generator=generator)
+        logits = model(degrade(batch.images, level, generator).to(device))
+        targets = batch.scenes.attributes.to(device)
+        losses = [F.cross_entropy(one, targets[:, k]) for k, one in enumerate(logits)]
+        right = {
+            name: float((one.argmax(1) == targets[:, k]).float().mean())
+            for k, (name, one) in enumerate(zip(NAMES, logits, strict=True))
+        }
+        return torch.stack(losses).sum(), right
+
+    seconds = trainer.fit(loss)
+    return model, seconds

@@ -1,0 +1,79 @@
+"""Sizes and schedules of the embedded model: the shipped one, and one of a minute for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiments.embedded.training.trainer import Schedule
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Widths and depths of the networks; see the builders in each stage's module.
+
+    Attributes:
+        vae: channels of the codec at 64, 32 and 16 pixels.
+        unet: channels of the U-Net at 16, 8 and 4 latent pixels.
+        text: width of the generator's text encoder.
+        clip: base width of the CLIP judge's residual network.
+        preference: width of the preference judge's vision transformer.
+        classifier: base width of the classifier.
+    """
+
+    vae: tuple[int, ...] = (32, 32, 64)
+    unet: tuple[int, ...] = (64, 128, 128)
+    text: int = 96
+    clip: int = 16
+    preference: int = 128
+    classifier: int = 24
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a training.
+
+    Attributes:
+        workdir: where checkpoints, logs and the scene pool are kept.
+        output: root that shipped weights are written under; the repository by default.
+        seed: enters the key of every random draw.
+        pool: scenes rendered once for codec, classifier and U-Net.
+        shapes: first phase of the U-Net; see `denoising.Phase`.
+        layout: its second phase.
+    """
+
+    workdir: Path = Path("runs/embedded")
+    output: Path = Path()
+    seed: int = 0
+    pool: int = 40_000
+    sizes: Sizes = field(default_factory=Sizes)
+    codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
+    classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
+    clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
+    preference: Schedule = Schedule(steps=6000, batch=64, lr=1e-3, ema=0.99)
+    shapes: Schedule = Schedule(steps=4300, batch=32, lr=7e-4, ema=0.998)
+    layout: Schedule = Schedule(steps=5000, batch=32, lr=6e-4, ema=0.998)
+
+
+def smoke(output: Path) -> Config:
+    """A training of about a minute, to see that everything works; its models are good for nothing.
+
+    Args:
+        output: root that the models are written under.
+
+    Returns:
+        The configuration.
+    """
+    few = Schedule(steps=4, batch=8, lr=1e-3)
+    return Config(
+        workdir=Path("runs/smoke"),
+        output=output,
+        pool=64,
+        sizes=Sizes(vae=(16, 16, 16), unet=(32, 32), text=32, clip=8, preference=32, classifier=8),
+        codec=few,
+        classifier=few,
+        clip=few,
+        preference=few,
+        shapes=few,
+        layout=few,
+    )

@@ -1,0 +1,1 @@
+"""The world of the embedded model: scenes, their pictures and their captions."""

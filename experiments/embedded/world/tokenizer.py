@@ -1,0 +1,51 @@
+"""A CLIP tokenizer with a small vocabulary: every byte, and the words of the captions as single tokens."""
+
+from __future__ import annotations
+
+import json
+
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+from transformers import CLIPTokenizer
+
+from experiments.embedded.world.captions import random_captions
+from experiments.embedded.world.scenes import NAMES, sample
+from fabric.seeding import generator_for
+
+_END = "</w>"
+
+
+def _merges(texts: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges, learnt on texts that the CLIP tokenizer's own rules split into words."""
+    splitter = CLIPTokenizer().backend_tokenizer
+    tokenizer = Tokenizer(BPE(end_of_word_suffix=_END))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = splitter.normalizer, splitter.pre_tokenizer
+    trainer = BpeTrainer(vocab_size=2000, end_of_word_suffix=_END, show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    return [tuple(merge) for merge in model["merges"]]
+
+
+def build_tokenizer(max_length: int) -> CLIPTokenizer:
+    """The tokenizer of generator and judges.
+
+    Unknown words fall apart into bytes, as in CLIP; the end-of-text token has the highest id, which CLIP's pooling
+    by argmax asks for.
+
+    Args:
+        max_length: tokens of a text, start and end counted in.
+
+    Returns:
+        A tokenizer that `save_pretrained` writes in the usual layout.
+    """
+    generator = generator_for("tokenizer")
+    texts = random_captions(sample(3000, generator), generator, dict.fromkeys(NAMES, 0.7))
+    merges = _merges(texts)
+    alphabet = sorted(ByteLevel.alphabet())
+    words = [*alphabet, *(letter + _END for letter in alphabet)]
+    words += ["".join(merge) for merge in merges]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    vocabulary = {word: index for index, word in enumerate(dict.fromkeys(words))}
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)

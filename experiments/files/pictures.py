@@ -1,0 +1,128 @@
+"""PNGs that say how they were made, and contact sheets."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torchvision.transforms.functional import pil_to_tensor, to_pil_image
+from torchvision.utils import make_grid
+
+from fabric.generator import Request
+
+_GAP = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How images were made, besides their requests.
+
+    Attributes:
+        steps: denoising steps.
+        scheduler: its name.
+        model: its name.
+        loras: files with their scales.
+    """
+
+    steps: int
+    scheduler: str
+    model: str
+    loras: tuple[tuple[str, float], ...] = ()
+
+
+def metadata(request: Request, prompt: str, size: tuple[int, int], recipe: Recipe) -> dict[str, str]:
+    """Text chunks of a PNG: `parameters` in the form that web UIs show, `fabric` as JSON for programs.
+
+    Args:
+        request: what was asked for.
+        prompt: what was used, after dropout.
+        size: width and height.
+        recipe: of all images of a run.
+    """
+    params = request.params.to_dict()
+    shown = {
+        "Steps": recipe.steps,
+        "Sampler": recipe.scheduler,
+        "CFG scale": f"{request.params.guidance_scale:g}",
+        "Seed": request.seed,
+        "Size": f"{size[0]}x{size[1]}",
+        "Model": recipe.model,
+        **{f"Lora {Path(name).stem}": f"{scale:g}" for name, scale in recipe.loras},
+        **{f"FABRIC {name}": f"{value:g}" for name, value in params.items() if isinstance(value, float)},
+    }
+    lines = [prompt]
+    if request.negative_prompt:
+        lines.append(f"Negative prompt: {request.negative_prompt}")
+    lines.append(", ".join(f"{name}: {value}" for name, value in shown.items()))
+    facts = {
+        "prompt": request.prompt,
+        "prompt_used": prompt,
+        "negative_prompt": request.negative_prompt,
+        "seed": request.seed,
+        "size": list(size),
+        **asdict(recipe),
+        "params": params,
+        "liked": [image.id for image in request.liked],
+        "disliked": [image.id for image in request.disliked],
+    }
+    return {"parameters": "\n".join(lines), "fabric": json.dumps(facts)}
+
+
+def save_png(picture: Image.Image, path: Path, texts: Mapping[str, str]) -> None:
+    """Writes a PNG with text chunks; a run killed meanwhile leaves no torn file."""
+    info = PngInfo()
+    for name, text in texts.items():
+        info.add_itxt(name, text)
+    unfinished = path.with_name(f".{path.name}.tmp")
+    picture.save(unfinished, format="PNG", pnginfo=info)
+    unfinished.replace(path)
+
+
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """What `metadata` wrote into a PNG as `fabric`; None where there is nothing of it."""
+    with Image.open(path) as picture:
+        text = getattr(picture, "text", {}).get("fabric")
+    try:
+        facts = json.loads(text or "")
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) and "prompt" in facts else None
+
+
+def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -> Image.Image:
+    """Pictures of one size side by side, by default about as many rows as columns."""
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
+    grid = make_grid([pil_to_tensor(picture) for picture in pictures], nrow=columns, padding=_GAP, pad_value=255)
+    sheet: Image.Image = to_pil_image(grid)
+    return sheet
+
+
+def cut(path: Path, rows: int, columns: int) -> list[list[Image.Image]] | None:
+    """Pictures of a contact sheet by row; None where there is no such sheet.
+
+    Args:
+        path: of the sheet.
+        rows: of it.
+        columns: of it.
+    """
+    try:
+        with Image.open(path) as opened:
+            sheet = opened.convert("RGB")
+    except OSError:
+        return None
+    if rows * columns == 1:  # a single picture has no frame
+        return [[sheet]]
+    width, height = (sheet.width - _GAP) // columns, (sheet.height - _GAP) // rows
+    return [
+        [
+            sheet.crop((k * width + _GAP, row * height + _GAP, (k + 1) * width, (row + 1) * height))
+            for k in range(columns)
+        ]
+        for row in range(rows)
+    ]

@@ -1,0 +1,112 @@
+"""What a session of the studio found, as one HTML file: blind comparisons, settings, what was learnt, all pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from optuna.study import Study
+
+from experiments.files.html import data_uri
+from experiments.studio.agent.agent import Agent
+from experiments.studio.agent.insight import insight_of
+from experiments.studio.blind import Result, results
+from experiments.studio.history.state import Shown, State
+from experiments.studio.session import picture_path, state_of
+from fabric.images import read_picture
+
+_WIDTH = 256  # pixels of a picture on the page
+_QUALITY = 88
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture of the page.
+
+    Attributes:
+        uri: it, as data.
+        role: liked, disliked or nothing.
+        about: it in words.
+    """
+
+    uri: str
+    role: str
+    about: str
+
+
+@dataclass(frozen=True)
+class Round:
+    """The pictures that were shown together, and what was asked for."""
+
+    prompt: str
+    pictures: Sequence[Picture]
+
+
+def is_session(config: Mapping[str, Any]) -> bool:
+    """Whether a study's configuration is one of the studio; a run's has objectives."""
+    return "objective" not in config
+
+
+def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
+    """The page as HTML; whatever people wrote is escaped.
+
+    Args:
+        folder: of the session.
+        study: that holds it.
+        config: it was begun with; see `StudioOptions`.
+
+    Raises:
+        ValueError: nothing was shown yet.
+    """
+    state = state_of(study)
+    if not state.rounds:
+        raise ValueError(f"report: {folder} has no pictures yet; allowed: a session of one round or more")
+    insight = insight_of(Agent(config["images"], config["guidance"], config["seed"]), state)
+    loader = FileSystemLoader(Path(__file__).parent)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("session_page.html.jinja").render(
+        folder=folder,
+        study=study.study_name,
+        state=state,
+        config=config,
+        insight=insight,
+        best=insight.best.to_yaml(),
+        blind=[_sentence(each) for each in results(study)],
+        rounds=[_round(folder, state, images) for images in state.rounds],
+        uploads=[_picture(folder, state, image, name) for image, name in state.uploads.items()],
+        raters=sorted(state.undoable),
+    )
+
+
+def _sentence(result: Result) -> str:
+    if not result.wins + result.losses:
+        return f"{result.arms[0]} against {result.arms[1]}: no pair was decided yet."
+    low, high = result.interval
+    verdict = "excludes 50%" if low > 0.5 or high < 0.5 else "includes 50%: no preference is shown"
+    return f"{result}. The 95% interval {verdict}."
+
+
+def _round(folder: Path, state: State, images: Sequence[Shown]) -> Round:
+    return Round(images[0].prompt, [_picture(folder, state, each.id, _about(state, each)) for each in images])
+
+
+def _about(state: State, shown: Shown) -> str:
+    """Seed, strength and ratings."""
+    said = [f"seed {shown.seed}", f"strength {shown.params.strength:.2g}" if shown.liked or shown.disliked else "plain"]
+    said += [f"{rater}: {given[shown.id]}" for rater, given in state.ratings.items() if shown.id in given]
+    return ", ".join(said + ["favourite"] * (shown.id in state.favourites))
+
+
+def _picture(folder: Path, state: State, image: str, about: str) -> Picture:
+    picture = read_picture(picture_path(folder, image)).convert("RGB")
+    picture.thumbnail((_WIDTH, _WIDTH))
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=_QUALITY)
+    role = "liked" if image in state.liked else "disliked" if image in state.disliked else ""
+    return Picture(data_uri(file.getvalue(), "webp"), role, about)

@@ -1,0 +1,98 @@
+"""What the optimiser's model sees of FABRIC's settings: settings that have the same effect look the same.
+
+A model of the bare parameters has to find out by trials that without strength, outside the window or at weight 0
+nothing else matters; that is a large part of the space, and a run can get lost in it. Here it is known from the first
+trial on: of references of weights e_k, softmax attention gives each image the share e_k / (1 + sum of e), and what only
+shapes the references' effect fades with it (law 1 of the design: weight zero is absence).
+
+Notation:
+    ... x d: points, k: feedback images, A: share of the attention that goes to references at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from experiments.run.space import SHARE, Space, weight_name
+from optimizer.encoding import Encoding
+
+_FAINT = 0.1  # share of attention at which what shapes the references' effect counts half
+_SHAPES = ("bottleneck", "recency", "crowding")
+_ALWAYS = ("prompt_dropout", "guidance_scale")  # matter without references too
+
+
+class FabricView:
+    """A view for `optimizer.encoding.Encoding`.
+
+    Args:
+        space: of a run.
+        liked: ids of images given from the start.
+        disliked: likewise.
+        own: whether sessions add images of their own, of weight 1.
+    """
+
+    def __init__(self, space: Space, liked: Sequence[str], disliked: Sequence[str], own: bool) -> None:
+        self.space = space
+        self.signs = (tuple(liked), tuple(disliked))
+        self.own = own
+
+    def __call__(self, encoding: Encoding, points: Tensor) -> Tensor:
+        """Features of points: ... x d to ... x k, each from 0 to 1."""
+        start, end = self._window(encoding, points)
+        width = (end - start).clamp(min=0)
+        floor = self._value(encoding, points, "floor")
+        effect = self._value(encoding, points, "strength") * (floor + (1 - floor) * width)
+        scales = (torch.ones_like(effect), self._value(encoding, points, "neg_scale"))
+        crowding = self._value(encoding, points, "crowding")
+        shares = torch.cat(
+            [
+                self._shares(encoding, points, names, effect * scale, crowding)
+                for names, scale in zip(self.signs, scales, strict=True)
+            ],
+            dim=-1,
+        )
+        attention = shares.sum(-1, keepdim=True)
+        shapes = torch.stack([width, (start + end) / 2, floor, *self._sought(encoding, points, _SHAPES)], dim=-1)
+        always = self._sought(encoding, points, _ALWAYS)
+        shown = shapes * attention / (attention + _FAINT)
+        return torch.cat([shares, shown, *(each[..., None] for each in always)], dim=-1)
+
+    def _shares(
+        self, encoding: Encoding, points: Tensor, names: Sequence[str], effect: Tensor, crowding: Tensor
+    ) -> Tensor:
+        """Shares of attention of the images of one sign, ... x their number; see `fabric.params.image_weights`."""
+        weights = [self._weight(encoding, points, name) for name in names]
+        if self.own or not weights:
+            weights.append(torch.ones_like(effect))
+        stacked = torch.stack(weights, dim=-1)
+        thinned = stacked / stacked.sum(-1, keepdim=True).clamp(min=1) ** crowding[..., None]
+        each = effect[..., None] * thinned
+        return each / (1 + each.sum(-1, keepdim=True))
+
+    def _weight(self, encoding: Encoding, points: Tensor, image: str) -> Tensor:
+        name = weight_name(image)
+        if name in encoding.space:
+            return encoding.values(name, points)
+        return torch.full_like(points[..., 0], self.space.base.weights.get(image, 1.0))
+
+    def _window(self, encoding: Encoding, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Begin and end, as `Space.params` has them."""
+        end = self._value(encoding, points, "end")
+        if SHARE not in encoding.space:
+            return torch.minimum(self._value(encoding, points, "start"), end), end
+        low, high = self.space.sought["start"].low, self.space.sought["start"].high
+        return torch.minimum((encoding.values(SHARE, points) * end).clamp(low, high), end), end
+
+    def _value(self, encoding: Encoding, points: Tensor, field: str) -> Tensor:
+        return encoding.values(field, points) if field in encoding.space else self._base(points, field)
+
+    def _base(self, points: Tensor, field: str) -> Tensor:
+        return torch.full_like(points[..., 0], getattr(self.space.base, field))
+
+    @staticmethod
+    def _sought(encoding: Encoding, points: Tensor, fields: Sequence[str]) -> list[Tensor]:
+        """Columns of those that are sought."""
+        return [points[..., encoding.columns[field].start] for field in fields if field in encoding.space]

@@ -1,0 +1,59 @@
+"""When a run ends, and what the agent thinks meanwhile; all of it read off the study."""
+
+from __future__ import annotations
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.config.schema import RunConfig
+from experiments.run.trials import MADE
+from optimizer.recommend import Belief
+
+
+def finished(study: Study) -> list[FrozenTrial]:
+    """Trials that say something."""
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+
+def running(study: Study) -> list[FrozenTrial]:
+    """Trials under way, here or in other processes."""
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def images_made(study: Study) -> float:
+    """Images generated for a study's trials."""
+    return sum(trial.user_attrs.get(MADE, 0) for trial in finished(study))
+
+
+def minutes_taken(study: Study) -> float:
+    """Of a study's trials, over all times that it was taken up."""
+    return sum(trial.duration.total_seconds() for trial in finished(study) if trial.duration is not None) / 60
+
+
+def reason_to_stop(config: RunConfig, study: Study, belief: Belief | None) -> str | None:
+    """Why a run is over, or None.
+
+    Args:
+        config: budgets and stopping rule.
+        study: of the run.
+        belief: what the model thinks, of one objective.
+    """
+    stop, count = config.stop, len(finished(study))
+    if count >= config.trials:
+        return f"{count} trials"
+    if stop.images is not None and (made := images_made(study)) >= stop.images:
+        return f"{made:.0f} images"
+    if stop.minutes is not None and (minutes := minutes_taken(study)) >= stop.minutes:
+        return f"{minutes:.1f} minutes"
+    if stop.chance is not None and belief is not None and count >= stop.least:
+        chance = belief.chance_of_better(stop.margin)
+        if chance < stop.chance:
+            return f"{count} trials: the chance that a setting is better by more than {stop.margin:g} is {chance:.1%}"
+    return None
+
+
+def belief_in_words(config: RunConfig, belief: Belief) -> str:
+    """The setting that the agent would recommend now, and how sure it is that it is the best."""
+    best, chance = belief.recommendation, belief.chance_of_better(config.stop.margin)
+    interval = f"{best.mean:+.3f} [{best.low:+.3f}, {best.high:+.3f}]"
+    return f"best: trial {best.number}, {interval}, {chance:.0%} that a better one exists"

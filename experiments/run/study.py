@@ -1,0 +1,250 @@
+"""The study of a run: survives kills, several processes and changed minds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+import yaml
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
+from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage, fail_stale_trials
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiments.run.versions import versions
+from optimizer.samplers.known_first import LOST
+
+NAME = "fabric-bo"
+CONFIG = "fabric-bo:config"
+"""User attribute of a study: the whole configuration that it was made with."""
+
+VERSIONS = "fabric-bo:versions"
+"""User attribute of a study: the software and hardware that it was begun with."""
+
+_WORKER = "worker"
+_FILE = "config.yaml"
+_BEAT, _GRACE = 10, 60  # seconds
+_TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
+_WITHOUT_EFFECT = ("trials", "stop", "output", "storage", "held_out")  # on what a trial is
+
+
+class Store:
+    """A study and the storage that it is in.
+
+    Args:
+        study: of a run.
+        storage: that holds it.
+    """
+
+    def __init__(self, study: Study, storage: RDBStorage) -> None:
+        self.study = study
+        self.storage = storage
+
+    def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
+        """A new trial with its parameters."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
+            return self.study.ask(dict(space))
+
+    @contextlib.contextmanager
+    def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
+        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`."""
+        ids = [self._id(trial.number) for trial in trials]
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(_BEAT):
+                for trial_id in ids:
+                    with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
+                        self.storage.record_heartbeat(trial_id)  # a beat that is missed is made up by the next
+
+        for trial, trial_id in zip(trials, ids, strict=True):
+            self.storage.record_heartbeat(trial_id)
+            trial.set_user_attr(_WORKER, _this_worker())
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def reap(self) -> None:
+        """Marks trials failed whose process died, so that they are neither waited for nor counted."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            fail_stale_trials(self.study)
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if _is_dead(trial):
+                with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
+                    self.storage.set_trial_user_attr(self._id(trial.number), LOST, True)
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def _id(self, number: int) -> int:
+        """The storage's name for a trial."""
+        study_id = self.storage.get_study_id_from_name(self.study.study_name)
+        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def _this_worker() -> dict[str, Any]:
+    return {"host": socket.gethostname(), "pid": os.getpid(), "since": psutil.Process().create_time()}
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether a running trial's process is known not to live; on other machines only heartbeats tell."""
+    worker = trial.user_attrs.get(_WORKER)
+    if worker is None:  # it died between asking and its first heartbeat, unless it asks just now
+        begun = trial.datetime_start
+        return begun is not None and datetime.now() - begun > timedelta(seconds=_GRACE)
+    if worker["host"] != socket.gethostname():
+        return False
+    try:
+        return abs(psutil.Process(worker["pid"]).create_time() - worker["since"]) > 1
+    except psutil.NoSuchProcess:
+        return True
+
+
+def storage_url(folder: Path, given: str | None) -> str:
+    """Where a run's study is: as given, else an SQLite file in the run's folder."""
+    return given or f"sqlite:///{folder / 'study.db'}"
+
+
+def connect(url: str) -> RDBStorage:
+    """Opens a storage; SQLite in WAL mode, so that readers and a writer go together.
+
+    Raises:
+        ValueError: it cannot be opened; the message is one line.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            return _connect(url)
+        except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
+            if not left or not isinstance(error, SQLAlchemyError):
+                raise ValueError(f"storage: {url} cannot be opened ({' '.join(str(error).split())[:200]})") from error
+        time.sleep(_PAUSE)  # two processes began at the same time, and the other one is making the tables
+    raise AssertionError("the last try returns or raises")
+
+
+def _connect(url: str) -> RDBStorage:
+    if url.startswith("sqlite:///"):
+        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    # With several processes on one file each waits for its turn to write.
+    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
+        return RDBStorage(url, engine_kwargs=options, heartbeat_interval=_BEAT, grace_period=_GRACE)
+
+
+def open_study(
+    folder: Path,
+    config: dict[str, Any],
+    objectives: int = 1,
+    sampler: BaseSampler | None = None,
+    pruner: optuna.pruners.BasePruner | None = None,
+    name: str = NAME,
+) -> Store:
+    """The study of a run, new or as it was left.
+
+    Args:
+        folder: of the run.
+        config: of the run, plain values; kept in the study.
+        objectives: number of values of a trial, all to be maximised.
+        sampler: proposes settings.
+        pruner: stops trials early.
+        name: of the study in its storage.
+
+    Raises:
+        ValueError: the study was made with another configuration; the message shows the difference.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = connect(storage_url(folder, config.get("storage")))
+    study = optuna.create_study(
+        storage=storage,
+        study_name=name,
+        directions=["maximize"] * objectives,
+        sampler=sampler,
+        pruner=pruner,
+        load_if_exists=True,
+    )
+    config = json.loads(json.dumps(config))
+    known = study.user_attrs.get(CONFIG)
+    if known is not None and (difference := _difference(_decisive(known), _decisive(config))):
+        raise ValueError(f"config: {folder} holds a run of another configuration: {difference}")
+    if known is None:
+        study.set_user_attr(VERSIONS, versions(config["model"]["device"]))
+    if known != config:
+        study.set_user_attr(CONFIG, config)
+        _write(folder / _FILE, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    store = Store(study, storage)
+    store.reap()
+    return store
+
+
+def _decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """What of a configuration must not change between trials."""
+    return {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> str:
+    """Fields that differ, as `place: old -> new`."""
+    found = []
+    for name in sorted(old.keys() | new.keys()):
+        before, after, here = old.get(name), new.get(name), f"{place}{name}"
+        if isinstance(before, dict) and isinstance(after, dict):
+            found.append(_difference(before, after, f"{here}."))
+        elif before != after:
+            found.append(f"{here}: {before} -> {after}")
+    return ", ".join(each for each in found if each)
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f".{path.name}.tmp")
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+def stored_config(folder: Path) -> dict[str, Any]:
+    """The configuration that lies in the folder of a run, or of a session of the studio.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        config: dict[str, Any] = yaml.safe_load((folder / _FILE).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
+    return config
+
+
+def read_study(folder: Path, name: str = NAME) -> tuple[Study, dict[str, Any]]:
+    """The study of a run's folder and its configuration, to be looked at.
+
+    Args:
+        folder: of the run.
+        name: of the study in its storage.
+
+    Raises:
+        ValueError: there is none.
+    """
+    storage = connect(storage_url(folder, stored_config(folder).get("storage")))
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+        return study, study.user_attrs[CONFIG]
+    except KeyError:
+        raise ValueError(f"run: {folder} was never begun; allowed: an output of fabric-bo optimize") from None

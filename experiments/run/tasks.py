@@ -1,0 +1,41 @@
+"""Tasks of a configuration: prompts with their pictures read, or hidden targets of the embedded model's world."""
+
+from __future__ import annotations
+
+from experiments.config.parts import TaskConfig
+from experiments.config.schema import RunConfig
+from experiments.run.hidden_targets import scenes_as_tasks
+from experiments.run.play import Task
+from fabric.images import FeedbackImage, find_pictures, read_picture
+
+
+def tasks_of(config: RunConfig) -> list[Task]:
+    """What a run tries every setting on.
+
+    Raises:
+        ValueError: a picture cannot be read; the message names it.
+    """
+    if config.scenes is not None:
+        return scenes_as_tasks(config.scenes)
+    return [_task(each) for each in config.prompts]
+
+
+def held_out_tasks(config: RunConfig) -> list[Task]:
+    """What a comparison tries settings on: other prompts where the configuration names some, else the run's own.
+
+    Raises:
+        ValueError: a picture cannot be read; the message names it.
+    """
+    given = config.held_out
+    if given.scenes is not None:
+        return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in tasks_of(config)))
+    return [_task(each) for each in given.prompts] or tasks_of(config)
+
+
+def _task(config: TaskConfig) -> Task:
+    liked, disliked = (
+        tuple(FeedbackImage(read_picture(file)) for file in find_pictures(*given))
+        for given in (config.liked, config.disliked)
+    )
+    targets = tuple(read_picture(file) for file in find_pictures(*config.targets))
+    return Task(config.prompt, targets, liked, disliked, config.negative_prompt)

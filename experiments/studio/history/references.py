@@ -1,0 +1,49 @@
+"""The references of the next round: what is liked and disliked, limited to what was marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from experiments.studio.history.state import State
+from fabric.images import FeedbackImage
+from objectives.richhf import heatmap
+
+_RADIUS = 0.12  # of what a marked point stands for, as a fraction of the height
+_MAP = 64  # height and width of a mask
+
+References = tuple[FeedbackImage, ...]
+
+
+def references(state: State, picture: Callable[[str], Image]) -> tuple[References, References]:
+    """Liked and disliked images of the next round.
+
+    Where raters marked places of a disliked image only those repel; of a liked one they are left out.
+
+    Args:
+        state: of the session.
+        picture: reads an image.
+    """
+    signed = (*state.liked, *state.disliked)
+    rounds = dict(zip(signed, state.rounds_of(signed), strict=True))
+
+    def reference(image: str, liked: bool) -> FeedbackImage:
+        marked = _marked(state, image)
+        mask = marked if marked is None or not liked else 1 - marked
+        return FeedbackImage(picture(image), rounds[image], mask)
+
+    return tuple(reference(image, True) for image in state.liked), tuple(
+        reference(image, False) for image in state.disliked
+    )
+
+
+def _marked(state: State, image: str) -> Tensor | None:
+    """Places that raters marked on an image, or None."""
+    ratings = [said[image] for said in state.rich.values() if image in said]
+    points: Sequence[tuple[float, float]] = [
+        point for rating in ratings for point in (*rating.artifact_points, *rating.misalignment_points)
+    ]
+    return torch.from_numpy(heatmap(points, (_MAP, _MAP), _RADIUS)).float() if points else None

@@ -1,0 +1,246 @@
+"""The state of a session: a pure fold over what was shown (trials) and what was done (records).
+
+The fold depends on the order of records alone, counts a record once however often it was sent, and forgets what was
+withdrawn; so whoever reads the study sees the same, in any process.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from experiments.studio.history.records import (
+    Favourite,
+    Freeze,
+    Mark,
+    MoreLike,
+    Prompt,
+    Record,
+    Rich,
+    Sign,
+    Upload,
+)
+from fabric.params import FabricParams
+from objectives.human import Choice, Rating, Withdrawal
+from objectives.richhf import RichRating
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An image that was shown: one trial.
+
+    Attributes:
+        id: of the image, by its content.
+        trial: its number.
+        values: the trial's parameters.
+        round: 0 for the first.
+        place: in the round.
+        seed: of its generation.
+        prompt: that was asked for.
+        negative_prompt: likewise.
+        params: it was made with.
+        liked: ids of its references.
+        disliked: likewise.
+        asked: id of the `MoreLike` that its round followed, if any.
+    """
+
+    id: str
+    trial: int
+    values: dict[str, float]
+    round: int
+    place: int
+    seed: int
+    prompt: str
+    negative_prompt: str
+    params: FabricParams
+    liked: tuple[str, ...] = ()
+    disliked: tuple[str, ...] = ()
+    asked: str | None = None
+
+    def to_attributes(self) -> dict[str, Any]:
+        """User attributes of its trial; `shown` reads them."""
+        return {
+            "image": self.id,
+            "round": self.round,
+            "place": self.place,
+            "seed": self.seed,
+            "prompt": self.prompt,
+            "negative prompt": self.negative_prompt,
+            "params": self.params.to_dict(),
+            "liked": list(self.liked),
+            "disliked": list(self.disliked),
+            "asked": self.asked,
+        }
+
+    @classmethod
+    def of(cls, number: int, values: dict[str, Any], attributes: dict[str, Any]) -> Shown:
+        """What a trial of these values and user attributes showed."""
+        return cls(
+            attributes["image"],
+            number,
+            dict(values),
+            attributes["round"],
+            attributes["place"],
+            attributes["seed"],
+            attributes["prompt"],
+            attributes["negative prompt"],
+            FabricParams.from_dict(attributes["params"]),
+            tuple(attributes["liked"]),
+            tuple(attributes["disliked"]),
+            attributes["asked"],
+        )
+
+
+@dataclass(frozen=True)
+class State:
+    """What a session is at one moment.
+
+    Attributes:
+        rounds: images by round, in their places; a picture that came out twice in a round is there once.
+        prompt: of the next round; None before the first.
+        negative_prompt: likewise.
+        marks: by rater, by image.
+        ratings: by rater, by image, 1 to 5.
+        choices: that stand, "can't tell" among them.
+        rich: by rater, by image.
+        favourites: kept images, in the order in which they were.
+        uploads: names of uploaded pictures, by id.
+        frozen: values of knobs that the agent leaves alone.
+        more_like: the wish that the next round follows, if there is one.
+        undoable: by rater the record that undo would take back.
+    """
+
+    rounds: tuple[tuple[Shown, ...], ...] = ()
+    prompt: str | None = None
+    negative_prompt: str = ""
+    marks: dict[str, dict[str, Sign]] = field(default_factory=dict)
+    ratings: dict[str, dict[str, int]] = field(default_factory=dict)
+    choices: tuple[Choice, ...] = ()
+    rich: dict[str, dict[str, RichRating]] = field(default_factory=dict)
+    favourites: tuple[str, ...] = ()
+    uploads: dict[str, str] = field(default_factory=dict)
+    frozen: dict[str, float] = field(default_factory=dict)
+    more_like: MoreLike | None = None
+    undoable: dict[str, Record] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> dict[str, Shown]:
+        """What was shown, by id; of a picture that came out in several rounds the first."""
+        found: dict[str, Shown] = {}
+        for shown in self.rounds:
+            for each in shown:
+                found.setdefault(each.id, each)
+        return found
+
+    @property
+    def liked(self) -> tuple[str, ...]:
+        """Images that more raters like than dislike, in the order in which they were first marked."""
+        return self._signed(1)
+
+    @property
+    def disliked(self) -> tuple[str, ...]:
+        """Images that more raters dislike than like, in the order in which they were first marked."""
+        return self._signed(-1)
+
+    def rounds_of(self, references: Sequence[str]) -> list[int]:
+        """The round that each reference is of; uploads are as new as the newest of the others.
+
+        Args:
+            references: ids of all that are used together.
+        """
+        newest = max((self.images[each].round for each in references if each in self.images), default=0)
+        return [self.images[each].round if each in self.images else newest for each in references]
+
+    def _signed(self, sign: int) -> tuple[str, ...]:
+        votes: dict[str, int] = defaultdict(int)
+        for marks in self.marks.values():
+            for image, mark in marks.items():
+                votes[image] += 1 if mark == "liked" else -1
+        return tuple(image for image, count in votes.items() if count * sign > 0)
+
+
+def fold(shown: Iterable[Shown], records: Iterable[Record]) -> State:
+    """The state after all that was shown and done.
+
+    Args:
+        shown: in any order.
+        records: in the order in which they were appended; of several of one id the first counts.
+    """
+    rounds = _rounds(shown)
+    once: dict[str, Record] = {}
+    for record in records:
+        once.setdefault(record.id, record)
+    standing = standing_of(list(once.values()))
+    marks: dict[str, dict[str, Sign]] = defaultdict(dict)
+    ratings: dict[str, dict[str, int]] = defaultdict(dict)
+    rich: dict[str, dict[str, RichRating]] = defaultdict(dict)
+    choices: list[Choice] = []
+    favourites: dict[str, None] = {}
+    uploads: dict[str, str] = {}
+    frozen: dict[str, float] = {}
+    prompt: Prompt | None = None
+    wish: MoreLike | None = None
+    for record in standing:
+        match record:
+            case Mark(sign=None) as mark:
+                marks[mark.rater].pop(mark.image, None)
+            case Mark(sign=sign) as mark if sign is not None:
+                marks[mark.rater][mark.image] = sign
+            case Upload() as upload:
+                marks[upload.rater][upload.image] = upload.sign
+                uploads[upload.image] = upload.name
+            case Rating() as rating:
+                ratings[rating.rater][rating.image] = rating.value
+            case Rich() as said:
+                rich[said.rater][said.image] = said.rich
+            case Choice() as choice:
+                choices.append(choice)
+            case Favourite() as favourite:
+                favourites.pop(favourite.image, None)
+                if favourite.kept:
+                    favourites[favourite.image] = None
+            case Freeze() as freeze:
+                frozen.pop(freeze.knob, None)
+                if freeze.value is not None:
+                    frozen[freeze.knob] = freeze.value
+            case Prompt():
+                prompt = record
+            case MoreLike():
+                wish = record
+    followed = {each.asked for images in rounds for each in images}
+    return State(
+        rounds,
+        None if prompt is None else prompt.prompt,
+        "" if prompt is None else prompt.negative_prompt,
+        dict(marks),
+        dict(ratings),
+        tuple(_latest_of_each_batch(choices)),
+        dict(rich),
+        tuple(favourites),
+        uploads,
+        frozen,
+        None if wish is None or wish.id in followed else wish,
+        {record.rater: record for record in standing},
+    )
+
+
+def standing_of(records: Sequence[Record]) -> list[Record]:
+    """Records that their own rater did not withdraw; withdrawals are not among them."""
+    withdrawn = {(record.rater, record.record) for record in records if isinstance(record, Withdrawal)}
+    kept = (record for record in records if not isinstance(record, Withdrawal))
+    return [record for record in kept if (record.rater, record.id) not in withdrawn]
+
+
+def _rounds(shown: Iterable[Shown]) -> tuple[tuple[Shown, ...], ...]:
+    rounds: dict[int, dict[str, Shown]] = defaultdict(dict)
+    for each in sorted(shown, key=lambda one: (one.round, one.place, one.trial)):
+        rounds[each.round].setdefault(each.id, each)
+    return tuple(tuple(rounds[number].values()) for number in sorted(rounds))
+
+
+def _latest_of_each_batch(choices: Iterable[Choice]) -> list[Choice]:
+    """Somebody who picks again among the same images has changed her mind."""
+    return list({(choice.rater, frozenset(choice.options)): choice for choice in choices}.values())

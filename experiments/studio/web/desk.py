@@ -1,0 +1,158 @@
+"""The page's counterpart: answers what it asks, takes what it sends. One for all tabs and people."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+from experiments.studio.blind import BlindComparison
+from experiments.studio.history.acts import rater_of, record_of
+from experiments.studio.history.records import Prompt
+from experiments.studio.history.state import State
+from experiments.studio.session import StudioSession
+from experiments.studio.web.uploads import read_upload
+from experiments.studio.web.views import insight_view, progress_view, snapshot
+from experiments.studio.web.worker import Worker
+
+_AHEAD = 2  # pairs of a blind comparison
+_NAME = 80  # characters of an upload's name
+
+
+class Desk:
+    """Between the page and a session. Every method takes and gives what JSON holds.
+
+    Args:
+        session: that is shown.
+        worker: generates.
+        blind: a blind comparison, if there is one to be made.
+    """
+
+    def __init__(self, session: StudioSession, worker: Worker, blind: BlindComparison | None = None) -> None:
+        self.session = session
+        self.worker = worker
+        self.blind = blind
+        self._learnt: tuple[State, dict[str, Any]] | None = None
+        self._learning = threading.Lock()
+
+    def look(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What there is to see: progress, and the session if its version is not the one that the page has."""
+        return _answer(lambda: self._look(values))
+
+    def _look(self, values: dict[str, Any]) -> dict[str, Any]:
+        progress = progress_view(self.worker.progress)
+        seen = snapshot(self.session.state, rater_of(values))
+        return {"progress": progress, "session": None if seen["version"] == values.get("version") else seen}
+
+    def learnt(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What the agent has learnt; worked out anew only when something was done since."""
+
+        def learn() -> dict[str, Any]:
+            with self._learning:
+                state = self.session.state
+                if self._learnt is None or self._learnt[0] != state:
+                    self._learnt = state, insight_view(self.session.insight())
+                return self._learnt[1]
+
+        return _answer(learn)
+
+    def act(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Takes one act; sent again, it changes nothing."""
+
+        def take() -> dict[str, Any]:
+            self.session.append(record_of(values))
+            return {}
+
+        return _answer(take)
+
+    def advance(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Starts the next round; the prompt is recorded where it was changed.
+
+        Args:
+            values: a prompt's record, and as `rounds` how many rounds the page knew: a click sent twice starts one.
+        """
+
+        def start() -> dict[str, Any]:
+            known = values.get("rounds")
+            prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
+            if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
+                raise ValueError("prompt: empty; say what you want to see")
+
+            def wanted() -> bool:
+                state = self.session.state
+                if known != len(state.rounds):
+                    return False
+                if (state.prompt, state.negative_prompt) != (prompt.prompt, prompt.negative_prompt):
+                    self.session.append(prompt)
+                return True
+
+            return {"started": self.worker.start("next batch", self.session.generate, wanted)}
+
+        return _answer(start)
+
+    def pair(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The next pair to judge, less which side is which, while the one after is being made."""
+
+        def find() -> dict[str, Any]:
+            blind, rater = self._blind(), rater_of(values)
+            waiting = blind.waiting(rater)
+            if len(waiting) < _AHEAD:
+                self.worker.start("blind pair", blind.make, lambda: len(blind.waiting(rater)) < _AHEAD)
+            done = sum(one.rater == rater for one in blind.verdicts())
+            if not waiting:
+                return {"pair": None, "done": done}
+            shown = waiting[0]
+            pair = {name: getattr(shown, name) for name in ("number", "prompt", "left", "right")}
+            return {"pair": pair, "done": done}
+
+        return _answer(find)
+
+    def judge(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Takes a verdict: `pair`, its number, and `side`."""
+
+        def take() -> dict[str, Any]:
+            self._blind().judge(values.get("pair", -1), values.get("side"), rater_of(values))
+            return {}
+
+        return _answer(take)
+
+    def verdict(self, values: dict[str, Any]) -> dict[str, Any]:
+        """What the comparison has found so far."""
+
+        def tell() -> dict[str, Any]:
+            result = self._blind().result()
+            return {"text": str(result), "share": result.share, "low": result.interval[0], "high": result.interval[1]}
+
+        return _answer(tell)
+
+    def _blind(self) -> BlindComparison:
+        if self.blind is None:
+            raise ValueError("blind: no comparison was asked for; allowed: fabric-bo studio --blind A B")
+        return self.blind
+
+    def upload(self, data: bytes, values: dict[str, Any]) -> dict[str, Any]:
+        """Keeps a picture of somebody's own as liked or disliked.
+
+        Args:
+            data: the file.
+            values: `id`, `rater`, `sign`, and `name`, which is shown and names no file.
+        """
+
+        def keep() -> dict[str, Any]:
+            name = PurePosixPath(str(values.get("name", "")).replace("\\", "/")).name[:_NAME]
+            fields = {**values, "kind": "upload", "name": name, "image": ""}
+            record_of(fields)  # who and how, before anything is kept
+            image = self.session.add_picture(read_upload(data))
+            self.session.append(record_of({**fields, "image": image}))
+            return {"image": image}
+
+        return _answer(keep)
+
+
+def _answer(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What is answered, or as `error` why not: something is wrong with what was sent."""
+    try:
+        return ask()
+    except ValueError as error:
+        return {"error": str(error)}

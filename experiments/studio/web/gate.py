@@ -1,0 +1,100 @@
+"""What may reach the page: known paths, own hosts and origins, small bodies, and people with the password."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import secrets
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from experiments.studio.web.uploads import MAX_BYTES
+
+# Gradio's routes that the page needs. Those that read, write or fetch files are not among them.
+_OPEN = re.compile(
+    r"/(config/?|theme\.css|favicon\.ico|manifest\.json|pwa_icon(/\d+)?|robots\.txt)?"
+    r"|/(assets|static|svelte)/[\w./@~-]+"
+    r"|/gradio_api/(startup-events|theme\.css|info/?|component_server/?|app_id/?|heartbeat/\w+|queue/(join|data|status))"
+    r"|/studio/[\w./-]+"
+)
+_POLICY = (
+    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,  # nothing is loaded from elsewhere
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+class Gate:
+    """ASGI middleware in front of everything.
+
+    Args:
+        app: what is behind.
+        hosts: names that the page is called by; None for any. Without them, a site elsewhere could point its own name
+            at this machine and have its visitor's browser ask.
+        auth: user and password, if they are needed.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...] | None = None, auth: tuple[str, str] | None = None) -> None:
+        self.app = app
+        self.hosts = hosts
+        self.auth = None if auth is None else ":".join(auth).encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Lets a request through, or answers why not."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        await self.app(scope, receive, _protected(send))
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
+            return PlainTextResponse("unknown host", 400)
+        if self.auth is not None and not secrets.compare_digest(_credentials(headers), self.auth):
+            return PlainTextResponse("who are you?", 401, {"www-authenticate": 'Basic realm="fabric-bo studio"'})
+        if not _OPEN.fullmatch(scope["path"]) or ".." in scope["path"]:
+            return PlainTextResponse("not found", 404)
+        origin = headers.get("origin")
+        if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
+            return PlainTextResponse("another site", 403)
+        if "transfer-encoding" in headers:  # a body that does not say how long it is
+            return PlainTextResponse("length required", 411)
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_BYTES:
+            return PlainTextResponse("too large", 413)
+        return None
+
+
+def _protected(send: Send) -> Send:
+    async def protected(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            MutableHeaders(scope=message).update(_HEADERS)
+        await send(message)
+
+    return protected
+
+
+def _credentials(headers: Headers) -> bytes:
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return b""
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return b""

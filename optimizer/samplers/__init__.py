@@ -1,0 +1,1 @@
+"""Optuna samplers: ours, and Optuna's own as baselines."""

@@ -1,0 +1,33 @@
+"""An Optuna sampler for few, noisy and expensive trials, whose space may grow on the way.
+
+    study = optuna.create_study(sampler=GaussianProcessSampler(seed=0), direction="maximize")
+
+What it proposes depends on the study and its seed alone: nothing is kept between trials or processes.
+"""
+
+from __future__ import annotations
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+from torch import Tensor
+
+from optimizer.acquisition import propose
+from optimizer.encoding import Encoding
+from optimizer.observations import observe, pending
+from optimizer.samplers.model_based import ModelSampler
+
+
+class GaussianProcessSampler(ModelSampler):
+    """Known settings first, then a Sobol design, then a Gaussian process that knows its noise.
+
+    Trials state the standard error of their value in the user attribute `STANDARD_ERROR` of `optimizer.observations`;
+    without it the noise is learnt. Trials that run at the same time count as pending.
+
+    Args: see `ModelSampler`.
+    """
+
+    def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
+        """The point of the greatest expected improvement, d; None before two observations."""
+        trials = study.get_trials(deepcopy=False)
+        seen = observe(study, trials, encoding)
+        return None if len(seen.Y) < 2 else propose(seen, encoding, pending(trials, encoding, trial.number), seed)

@@ -1,0 +1,108 @@
+"""`fabric-bo compare` on the embedded model, as small as can be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from experiments.cli import main
+from experiments.commands.compare import table
+from experiments.comparison.arms import PLAIN, WITHOUT, Comparison
+from experiments.comparison.compare import compare
+from experiments.comparison.intervals import paired_difference
+from experiments.config.read import check_config
+from experiments.config.schema import RunConfig
+from experiments.run.play import worth
+from fabric.params import FabricParams
+
+TUNED = FabricParams(strength=2.0, guidance_scale=5.0)
+
+
+def _config(folder: Path) -> RunConfig:
+    return check_config(
+        {
+            "scenes": {"count": 1, "seed": 1},
+            "objective": "clip-target",
+            "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 4},
+            "held_out": {"scenes": {"count": 3, "seed": 7}, "objectives": ["pickscore"]},
+            "output": str(folder),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("compared")
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path) -> Comparison:
+    return compare(_config(folder), {"tuned": TUNED, "other": FabricParams(strength=0.1)}, folder)
+
+
+def test_all_arms_are_there(found: Comparison) -> None:
+    assert [one.arm.kind for one in found.arms] == [*["tuned"] * 2, *["preset"] * 4, "plain", "without feedback"]
+    assert found.arms[-1].arm.params == FabricParams(strength=0.0, guidance_scale=5.0)
+    for one in found.arms:
+        assert {table.shape for table in one.scores.values()} == {(3, 2, 2)}
+        assert one.scores.keys() == {"clip-target", "pickscore"}
+
+
+def test_differences_are_paired_by_prompt(found: Comparison) -> None:
+    for objective, differences in found.differences.items():
+        ours = np.array([worth(scores, "last") for scores in found.arms[0].scores[objective]])
+        for one in found.arms[1:]:
+            theirs = np.array([worth(scores, "last") for scores in one.scores[objective]])
+            assert differences[one.arm.name] == paired_difference(ours, theirs)
+        plain = next(one for one in found.arms if one.arm.name == PLAIN)
+        best = found.arms[0].scores[objective].max((1, 2)) - plain.scores[objective].max((1, 2))
+        assert differences["best of 4"].mean == pytest.approx(best.mean())
+
+
+def test_the_first_round_is_the_same_for_all(found: Comparison) -> None:
+    for one in found.arms:
+        np.testing.assert_array_equal(one.scores["pickscore"][:, 0], found.arms[0].scores["pickscore"][:, 0])
+        assert np.isnan(one.measures["clip-liked"][:, 0]).all()  # nothing was liked yet
+        assert np.isfinite(one.measures["clip-liked"][:, 1]).all()
+        assert np.isfinite(one.measures["diversity"]).all()
+
+
+def test_the_best_preset_is_the_best(found: Comparison) -> None:
+    means = {one.arm.name: one.scores["clip-target"][:, -1].mean() for one in found.arms if one.arm.kind == "preset"}
+    assert found.best_preset == max(means, key=lambda name: means[name])
+    assert found.best_preset in found.verdict
+    assert str(found.differences["clip-target"][WITHOUT]) in found.verdict
+
+
+def test_it_is_written_with_its_pictures(found: Comparison, folder: Path) -> None:
+    kept = json.loads((folder / "comparison.json").read_text())
+    assert kept == json.loads(json.dumps(found.to_dict()))
+    for arm in kept["arms"]:
+        assert len(arm["sheets"]) == 3
+        with Image.open(folder / arm["sheets"][0]) as sheet:
+            assert sheet.size == (2 * 64 + 3 * 4, 2 * 64 + 3 * 4)
+    lines = table(found).splitlines()
+    assert sum(line.startswith("tuned, feedback taken out") for line in lines) == 5
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "run.yaml"
+    values = _config(tmp_path / "out").model_dump(mode="json")
+    values["held_out"]["scenes"]["count"] = 1
+    config.write_text(yaml.safe_dump(values))
+    (tmp_path / "mine.yaml").write_text(TUNED.to_yaml())
+    assert main(["compare", str(config), "--params", str(tmp_path / "mine.yaml")]) == 0
+    assert "On 1 held-out prompts with fresh seeds, mine (clip-target" in capsys.readouterr().out
+    for wrong, message in [
+        (["compare", str(config)], "params: none, and"),
+        (["compare", str(tmp_path)], "run: "),
+        (["compare", str(config), "--params", "nowhere.yaml"], "params: nowhere.yaml cannot be read"),
+        (["compare", str(config), "--params", str(tmp_path / "mine.yaml"), "--seed", "0"], "held_out.seed: 0"),
+    ]:
+        assert main(wrong) == 2
+        assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"error: {message}")

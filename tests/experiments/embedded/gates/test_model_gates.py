@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from experiments.embedded.gates.evaluate import show
+from experiments.embedded.gates.model_gates import Check, Verdict
+from experiments.embedded.gates.steering_gates import interval
+
+
+def test_interval_equals_the_textbook_formula() -> None:
+    differences = torch.tensor([0.1, 0.4, -0.2, 0.3, 0.6])
+    mean, low, high = interval(differences)
+    values = differences.tolist()
+    expected = sum(values) / 5
+    deviation = math.sqrt(sum((v - expected) ** 2 for v in values) / 4)
+    half = 2.7764451 * deviation / math.sqrt(5)  # Student's t, 4 degrees of freedom, 97.5 %
+    assert (mean, low, high) == pytest.approx((expected, expected - half, expected + half), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("check", "passed"),
+    [
+        (Check("x", 0.9, 0.9), True),
+        (Check("x", 0.89, 0.9), False),
+        (Check("x", 1.1, 1.2, at_most=True), True),
+        (Check("x", 1.3, 1.2, at_most=True), False),
+        (Check("x", math.nan, 0.9), False),
+    ],
+)
+def test_check(check: Check, passed: bool) -> None:
+    assert check.passed is passed
+
+
+def test_one_check_that_falls_short_fails_the_gate_and_is_shown() -> None:
+    verdict = Verdict("Codec", [Check("dB", 31.0, 30.0), Check("colour", 0.5, 0.97)], {"extra": 2.0})
+    assert not verdict.passed
+    lines = show(1, verdict).splitlines()
+    assert lines[0] == "Gate 1: Codec: FALLS SHORT"
+    assert [line.split()[0] for line in lines[1:3]] == ["ok", "--"]
+    assert "0.500" in lines[2]
+    assert "at least 0.97" in lines[2]
+    assert "extra" in lines[3]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import torch
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+
+from experiments.embedded.models.generator import build_unet
+from experiments.embedded.models.siblings import SiblingAttnProcessor, install
+from experiments.embedded.training.trainer import seeded
+from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory
+
+
+def _layer() -> Attention:
+    with seeded(0):
+        return Attention(8, heads=2, dim_head=4).double()
+
+
+def _tokens() -> torch.Tensor:
+    return torch.randn(6, 5, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+@torch.no_grad()
+def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
+    layer, tokens = _layer(), _tokens()
+    layer.set_processor(SiblingAttnProcessor(2))
+    ours = layer(tokens)
+    layer.set_processor(AttnProcessor2_0())
+    plain = layer(tokens)
+    memory = ReferenceMemory()
+    layer.set_processor(ReferenceAttnProcessor("layer", 0.0, memory))
+    with memory.record() as recorded:
+        layer(tokens[:2])
+        hidden = [{"layer": states} for states in recorded["layer"]]
+    groups = [Group([k], (hidden[k],), torch.ones(1, 1), torch.ones(1), (None,)) for k in range(2)]
+    with memory.attend(groups, (1, 5)):
+        steered = layer(tokens[2:4])
+    torch.testing.assert_close(ours[:2], plain[:2])
+    torch.testing.assert_close(ours[2:4], steered)
+    torch.testing.assert_close(ours[4:], plain[4:])
+
+
+@torch.no_grad()
+def test_without_pairs_it_is_ordinary_attention() -> None:
+    layer, tokens = _layer(), _tokens()
+    layer.set_processor(SiblingAttnProcessor(0))
+    ours = layer(tokens)
+    layer.set_processor(AttnProcessor2_0())
+    torch.testing.assert_close(ours, layer(tokens))
+
+
+def test_only_self_attention_sees_siblings() -> None:
+    unet = build_unet((32, 32), 32)
+    install(unet, 2)
+    for name, processor in unet.attn_processors.items():
+        assert isinstance(processor, SiblingAttnProcessor) == (".attn1." in name)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from experiments.files.pictures import Recipe, contact_sheet, metadata, save_png
+from fabric.generator import Request
+from fabric.images import FeedbackImage
+from fabric.params import FabricParams
+
+
+def test_texts_survive_the_file(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8), "teal")
+    liked = FeedbackImage(picture)
+    params = FabricParams(strength=2, weights={liked.id: 0.4})
+    request = Request("a café ★ at night", 7, params, (liked,), negative_prompt="rain")
+    recipe = Recipe(20, "ddim", "owner/model", (("styles/ink.safetensors", 0.7),))
+    save_png(picture, tmp_path / "one.png", metadata(request, "café ★ night", picture.size, recipe))
+    with Image.open(tmp_path / "one.png") as image:
+        texts = image.text  # type: ignore[attr-defined]
+    prompt, negative, shown = texts["parameters"].splitlines()
+    assert (prompt, negative) == ("café ★ night", "Negative prompt: rain")
+    assert shown.startswith(
+        "Steps: 20, Sampler: ddim, CFG scale: 7, Seed: 7, Size: 8x8, Model: owner/model, Lora ink: 0.7, "
+        "FABRIC strength: 2"
+    )
+    facts = json.loads(texts["fabric"])
+    assert FabricParams.from_dict(facts["params"]) == params
+    assert (facts["prompt"], facts["prompt_used"]) == ("a café ★ at night", "café ★ night")
+    assert (facts["liked"], facts["disliked"]) == ([liked.id], [])
+    assert facts["loras"] == [["styles/ink.safetensors", 0.7]]
+    assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+
+
+@pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (4, 2, 2), (5, 3, 2)])
+def test_a_sheet_has_all_pictures_in_order(count: int, columns: int, rows: int) -> None:
+    colours = ["red", "green", "blue", "yellow", "teal"][:count]
+    sheet = contact_sheet([Image.new("RGB", (20, 10), colour) for colour in colours])
+    gap = (sheet.width - 20 * columns) // (columns + 1)
+    assert sheet.size == (20 * columns + gap * (columns + 1), 10 * rows + gap * (rows + 1))
+    for k, colour in enumerate(colours):
+        place = (gap + (k % columns) * (20 + gap) + 10, gap + (k // columns) * (10 + gap) + 5)
+        assert sheet.getpixel(place) == Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+
+
+def test_a_sheet_has_the_columns_asked_for() -> None:
+    sheet = contact_sheet([Image.new("RGB", (20, 10))] * 6, columns=3)
+    assert sheet.width > 60 > 40 > sheet.height

@@ -1,0 +1,273 @@
+"""`fabric-bo optimize` and `resume` on the embedded model, as small as can be."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+import yaml
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.cli import main
+from experiments.config.read import check_config
+from experiments.config.schema import RunConfig
+from experiments.run.optimize import Run, optimize
+from experiments.run.plan import presets_of
+from experiments.run.play import worth
+from experiments.run.stopping import finished
+from experiments.run.study import VERSIONS, connect, read_study
+from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
+from fabric.params import FabricParams
+from objectives.base import ObjectiveError
+from optimizer.observations import SCORES
+
+TINY = {
+    "scenes": {"count": 2, "seed": 1},
+    "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 2},
+    "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
+    "trials": 6,
+}
+
+
+def _config(folder: Path, **changes: object) -> RunConfig:
+    return check_config({**TINY, "output": str(folder), **changes})
+
+
+def _write(path: Path, folder: Path, **changes: object) -> Path:
+    path.write_text(yaml.safe_dump({**TINY, "output": str(folder), **changes}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return optimize(_config(tmp_path_factory.mktemp("run")))
+
+
+def test_presets_are_tried_first_at_the_guidance_of_the_run(whole: Run) -> None:
+    for trial, (name, params) in zip(whole.study.trials, presets_of(whole.config).items(), strict=False):
+        assert trial.user_attrs[PARAMS]["guidance_scale"] == 4, name
+        assert trial.user_attrs[PARAMS]["strength"] == max(0.05, params.strength), name
+
+
+def test_everything_is_in_the_study(whole: Run) -> None:
+    assert len(finished(whole.study)) == 6
+    plain = np.array(whole.study.user_attrs[PLAIN])
+    assert plain.shape == (2, 1, 2, 2)  # tasks, objectives, rounds, images
+    for trial in whole.study.trials:
+        attrs = trial.user_attrs
+        scores = np.array(attrs[ROUNDS])
+        assert scores.shape == plain.shape
+        gains = [worth(scores[k, 0], "last") - worth(plain[k, 0], "last") for k in range(2)]
+        assert attrs[SCORES] == pytest.approx({"0": gains[0], "1": gains[1]})
+        assert trial.value == pytest.approx(np.mean(gains))
+        assert trial.intermediate_values == pytest.approx(dict(enumerate(gains)))
+        assert np.array(attrs[SEEDS]).shape == np.array(attrs[PROMPTS]).shape == (2, 2, 2)
+        assert len(set(np.array(attrs[SEEDS]).flatten())) == 8
+        assert attrs[TIMES].keys() == {"generating", "scoring"}
+        assert attrs[MADE] <= 4  # the first round is plain and was generated before
+        kept = optuna.artifacts.get_all_artifact_meta(trial, storage=whole.study._storage)
+        assert {each.filename for each in kept} == {"prompt-00.png", "prompt-01.png"}
+        assert FabricParams.from_dict(attrs[PARAMS]) == whole.space.params(trial.params)
+
+
+def test_the_same_command_gives_the_same_study_and_goes_on_where_it_was_left(whole: Run, tmp_path: Path) -> None:
+    part = optimize(_config(tmp_path, trials=3))
+    assert len(part.study.trials) == 3
+    again = optimize(_config(tmp_path)).study
+    _same_trials(again.trials, whole.study.trials)
+
+
+def test_another_configuration_is_refused_and_the_difference_shown(tmp_path: Path) -> None:
+    optimize(_config(tmp_path, trials=1))
+    with pytest.raises(ValueError, match=r"holds a run of another configuration: protocol.steps: 2 -> 3, seed: 0 -> 1"):
+        optimize(_config(tmp_path, protocol={**TINY["protocol"], "steps": 3}, seed=1))  # type: ignore[dict-item]
+
+
+def test_a_failing_objective_stops_the_run_after_three_trials(tmp_path: Path) -> None:
+    plug_in = tmp_path / "mine.py"
+    plug_in.write_text("def bad(images, prompts): return 1 / 0")
+    config = _config(tmp_path / "run", objective={"name": f"{plug_in}:bad"}, trials=2)
+    with pytest.raises(ObjectiveError, match=r"objective bad: image 0 .*ZeroDivisionError"):
+        optimize(config)
+    plug_in.write_text("def bad(images, prompts): return [image.getpixel((0, 0))[0] for image in images]")
+    done = optimize(config)
+    states = [trial.state.name for trial in done.study.trials]
+    assert states[-2:] == ["COMPLETE"] * 2
+
+
+def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
+    plug_in = tmp_path / "mine.py"
+    plug_in.write_text(
+        "from pathlib import Path\n"
+        "def sometimes(images, prompts):\n"
+        f"    calls = Path({str(tmp_path / 'calls')!r})\n"
+        "    count = len(calls.read_text()) if calls.exists() else 0\n"
+        "    calls.write_text('x' * (count + 1))\n"
+        "    if 6 <= count < 9: raise RuntimeError('a bad day')\n"
+        "    return [float(image.getpixel((0, 0))[0]) for image in images]\n"
+    )
+    done = optimize(_config(tmp_path / "run", objective={"name": f"{plug_in}:sometimes"}, trials=4))
+    states = [trial.state for trial in done.study.trials]
+    assert states.count(TrialState.COMPLETE) == 4
+    assert TrialState.FAIL in states
+    strengths = [trial.user_attrs[PARAMS]["strength"] for trial in finished(done.study)]
+    assert strengths == [max(0.05, params.strength) for params in presets_of(done.config).values()][:4]
+
+
+def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Path) -> None:
+    space = {"strength": [0.05, 8, "log"], "weights": [0, 1]}
+    scenes = {"count": 1, "board": 0}
+    done = optimize(_config(tmp_path, scenes=scenes, space=space, trials=9))
+    images = done.space.images
+    assert len(images) == 4
+    weights = [trial.user_attrs[PARAMS]["weights"] for trial in done.study.trials]
+    assert [set(each.values()) for each in weights[:4]] == [{1.0}] * 4  # presets
+    assert weights[4:8] == [{other: float(other == image) for other in images} for image in images]
+    assert weights[8].keys() == set(images)
+    assert weights[8] not in weights[:8]
+    assert {trial.user_attrs[PARAMS]["strength"] for trial in done.study.trials[4:8]} == {0.8}
+
+
+def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
+    done = optimize(_config(tmp_path, objective=["clip-target", "diversity"], at_once=3, trials=6))
+    assert len(finished(done.study)) == 6
+    assert {len(trial.values) for trial in done.study.trials} == {2}
+    assert done.belief() is None
+    best, params = done.recommended()  # of the first objective
+    assert params == done.space.params(done.study.trials[best.number].params)
+    assert best.low < best.mean < best.high
+
+
+@pytest.mark.parametrize(
+    ("stop", "most"), [({"images": 10}, 3), ({"minutes": 1e-6}, 1), ({"chance": 1.0, "margin": 9.0, "least": 3}, 3)]
+)
+def test_budgets_and_the_stopping_rule_end_a_run(tmp_path: Path, stop: dict[str, float], most: int) -> None:
+    done = optimize(_config(tmp_path, stop=stop))
+    assert 1 <= len(finished(done.study)) <= most
+
+
+_KILLED_AT = """
+import importlib, os, signal, sys
+from experiments.cli import main
+module, owner, name, when = sys.argv[1:5]
+cls = getattr(importlib.import_module(module), owner)
+inner, calls = getattr(cls, name), []
+def until_killed(*args, **kwargs):
+    calls.append(name)
+    if len(calls) == int(when):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return inner(*args, **kwargs)
+setattr(cls, name, until_killed)
+main(sys.argv[5:])
+"""
+
+
+_MOMENTS = {
+    "before anything is generated": ("experiments.run.trials", "Runner", "plain", "1"),
+    "between two pictures": ("experiments.run.trials", "Runner", "_upload", "4"),
+    "written, but not told": ("optuna.study", "Study", "tell", "2"),
+}
+_NO_HEARTBEAT = ("experiments.run.study", "Store", "alive", "2")
+
+
+def _kill(config: Path, moment: tuple[str, str, str, str]) -> None:
+    command = [sys.executable, "-c", _KILLED_AT, *moment, "optimize", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+
+
+def test_a_run_that_is_killed_again_and_again_is_the_unbroken_run(whole: Run, tmp_path: Path) -> None:
+    config = _write(tmp_path / "run.yaml", tmp_path / "run")
+    for moment in _MOMENTS.values():
+        _kill(config, moment)
+    study = optimize(_config(tmp_path / "run")).study
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.FAIL}
+    _same_trials(finished(study), whole.study.trials)
+
+
+def test_a_run_that_is_killed_before_a_heartbeat_tries_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place is given again once it counts as dead, when others were tried; at random they do not depend on it."""
+    whole = optimize(_config(tmp_path / "whole", sampler="random")).study.trials
+    _kill(_write(tmp_path / "run.yaml", tmp_path / "run", sampler="random"), _NO_HEARTBEAT)
+    monkeypatch.setattr("experiments.run.study._GRACE", 1)
+    told = finished(optimize(_config(tmp_path / "run", sampler="random")).study)
+    assert len(told) == len(whole)
+    _same_trials(sorted(told, key=_strength), sorted(whole, key=_strength))
+
+
+def _strength(trial: FrozenTrial) -> float:
+    return float(trial.params["strength"])
+
+
+def _same_trials(ours: Sequence[FrozenTrial], others: Sequence[FrozenTrial]) -> None:
+    for once, twice in zip(ours, others, strict=True):
+        assert twice.params == pytest.approx(once.params, rel=1e-3)  # sums depend on where arrays lie in memory
+        assert twice.value == pytest.approx(once.value, abs=0.02)
+
+
+def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.run.study._GRACE", 1)
+    optimize(_config(tmp_path, trials=1)).study.ask()
+    time.sleep(2)
+    assert [trial.state.name for trial in optimize(_config(tmp_path, trials=2)).study.trials] == [
+        "COMPLETE",
+        "FAIL",
+        "COMPLETE",
+    ]
+
+
+def test_two_processes_share_a_study(tmp_path: Path) -> None:
+    config = _write(tmp_path / "run.yaml", tmp_path / "run", trials=4)
+    command = [sys.executable, "-m", "experiments.cli", "optimize", str(config)]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3]) for _ in range(2)]
+    for one in both:
+        _, text = one.communicate(timeout=600)
+        assert one.returncode == 0, text.decode()[-2000:]
+    study, _ = read_study(tmp_path / "run")
+    done = finished(study)
+    assert 4 <= len(done) <= 5  # the last may be asked for twice
+    assert len({str(trial.params) for trial in done}) == len(done)
+
+
+def test_a_run_that_was_never_begun_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no output of a run"):
+        read_study(tmp_path)
+
+
+def test_versions_are_kept(whole: Run) -> None:
+    assert whole.study.user_attrs[VERSIONS]["optuna"] == optuna.__version__
+    assert whole.study.user_attrs[VERSIONS]["device"]
+
+
+def test_the_study_is_in_wal_mode(whole: Run) -> None:
+    storage = connect(f"sqlite:///{whole.config.output / 'study.db'}")
+    with storage.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = _write(tmp_path / "run.yaml", tmp_path / "run", trials=2)
+    assert main(["optimize", str(path), "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "images     at most 16: 8 without feedback, 4 for each trial" in told
+    assert not (tmp_path / "run").exists()
+    assert main(["optimize", str(path)]) == 0
+    assert "recommended: trial" in capsys.readouterr().out
+    FabricParams.from_yaml((tmp_path / "run" / "best.yaml").read_text())
+    assert main(["resume", str(tmp_path / "run"), "--trials", "3"]) == 0
+    assert len(finished(read_study(tmp_path / "run")[0])) == 3
+    for wrong in (["resume", str(tmp_path)], ["optimize", str(path), "--trials", "0"]):
+        assert main(wrong) == 2
+        err = capsys.readouterr().err.strip().splitlines()[-1]
+        assert err.startswith("error: ")
