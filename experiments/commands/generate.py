@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     liked, disliked = (
         {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
     )
-    params = replace(_params(options), weights=_weights(options.weights, {**liked, **disliked}))
+    params = _with_weights(_params(options), options.weights, {**liked, **disliked})
     recipe = Recipe(options.steps, options.scheduler, options.model, tuple(_lora(text) for text in options.lora))
     pipeline = load(
         options.model,
@@ -155,6 +155,19 @@ def _size(text: str | None) -> tuple[int, int] | None:
 
 def _read(path: Path) -> FeedbackImage:
     return FeedbackImage(read_picture(path))
+
+
+def _with_weights(params: FabricParams, texts: Sequence[str], images: dict[Path, FeedbackImage]) -> FabricParams:
+    """The parameters with the weights of `--weights` over those of their file.
+
+    Weights of the file that name no given picture do nothing; one line on stderr says which.
+    """
+    weights = {**params.weights, **_weights(texts, images)}
+    known = {image.id for image in images.values()}
+    if unused := [name for name in weights if name not in known]:
+        listed = ", ".join(unused)
+        print(f"warning: weights: no liked or disliked picture has the id {listed}", file=sys.stderr)
+    return replace(params, weights=weights)
 
 
 def _weights(texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[str, float]:

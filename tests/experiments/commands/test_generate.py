@@ -57,6 +57,19 @@ def test_parameters_from_a_file(tmp_path: Path) -> None:
         assert json.loads(image.text["fabric"])["params"]["end"] == 0.5  # type: ignore[attr-defined]
 
 
+def test_image_weights_of_a_file_are_kept(tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    red, blue = (FeedbackImage(Image.open(pictures / f"{name}.png")).id for name in ("red", "blue"))
+    tuned = FabricParams(strength=2, weights={red: 0.0, blue: 0.5, "of-another-run": 0.3})
+    (tmp_path / "best.yaml").write_text(tuned.to_yaml())
+    given = ["--liked", str(pictures), "--weights", "blue=0.25"]
+    assert _run(tmp_path, "a red star", "--params", str(tmp_path / "best.yaml"), *given) == 0
+    with Image.open(tmp_path / "out" / "0000-0.png") as image:
+        facts = json.loads(image.text["fabric"])  # type: ignore[attr-defined]
+    assert facts["params"]["weights"] == {red: 0.0, blue: 0.25, "of-another-run": 0.3}
+    warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert warnings == ["warning: weights: no liked or disliked picture has the id of-another-run"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
