@@ -5,7 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: help setup run lint test train evaluate clean
+.PHONY: help setup run lint check test train evaluate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -38,10 +38,15 @@ lint: setup ## ruff and mypy
 	$(BIN)/mypy
 
 # One thread each, so that the two workers do not fight over two cores. No test may need the
-# network: offline, one that tries to download a model fails at once.
+# network: offline, one that tries to download a model fails at once. Tests that share a costly
+# fixture are one group (xdist_group) and stay on one worker; all others go to whoever is free.
+PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: setup lint ## lint, then the quick tests, about three minutes
+	$(PYTEST) -m 'not slow'
+
 test: setup lint ## lint, then all tests
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 \
-	    $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 train: setup ## train the embedded model anew and write its shipped files
 	$(BIN)/python -m experiments.embedded all

@@ -1,22 +1,18 @@
 """A feedback session: rounds of images, of which some are liked or disliked and steer the rounds after.
 
-The paper's protocol (von Rütte et al. 2023, arXiv 2307.10159, section 4) is a session whose chooser likes the image of
-the highest and dislikes that of the lowest score of every round; see `best_and_worst`.
+In the paper's protocol (von Rütte et al. 2023, arXiv 2307.10159, section 4) the image of the highest score of every
+round is liked and that of the lowest disliked. A session keeps the rounds; others generate and choose.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-import torch
 from PIL import Image
 
-from fabric.generator import FabricGenerator, Request
-from fabric.images import FeedbackImage, read_picture, to_pictures
+from fabric.generator import Request
+from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
@@ -27,19 +23,6 @@ class Choice:
 
     liked: tuple[int, ...] = ()
     disliked: tuple[int, ...] = ()
-
-
-Chooser = Callable[[list[Image.Image]], Choice]
-
-
-def best_and_worst(score: Callable[[list[Image.Image]], Sequence[float]]) -> Chooser:
-    """Likes the image of the highest score and dislikes that of the lowest, as in the paper."""
-
-    def choose(pictures: list[Image.Image]) -> Choice:
-        scores = list(score(pictures))
-        return Choice((scores.index(max(scores)),), (scores.index(min(scores)),))
-
-    return choose
 
 
 @dataclass
@@ -112,11 +95,6 @@ class Session:
             for seed, each in zip(self.seeds(len(self.rounds), len(params)), params, strict=True)
         ]
 
-    def generate(self, fabric: FabricGenerator, params: Sequence[FabricParams]) -> Round:
-        """Generates the next round; `choose` says afterwards what is liked."""
-        made = fabric(self.requests(params), self.steps, self.size)
-        return self.record(to_pictures(made.images), made.prompts, params)
-
     def record(self, pictures: Sequence[Image.Image], prompts: Sequence[str], params: Sequence[FabricParams]) -> Round:
         """Adds a round that was generated from `requests` elsewhere, together with other sessions' for example."""
         self.rounds.append(Round(list(pictures), list(prompts), list(params)))
@@ -133,79 +111,3 @@ class Session:
             if not 0 <= place < len(one.pictures):
                 raise ValueError(f"choice: there is no image {place}; allowed: 0 to {len(one.pictures) - 1}")
         one.choice = choice
-
-    def run(self, fabric: FabricGenerator, params: Sequence[FabricParams], rounds: int, chooser: Chooser) -> None:
-        """Generates rounds until there are `rounds`, and lets `chooser` choose after each."""
-        while len(self.rounds) < rounds:
-            self.choose(chooser(self.generate(fabric, params).pictures))
-
-    def save(self, folder: Path) -> None:
-        """Writes everything that `load` needs to go on; the file that names the images is written last."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            "prompt": self.prompt,
-            "negative_prompt": self.negative_prompt,
-            "seed": self.seed,
-            "steps": self.steps,
-            "size": self.size,
-            "given": [[_given(folder, image) for image in images] for images in self.given],
-            "rounds": [
-                {
-                    "pictures": [_write(folder, picture) for picture in one.pictures],
-                    "prompts": one.prompts,
-                    "params": [params.to_dict() for params in one.params],
-                    "liked": one.choice.liked,
-                    "disliked": one.choice.disliked,
-                }
-                for one in self.rounds
-            ],
-        }
-        unfinished = folder / "session.tmp"
-        unfinished.write_text(json.dumps(state, indent=1))
-        unfinished.replace(folder / "session.json")
-
-    @classmethod
-    def load(cls, folder: Path) -> Session:
-        """Reads a session that `save` wrote.
-
-        Raises:
-            ValueError: there is none in the folder, or one of its images is missing.
-        """
-        path = folder / "session.json"
-        if not path.exists():
-            raise ValueError(f"session: {folder} holds none (no session.json)")
-        state: dict[str, Any] = json.loads(path.read_text())
-        liked, disliked = ([_read_given(folder, one) for one in images] for images in state["given"])
-        size = tuple(state["size"]) if state["size"] else None
-        negative = state["negative_prompt"]
-        session = cls(state["prompt"], state["seed"], state["steps"], size, liked, disliked, negative)
-        session.rounds = [
-            Round(
-                [read_picture(folder / name) for name in one["pictures"]],
-                one["prompts"],
-                [FabricParams.from_dict(params) for params in one["params"]],
-                Choice(tuple(one["liked"]), tuple(one["disliked"])),
-            )
-            for one in state["rounds"]
-        ]
-        return session
-
-
-def _given(folder: Path, image: FeedbackImage) -> dict[str, Any]:
-    mask = None if image.mask is None else image.mask.tolist()
-    return {"picture": _write(folder, image.picture), "round": image.round, "mask": mask}
-
-
-def _read_given(folder: Path, state: dict[str, Any]) -> FeedbackImage:
-    mask = None if state["mask"] is None else torch.tensor(state["mask"])
-    return FeedbackImage(read_picture(folder / state["picture"]), state["round"], mask)
-
-
-def _write(folder: Path, picture: Image.Image) -> str:
-    """Writes a picture under a name by its content, if it is not there yet."""
-    name = f"{FeedbackImage(picture).id}.png"
-    if not (folder / name).exists():
-        unfinished = folder / f"{name}.tmp"
-        picture.save(unfinished, format="PNG")
-        unfinished.replace(folder / name)
-    return name

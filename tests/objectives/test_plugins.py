@@ -99,6 +99,7 @@ def test_what_cannot_be_had_is_named(file: Path, reference: str, message: str) -
         create(reference.format(file=file, folder=file.parent))
 
 
+@pytest.mark.slow
 def test_an_installed_package_is_found_and_runs(tmp_path: Path) -> None:
     package, site = tmp_path / "package", tmp_path / "site"
     package.mkdir()

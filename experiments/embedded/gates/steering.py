@@ -59,7 +59,12 @@ def draw_targets(count: int, seed: int) -> Scenes:
 
 
 def session(
-    fabric: FabricGenerator, similarity: Similarity, prompt: str, target: Tensor, setting: FabricParams
+    fabric: FabricGenerator,
+    similarity: Similarity,
+    prompt: str,
+    target: Tensor,
+    setting: FabricParams,
+    steps: int = SESSION_STEPS,
 ) -> Tensor:
     """The paper's protocol towards a target image: after each round the closest is liked, the farthest disliked.
 
@@ -69,6 +74,7 @@ def session(
         prompt: shared by the target.
         target: 1 x 3 x 64 x 64 in [-1, 1]; never shown to the generator.
         setting: FABRIC parameters.
+        steps: of denoising.
 
     Returns:
         Similarities to the target, rounds x images of a round.
@@ -78,7 +84,7 @@ def session(
     rounds = []
     for index in range(ROUNDS):
         seeds = [PER_ROUND * index + k for k in range(PER_ROUND)]
-        images = generate(fabric, prompt, seeds, [setting] * PER_ROUND, liked, disliked, SESSION_STEPS)
+        images = generate(fabric, prompt, seeds, [setting] * PER_ROUND, liked, disliked, steps)
         scores = similarity(images, target)[:, 0]
         liked += feedback(images[scores.argmax()][None], judged_in=index)
         disliked += feedback(images[scores.argmin()][None], judged_in=index)
@@ -94,6 +100,7 @@ class Closeness:
         same_prompt: rendered scenes that share only the prompt.
         same_attributes: the target's scene with other jitter.
         without: last round's seeds without feedback.
+        first: first round of sessions, which has no feedback yet.
         steered: last round of sessions.
         shown: the target itself as liked image.
     """
@@ -101,12 +108,17 @@ class Closeness:
     same_prompt: Tensor
     same_attributes: Tensor
     without: Tensor
+    first: Tensor
     steered: Tensor
     shown: Tensor
 
 
 def measure_closeness(
-    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, setting: FabricParams
+    fabric: FabricGenerator,
+    similarity: Similarity,
+    targets: Scenes,
+    setting: FabricParams,
+    steps: int = SESSION_STEPS,
 ) -> Closeness:
     """Runs a session for each target, with its references of comparison."""
     rows: list[list[Tensor]] = []
@@ -120,15 +132,16 @@ def measure_closeness(
         references = to_signed(render(concatenate(siblings, twins)))
         compared = similarity(references, picture)[:, 0]
         settings = [setting] * PER_ROUND
-        plain = generate(fabric, prompt, last, settings, steps=SESSION_STEPS)
-        shown = generate(fabric, prompt, last, settings, feedback(picture), steps=SESSION_STEPS)
-        steered = session(fabric, similarity, prompt, picture, setting)[-1]
+        plain = generate(fabric, prompt, last, settings, steps=steps)
+        shown = generate(fabric, prompt, last, settings, feedback(picture), steps=steps)
+        steered = session(fabric, similarity, prompt, picture, setting, steps)
         rows.append(
             [
                 compared[:16].mean(),
                 compared[16:].mean(),
                 similarity(plain, picture).mean(),
-                steered.mean(),
+                steered[0].mean(),
+                steered[-1].mean(),
                 similarity(shown, picture).mean(),
             ]
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 from experiments.embedded.gates.model_gates import Check, Verdict
 from experiments.embedded.gates.steering import (
     PAPER_SETTINGS,
+    SESSION_STEPS,
     draw_targets,
     measure_closeness,
     score_settings,
@@ -28,11 +29,13 @@ def interval(differences: Tensor) -> tuple[float, float, float]:
     return float(values.mean()), float(low), float(high)
 
 
-def feedback_gate(pipeline: StableDiffusionPipeline, judge: Judge, count: int = 96) -> Verdict:
+def feedback_gate(
+    pipeline: StableDiffusionPipeline, judge: Judge, count: int = 96, steps: int = SESSION_STEPS
+) -> Verdict:
     """Gate 6: sessions of the paper's protocol come closer to a hidden target."""
     targets = draw_targets(count, seed=6)
     fabric = FabricGenerator(pipeline)
-    measured = measure_closeness(fabric, judge.similarity, targets, PAPER_SETTINGS["paper-target"])
+    measured = measure_closeness(fabric, judge.similarity, targets, PAPER_SETTINGS["paper-target"], steps)
     gap = float((measured.same_attributes - measured.same_prompt).mean())
     steered = interval(measured.steered - measured.without)
     shown = interval(measured.shown - measured.without)
@@ -48,6 +51,7 @@ def feedback_gate(pipeline: StableDiffusionPipeline, judge: Judge, count: int = 
             "similarity, scenes of the same prompt": float(measured.same_prompt.mean()),
             "similarity, scenes of the same attributes": float(measured.same_attributes.mean()),
             "similarity, generated without feedback": float(measured.without.mean()),
+            "similarity, first round of sessions": float(measured.first.mean()),
             "similarity, last round of sessions": float(measured.steered.mean()),
             "similarity, target as liked image": float(measured.shown.mean()),
             "session: interval's upper end": steered[2] / gap,

@@ -10,6 +10,8 @@ import pytest
 from experiments.bench.artist import Play, print_summary
 from experiments.cli import main
 
+pytestmark = pytest.mark.slow
+
 CLOSENESS = np.array([[[0.1, 0.5], [0.7, 0.2], [0.6, 0.9]], [[0.3, 0.2], [0.2, 0.1], [0.4, 0.1]]])
 ERRORS = np.array([[[5, 4], [3, 5], [5, 1]], [[2, 5], [5, 5], [0, 5]]], dtype=np.float64)
 PLAY = Play(CLOSENESS, ERRORS)

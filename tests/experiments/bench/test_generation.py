@@ -9,6 +9,8 @@ from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory
 from fabric.models import load
 from fabric.seeding import generator_for
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_table_has_a_line_for_each_case(capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--references", "0", "2", "--batch", "1", "3", "--steps", "1", "--repeats", "1", "--device", "cpu"]

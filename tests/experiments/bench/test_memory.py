@@ -10,6 +10,8 @@ import torch
 
 from experiments.bench.memory import peak_memory
 
+pytestmark = pytest.mark.slow
+
 # In a process of its own: one that has freed memory before may use it again, and then takes none.
 _MEASURE = """
 import torch

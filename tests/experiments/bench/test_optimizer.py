@@ -7,6 +7,8 @@ import torch
 from experiments.bench.optimizer import PROBLEMS
 from experiments.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_nothing_is_above_the_best(name: str) -> None:

@@ -4,6 +4,8 @@ import pytest
 
 from experiments.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_round_is_timed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "studio", "--rounds", "3", "--steps", "2", "--images", "2"]) == 0

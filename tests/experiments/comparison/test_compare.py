@@ -20,6 +20,8 @@ from experiments.config.schema import RunConfig
 from experiments.run.play import worth
 from fabric.params import FabricParams
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("comparison")]
+
 TUNED = FabricParams(strength=2.0, guidance_scale=5.0)
 
 

@@ -16,6 +16,8 @@ from diffusers import StableDiffusionPipeline
 from experiments.embedded.__main__ import main
 from experiments.embedded.shipped import FOLDERS, ROOT
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training")]
+
 
 def _command(folder: Path, *arguments: str) -> list[str]:
     places = ["--smoke", "--workdir", str(folder / "work"), "--output", str(folder / "out")]

@@ -26,6 +26,8 @@ from experiments.report.run_page import draw, page
 from experiments.run.optimize import optimize, recommended_of
 from experiments.run.study import open_study, read_study
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
+
 HOSTILE = "<script>alert('x')</script> & a \"red\" $star$ " + "very " * 60 + "bright"
 SECTIONS = ["settings", "images", "comparison", "convergence", "parameters", "run"]
 NO_ADDRESS = ("data:image/", "#")

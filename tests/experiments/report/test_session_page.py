@@ -13,6 +13,8 @@ from experiments.studio.history.records import Prompt
 from experiments.studio.session import StudioSession
 from fabric.params import FabricParams, preset
 
+pytestmark = pytest.mark.slow
+
 Begin = Callable[[Path], StudioSession]
 
 

@@ -28,6 +28,8 @@ from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from optimizer.observations import SCORES
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
+
 TINY = {
     "scenes": {"count": 2, "seed": 1},
     "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 2},

@@ -18,6 +18,8 @@ from fabric.images import FeedbackImage, to_pictures
 from fabric.params import FabricParams
 from objectives.human import Choice, Rating
 
+pytestmark = pytest.mark.slow
+
 Begin = Callable[[Path], StudioSession]
 Judge = Callable[..., None]
 

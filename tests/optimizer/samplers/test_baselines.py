@@ -13,6 +13,8 @@ from optuna.trial import TrialState
 
 from optimizer.samplers.baselines import SAMPLERS, Baseline, create_sampler
 
+pytestmark = pytest.mark.slow
+
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0), "k": IntDistribution(1, 40)}
 FIRST = [{"x": 0.5, "k": 2}, {"x": 0.25, "k": 3}]
 

@@ -9,6 +9,8 @@ from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes import ATTRIBUTES, NAMES
 from fabric.seeding import generator_for
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("classifier")]
+
 
 @pytest.fixture(scope="module")
 def classifier() -> AttributeClassifier:

@@ -15,6 +15,8 @@ from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes import sample
 from fabric.seeding import generator_for
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("denoising")]
+
 
 @given(
     snr=st.floats(1e-3, 1e3),

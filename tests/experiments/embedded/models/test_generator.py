@@ -17,6 +17,8 @@ from experiments.embedded.models.generator import (
 from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.tokenizer import build_tokenizer
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("generator")]
+
 WIDTH = 16
 
 

@@ -26,6 +26,8 @@ from fabric.params import FabricParams
 from tests.experiments.studio.serving import Served, chromium, served
 from tests.experiments.studio.web.test_uploads import encoded, png_header
 
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
+
 _PATIENCE = 30_000  # milliseconds, on a busy machine
 expect.set_options(timeout=_PATIENCE)
 
