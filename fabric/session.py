@@ -18,7 +18,7 @@ from fabric.seeding import generator_for
 
 
 @dataclass(frozen=True)
-class Choice:
+class RoundChoice:
     """Which images of a round are liked and disliked, by their places in the round."""
 
     liked: tuple[int, ...] = ()
@@ -32,7 +32,7 @@ class Round:
     pictures: list[Image.Image]
     prompts: list[str]
     params: list[FabricParams]
-    choice: Choice = field(default_factory=Choice)
+    choice: RoundChoice = field(default_factory=RoundChoice)
 
 
 class Session:
@@ -100,7 +100,7 @@ class Session:
         self.rounds.append(Round(list(pictures), list(prompts), list(params)))
         return self.rounds[-1]
 
-    def choose(self, choice: Choice, number: int = -1) -> None:
+    def choose(self, choice: RoundChoice, number: int = -1) -> None:
         """Sets what is liked and disliked in a round, by default the last; earlier choices of that round are replaced.
 
         Raises:

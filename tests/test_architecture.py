@@ -1,7 +1,8 @@
 """The import law of the project, checked on its source text.
 
 `fabric`, `objectives` and `optimizer` import none of each other nor `experiments`, save that
-`optimizer` may read `fabric.params`; modules form no circle; none is longer than 400 lines.
+`optimizer` may read `fabric.params`; modules form no circle; none is longer than 400 lines; no two
+modules define a public class of one name.
 """
 
 import ast
@@ -55,6 +56,16 @@ def may_import(importer: str, imported: str) -> bool:
     return here == "optimizer" and imported == "fabric.params"
 
 
+def find_namesakes(modules: dict[str, Path]) -> list[str]:
+    """One line for each name that public classes of several modules share."""
+    owners: dict[str, list[str]] = {}
+    for module, path in modules.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                owners.setdefault(node.name, []).append(module)
+    return [f"class {name}: {', '.join(found)}" for name, found in owners.items() if len(found) > 1]
+
+
 def find_violations(root: Path) -> list[str]:
     """One line for each breach of the law in the tree under `root`; empty if there is none."""
     modules = find_modules(root)
@@ -70,6 +81,7 @@ def find_violations(root: Path) -> list[str]:
         graphlib.TopologicalSorter(inside).prepare()
     except graphlib.CycleError as error:
         violations.append("circle: " + ", ".join(sorted(set(error.args[1]))))
+    violations += find_namesakes(modules)
     for path in [*modules.values(), *sorted((root / "tests").rglob("*.py"))]:
         lines = len(path.read_text(encoding="utf-8").splitlines())
         if lines > MAX_LINES:
@@ -87,7 +99,7 @@ LAWFUL = {
     "fabric/params.py": "import dataclasses\n",
     "fabric/steps/__init__.py": "",
     "fabric/steps/one.py": "from .. import params\nfrom . import two\n",
-    "fabric/steps/two.py": "import torch\n",
+    "fabric/steps/two.py": "import torch\n\n\nclass Picture: ...\n\n\nclass _Hidden: ...\n",
     "objectives/__init__.py": "",
     "optimizer/__init__.py": "from fabric.params import FabricParams\nfrom fabric import params\n",
     "experiments/__init__.py": "import fabric.steps.one, objectives, optimizer\n",
@@ -125,6 +137,11 @@ def test_checker_accepts_a_lawful_tree(tmp_path: Path) -> None:
             "circle: fabric.steps.one, fabric.steps.two",
         ),
         ("fabric/params.py", "from . import FabricParams", "circle: fabric, fabric.params"),
+        (
+            "experiments/x.py",
+            "class Picture: ...\nclass _Hidden: ...\n",
+            "class Picture: fabric.steps.two, experiments.x",
+        ),
         ("experiments/x.py", "\n" * 401, "experiments/x.py has 401 lines"),
         ("tests/test_x.py", "\n" * 401, "tests/test_x.py has 401 lines"),
     ],

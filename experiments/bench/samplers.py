@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         )
     config, looks = read_config(options.config), sorted(options.trials)
     found: dict[str, NDArray[np.float64]] = {}
-    judge = Judge(config)
+    judge = HeldOutJudge(config)
     print(f"held-out {judge.objective.name} of the recommended setting; {len(judge.tasks)} prompts")
     print(f"{'sampler':<10}{'seed':>6}" + "".join(f"{f'{look} trials':>12}" for look in looks))
     for name in options.sampler:
@@ -74,7 +74,7 @@ def _config(config: RunConfig, sampler: str, seed: int, trials: int, folder: Pat
     return check_config(values)
 
 
-class Judge:
+class HeldOutJudge:
     """Measures settings on held-out prompts and seeds.
 
     Args:

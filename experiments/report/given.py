@@ -15,7 +15,7 @@ _WEIGHT = "weight "  # and an image's id; see `experiments.run.space.Space`
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenImage:
     """A feedback image.
 
     Attributes:
@@ -42,23 +42,23 @@ def read_tasks(config: RunConfig, held_out: bool) -> list[Task]:
         return []
 
 
-def given_of(tasks: Sequence[Task]) -> list[Given]:
+def given_of(tasks: Sequence[Task]) -> list[GivenImage]:
     """Feedback images of all tasks, each once."""
-    found: dict[str, Given] = {}
+    found: dict[str, GivenImage] = {}
     for kind in ("liked", "disliked"):
         images = {image.id: image for task in tasks for image in getattr(task, kind)}
         for k, (name, image) in enumerate(images.items()):
-            found.setdefault(name, Given(name, f"{kind} {k + 1}", image.picture))
+            found.setdefault(name, GivenImage(name, f"{kind} {k + 1}", image.picture))
     return list(found.values())
 
 
-def label(parameter: str, given: Sequence[Given]) -> str:
+def label(parameter: str, given: Sequence[GivenImage]) -> str:
     """What a parameter is called; weights are called after their images."""
     if not parameter.startswith(_WEIGHT):
         return parameter
     return f"{_WEIGHT}{image_label(parameter.removeprefix(_WEIGHT), given)}"
 
 
-def image_label(image: str, given: Sequence[Given]) -> str:
+def image_label(image: str, given: Sequence[GivenImage]) -> str:
     """What an image is called."""
     return next((one.name for one in given if one.id == image), image[:6])

@@ -24,7 +24,7 @@ _QUALITY = 88
 
 
 @dataclass(frozen=True)
-class Picture:
+class SessionPicture:
     """One picture of the page.
 
     Attributes:
@@ -39,11 +39,11 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Round:
+class SessionRound:
     """The pictures that were shown together, and what was asked for."""
 
     prompt: str
-    pictures: Sequence[Picture]
+    pictures: Sequence[SessionPicture]
 
 
 def is_session(config: Mapping[str, Any]) -> bool:
@@ -92,8 +92,8 @@ def _sentence(result: Result) -> str:
     return f"{result}. The 95% interval {verdict}."
 
 
-def _round(folder: Path, state: State, images: Sequence[Shown]) -> Round:
-    return Round(images[0].prompt, [_picture(folder, state, each.id, _about(state, each)) for each in images])
+def _round(folder: Path, state: State, images: Sequence[Shown]) -> SessionRound:
+    return SessionRound(images[0].prompt, [_picture(folder, state, each.id, _about(state, each)) for each in images])
 
 
 def _about(state: State, shown: Shown) -> str:
@@ -103,10 +103,10 @@ def _about(state: State, shown: Shown) -> str:
     return ", ".join(said + ["favourite"] * (shown.id in state.favourites))
 
 
-def _picture(folder: Path, state: State, image: str, about: str) -> Picture:
+def _picture(folder: Path, state: State, image: str, about: str) -> SessionPicture:
     picture = read_picture(picture_path(folder, image)).convert("RGB")
     picture.thumbnail((_WIDTH, _WIDTH))
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=_QUALITY)
     role = "liked" if image in state.liked else "disliked" if image in state.disliked else ""
-    return Picture(data_uri(file.getvalue(), "webp"), role, about)
+    return SessionPicture(data_uri(file.getvalue(), "webp"), role, about)

@@ -20,7 +20,7 @@ from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
-from fabric.session import Choice, Session
+from fabric.session import RoundChoice, Session
 from objectives.base import Context, Objective, toward_higher
 from objectives.scoring import score
 
@@ -192,7 +192,7 @@ def play(
             part = made[place * protocol.images : (place + 1) * protocol.images]
             images, prompts = zip(*part, strict=True)
             session.record(images, prompts, [settings[place]] * len(part))
-            session.choose(Choice((int(row.argmax()),), (int(row.argmin()),)))
+            session.choose(RoundChoice((int(row.argmax()),), (int(row.argmin()),)))
         scores.append(table)
         on_round()
     rounds = np.stack(scores, axis=2)  # M x P x R x n

@@ -33,7 +33,7 @@ _VERDICT = "fabric-bo:blind:verdict:"
 
 
 @dataclass(frozen=True)
-class Arm:
+class BlindArm:
     """Settings that are compared, under the name that the result calls them by."""
 
     name: str
@@ -131,7 +131,7 @@ class BlindComparison:
         ValueError: both are the same.
     """
 
-    def __init__(self, session: StudioSession, first: Arm, second: Arm) -> None:
+    def __init__(self, session: StudioSession, first: BlindArm, second: BlindArm) -> None:
         if first.params == second.params:
             raise ValueError(
                 f"blind: {first.name} and {second.name} are the same settings; allowed: two different ones"
@@ -236,20 +236,20 @@ def _verdicts(records: Mapping[str, Any]) -> list[Verdict]:
     return list({(one.comparison, one.pair, one.rater): one for one in said}.values())
 
 
-def arm_of(text: str, session: StudioSession) -> Arm:
+def arm_of(text: str, session: StudioSession) -> BlindArm:
     """Settings by the name of a preset, as "tuned" those that the session believes best, or from a YAML file.
 
     Raises:
         ValueError: there is no such file, or it holds no settings.
     """
     if text == "tuned":
-        return Arm(text, session.best())
+        return BlindArm(text, session.best())
     if text in PRESETS:
         options = session.options
-        return Arm(text, replace(preset(text, options.steps), guidance_scale=options.plain_guidance))
+        return BlindArm(text, replace(preset(text, options.steps), guidance_scale=options.plain_guidance))
     path = Path(text)
     try:
-        return Arm(path.stem, FabricParams.from_yaml(path.read_text()))
+        return BlindArm(path.stem, FabricParams.from_yaml(path.read_text()))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(
             f"blind: {text} cannot be read ({error}); allowed: a YAML file, tuned, {', '.join(PRESETS)}"

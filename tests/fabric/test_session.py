@@ -7,7 +7,7 @@ from PIL import Image
 
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
-from fabric.session import Choice, Session
+from fabric.session import RoundChoice, Session
 
 PARAMS = [FabricParams(strength=0.5), FabricParams(strength=2, guidance_scale=3)]
 
@@ -21,7 +21,7 @@ def test_feedback_grows_and_keeps_its_round() -> None:
     session = Session("a red star", seed=1, steps=2, liked=[given])
     for colours in (("red", "blue"), ("green", "yellow"), ("black", "white")):
         _record(session, colours)
-        session.choose(Choice(liked=(1,), disliked=(0,)))
+        session.choose(RoundChoice(liked=(1,), disliked=(0,)))
     assert [image.round for image in session.liked] == [0, 0, 1, 2]
     assert [image.round for image in session.disliked] == [0, 1, 2]
     assert [image.picture.getpixel((0, 0)) for image in session.liked[1:]] == [(0, 0, 255), (255, 255, 0), (255,) * 3]
@@ -40,8 +40,8 @@ def test_every_image_of_a_session_has_a_seed_of_its_own() -> None:
 def test_a_choice_can_be_replaced_and_must_exist() -> None:
     session = Session("a red star", steps=1)
     _record(session, ("red", "blue"))
-    session.choose(Choice(liked=(0, 1)))
-    session.choose(Choice(disliked=(1,)))
+    session.choose(RoundChoice(liked=(0, 1)))
+    session.choose(RoundChoice(disliked=(1,)))
     assert (len(session.liked), len(session.disliked)) == (0, 1)
     with pytest.raises(ValueError, match=r"choice: there is no image 2; allowed: 0 to 1"):
-        session.choose(Choice(liked=(2,)))
+        session.choose(RoundChoice(liked=(2,)))

@@ -13,12 +13,12 @@ from experiments.embedded import shipped
 from experiments.embedded.gates import model_gates as gates
 from experiments.embedded.gates import steering_gates
 from experiments.embedded.gates.cards import write_cards
-from experiments.embedded.gates.model_gates import Verdict
+from experiments.embedded.gates.model_gates import GateResult
 
 FIGURES = Path("experiments/embedded/weights/figures.json")
 
 
-def _gates(root: Path, effort: float) -> dict[int, Callable[[], Verdict]]:
+def _gates(root: Path, effort: float) -> dict[int, Callable[[], GateResult]]:
     """Gate number to measurement; models are read when a gate asks for them."""
 
     def share(count: int) -> int:
@@ -38,7 +38,7 @@ def _gates(root: Path, effort: float) -> dict[int, Callable[[], Verdict]]:
     }
 
 
-def show(number: int, verdict: Verdict) -> str:
+def show(number: int, verdict: GateResult) -> str:
     """The lines that are printed for a gate."""
     lines = [f"Gate {number}: {verdict.title}: {'passed' if verdict.passed else 'FALLS SHORT'}"]
     for check in verdict.checks:
@@ -48,7 +48,7 @@ def show(number: int, verdict: Verdict) -> str:
     return "\n".join(lines)
 
 
-def _record(verdict: Verdict) -> dict[str, object]:
+def _record(verdict: GateResult) -> dict[str, object]:
     return {
         "title": verdict.title,
         "passed": verdict.passed,

@@ -30,7 +30,7 @@ GENERATOR_GUIDANCE = 4.0
 
 
 @dataclass
-class Verdict:
+class GateResult:
     """What a gate measured.
 
     Attributes:
@@ -65,7 +65,7 @@ class Check:
 
 
 @torch.no_grad()
-def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 1024) -> Verdict:
+def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 1024) -> GateResult:
     """Gate 1: reconstructions are close to originals, in pixels and to the classifier."""
     scenes = sample(count, generator_for("gate", "codec"))
     images = to_signed(render(scenes))
@@ -79,7 +79,7 @@ def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifie
     read = classifier.read(images)
     agreement = (classifier.read(decoded) == read).float().mean(0)
     truth = (read == scenes.attributes).float().mean(0)
-    verdict = Verdict("Codec")
+    verdict = GateResult("Codec")
     psnr = float((10 * torch.log10(4 / error)).mean())
     verdict.checks = [
         Check("PSNR, dB", psnr, 30.0),
@@ -91,14 +91,14 @@ def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifie
     return verdict
 
 
-def clip_gate(judge: Judge, count: int = 256, galleries: int = 20) -> Verdict:
+def clip_gate(judge: Judge, count: int = 256, galleries: int = 20) -> GateResult:
     """Gate 2: the CLIP judge sees every attribute, more than jitter, and finds the target among 100."""
     generator = generator_for("gate", "clip")
     scenes = sample(count, generator)
     anchor = judge.embed(to_signed(render(scenes)))
     twins = judge.embed(to_signed(render(scenes.rejittered(generator))))
     jitter = (anchor * twins).sum(1)
-    verdict = Verdict("CLIP judge")
+    verdict = GateResult("CLIP judge")
     for name in ATTRIBUTES:
         other = judge.embed(to_signed(render(scenes.changed(name, generator))))
         drop = float((jitter - (anchor * other).sum(1)).mean())
@@ -120,7 +120,7 @@ def clip_gate(judge: Judge, count: int = 256, galleries: int = 20) -> Verdict:
     return verdict
 
 
-def preference_gate(preference: Preference, prompts: int = 500) -> Verdict:
+def preference_gate(preference: Preference, prompts: int = 500) -> GateResult:
     """Gate 3: the preference judge orders pairs as the ground truth does."""
     generator = generator_for("gate", "preference")
     choice = draw_choices(prompts, generator)
@@ -135,7 +135,7 @@ def preference_gate(preference: Preference, prompts: int = 500) -> Verdict:
     pairs = torch.triu(torch.ones_like(margin, dtype=torch.bool), diagonal=1) & (worth != 0)
     right = (margin.sign() == worth.sign())[pairs].float()
     clear = right[worth[pairs].abs() > 0.5]
-    return Verdict(
+    return GateResult(
         "Preference judge",
         [Check("pairs as the ground truth says", float(right.mean()), 0.85)],
         {
@@ -148,7 +148,7 @@ def preference_gate(preference: Preference, prompts: int = 500) -> Verdict:
     )
 
 
-def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 256) -> Verdict:
+def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 256) -> GateResult:
     """Gate 4: what full prompts state is in the picture, as the classifier reads it."""
     scenes = sample(count, generator_for("gate", "generator"), held_out=True)
     fabric = FabricGenerator(pipeline)
@@ -159,10 +159,10 @@ def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClass
     kept = (torch.cat(read) == scenes.attributes).float().mean(0)
     bounds = {"shape": 0.85, "colour": 0.95, "background": 0.98, "position": 0.80}
     checks = [Check(f"{name} kept", float(kept[COLUMN[name]]), bounds[name]) for name in STATED]
-    return Verdict("Generator", checks)
+    return GateResult("Generator", checks)
 
 
-def speed_gate(pipeline: StableDiffusionPipeline, repeats: int = 7) -> Verdict:
+def speed_gate(pipeline: StableDiffusionPipeline, repeats: int = 7) -> GateResult:
     """Gate 5: seconds for 4 images, 12 steps, guidance on, no feedback; median."""
     prompts = ["a red star at night", "a blue ring on sand", "a pink heart", "a teal moon at dusk"]
     seconds = []
@@ -179,4 +179,4 @@ def speed_gate(pipeline: StableDiffusionPipeline, repeats: int = 7) -> Verdict:
         seconds.append(time.perf_counter() - began)
     median = statistics.median(seconds[1:])
     check = Check("4 images, 12 steps, guidance: seconds", median, 1.2, at_most=True)
-    return Verdict("Speed", [check], {"threads": float(torch.get_num_threads())})
+    return GateResult("Speed", [check], {"threads": float(torch.get_num_threads())})

@@ -6,7 +6,7 @@ from diffusers import StableDiffusionPipeline
 from scipy import stats
 from torch import Tensor
 
-from experiments.embedded.gates.model_gates import Check, Verdict
+from experiments.embedded.gates.model_gates import Check, GateResult
 from experiments.embedded.gates.steering import (
     PAPER_SETTINGS,
     SESSION_STEPS,
@@ -31,7 +31,7 @@ def interval(differences: Tensor) -> tuple[float, float, float]:
 
 def feedback_gate(
     pipeline: StableDiffusionPipeline, judge: Judge, count: int = 96, steps: int = SESSION_STEPS
-) -> Verdict:
+) -> GateResult:
     """Gate 6: sessions of the paper's protocol come closer to a hidden target."""
     targets = draw_targets(count, seed=6)
     fabric = FabricGenerator(pipeline)
@@ -39,7 +39,7 @@ def feedback_gate(
     gap = float((measured.same_attributes - measured.same_prompt).mean())
     steered = interval(measured.steered - measured.without)
     shown = interval(measured.shown - measured.without)
-    return Verdict(
+    return GateResult(
         "Feedback",
         [
             Check("share of the gap closed by a session", steered[0] / gap, 0.25),
@@ -62,7 +62,7 @@ def feedback_gate(
 
 def settings_gate(
     pipeline: StableDiffusionPipeline, judge: Judge, count: int = 32, drawn_settings: int = 40
-) -> Verdict:
+) -> GateResult:
     """Gate 7: settings differ by more than noise, and a better one than the paper's can be found."""
     targets = draw_targets(count, seed=7)
     fabric = FabricGenerator(pipeline)
@@ -76,7 +76,7 @@ def settings_gate(
     pair = [settings[len(PAPER_SETTINGS) + best], settings[fixed]]
     again = score_settings(fabric, judge.similarity, targets, pair, _FRESH_SEEDS)
     fresh = again[0] - again[1]
-    return Verdict(
+    return GateResult(
         "Something to optimise",
         [
             Check("spread of settings over a setting's paired error", spread, 3.0),

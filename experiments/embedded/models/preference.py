@@ -40,7 +40,7 @@ _BREAK, _DAMAGE = 0.35, 0.5  # chance that an option breaks the prompt, is damag
 
 
 @dataclass(frozen=True)
-class Choice:
+class PromptOptions:
     """Options for N prompts; rows of `scenes`, `level` and `utility` are N * OPTIONS, a prompt's next to each other."""
 
     prompts: list[str]
@@ -69,7 +69,7 @@ def utility(scenes: Scenes, asked: Tensor, said: Tensor, level: Tensor) -> Tenso
     return PROMPT_WORTH * kept + FORM_WORTH * (1 - level) + taste
 
 
-def draw_choices(count: int, generator: torch.Generator) -> Choice:
+def draw_choices(count: int, generator: torch.Generator) -> PromptOptions:
     """Draws `count` prompts with `OPTIONS` pictures each, some of which break the prompt or are damaged."""
     asked = sample(count, generator)
     said = draw_said(count, generator)
@@ -85,10 +85,10 @@ def draw_choices(count: int, generator: torch.Generator) -> Choice:
         options.attributes[rows] = options[rows].changed(name, generator).attributes
     damaged = torch.rand(len(options), generator=generator) < _DAMAGE
     level = torch.rand(len(options), generator=generator) * damaged
-    return Choice(prompts, options, level, utility(options, asked.attributes, said, level))
+    return PromptOptions(prompts, options, level, utility(options, asked.attributes, said, level))
 
 
-def pictures_of(choice: Choice, generator: torch.Generator) -> Tensor:
+def pictures_of(choice: PromptOptions, generator: torch.Generator) -> Tensor:
     """The options as pictures, (N * OPTIONS) x 3 x 64 x 64 in [-1, 1]."""
     return degrade(to_signed(render(choice.scenes)), choice.level, generator).clamp(-1, 1)
 

@@ -12,7 +12,7 @@ from typing import Any
 from experiments.studio.agent.agent import Insight
 from experiments.studio.agent.opinions import given_of
 from experiments.studio.history.state import Shown, State
-from experiments.studio.web.worker import Progress
+from experiments.studio.web.worker import JobProgress
 from fabric.params import FabricParams, image_weights
 from objectives.richhf import RichRating, tokens
 
@@ -90,7 +90,7 @@ def _rich(rich: RichRating) -> dict[str, Any]:
     return {name: value for name, value in rich.to_dict().items() if name not in ("rater", "prompt")}
 
 
-def progress_view(progress: Progress) -> dict[str, Any]:
+def progress_view(progress: JobProgress) -> dict[str, Any]:
     """How far the worker is."""
     return asdict(progress)
 

@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Progress:
+class JobProgress:
     """How far the worker is.
 
     Attributes:
@@ -38,12 +38,12 @@ class Worker:
     """One thread at most."""
 
     def __init__(self) -> None:
-        self._progress = Progress()
+        self._progress = JobProgress()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> JobProgress:
         """How far it is at this moment."""
         return self._progress
 
@@ -61,7 +61,7 @@ class Worker:
         with self._lock:
             if self._progress.job or not wanted():
                 return False
-            self._progress = Progress(name, seconds=self._progress.seconds)
+            self._progress = JobProgress(name, seconds=self._progress.seconds)
             self._thread = threading.Thread(target=self._run, args=(job,), name="studio", daemon=True)
             self._thread.start()
             return True
@@ -78,9 +78,9 @@ class Worker:
         except Exception as error:  # whatever it is, people see it and the page lives on
             _log.exception("studio: %s failed", self._progress.job)
             message = " ".join(str(error).split()) or type(error).__name__
-            self._progress = Progress(error=message[:300])
+            self._progress = JobProgress(error=message[:300])
         else:
-            self._progress = Progress(seconds=time.monotonic() - begun)
+            self._progress = JobProgress(seconds=time.monotonic() - begun)
 
     def _on_step(self, done: int, steps: int) -> None:
         self._progress = replace(self._progress, done=done, steps=steps)

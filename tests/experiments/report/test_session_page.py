@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main
-from experiments.studio.blind import Arm, BlindComparison
+from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Prompt
 from experiments.studio.session import StudioSession
 from fabric.params import FabricParams, preset
@@ -26,7 +26,7 @@ def test_the_report_has_the_blind_result_with_its_interval_and_all_pictures(
         session.generate()
         judge(session)
     session.append(Prompt(rater="ann", prompt="a <b>blue</b> star"))
-    blind = BlindComparison(session, Arm("strong", FabricParams(strength=2)), Arm("none", preset("none", 2)))
+    blind = BlindComparison(session, BlindArm("strong", FabricParams(strength=2)), BlindArm("none", preset("none", 2)))
     for rater in ("ann", "bob", "eve"):
         blind.make()
         for pair in blind.waiting(rater):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from experiments.embedded.gates.evaluate import show
-from experiments.embedded.gates.model_gates import Check, Verdict
+from experiments.embedded.gates.model_gates import Check, GateResult
 from experiments.embedded.gates.steering_gates import interval
 
 
@@ -35,7 +35,7 @@ def test_check(check: Check, passed: bool) -> None:
 
 
 def test_one_check_that_falls_short_fails_the_gate_and_is_shown() -> None:
-    verdict = Verdict("Codec", [Check("dB", 31.0, 30.0), Check("colour", 0.5, 0.97)], {"extra": 2.0})
+    verdict = GateResult("Codec", [Check("dB", 31.0, 30.0), Check("colour", 0.5, 0.97)], {"extra": 2.0})
     assert not verdict.passed
     lines = show(1, verdict).splitlines()
     assert lines[0] == "Gate 1: Codec: FALLS SHORT"

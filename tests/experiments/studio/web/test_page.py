@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Request, expect
 
 from experiments.files.pictures import read_facts
-from experiments.studio.blind import Arm, BlindComparison, Side
+from experiments.studio.blind import BlindArm, BlindComparison, Side
 from experiments.studio.history.records import Mark
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator
@@ -240,8 +240,8 @@ def test_rich_feedback(studio: Served, visit: Callable[[str], Page]) -> None:
 def test_the_blind_page(fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]) -> None:
     session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric)
     arms = (
-        Arm("one", FabricParams(strength=0, guidance_scale=2)),
-        Arm("other", FabricParams(strength=0, guidance_scale=9)),
+        BlindArm("one", FabricParams(strength=0, guidance_scale=2)),
+        BlindArm("other", FabricParams(strength=0, guidance_scale=9)),
     )
     blind = BlindComparison(session, *arms)
     with served(session, blind) as studio:
@@ -262,7 +262,7 @@ def test_the_blind_page(fabric: FabricGenerator, tmp_path: Path, visit: Callable
 class _Slow(BlindComparison):
     """Whose verdicts arrive when the test lets them."""
 
-    def __init__(self, session: StudioSession, first: Arm, second: Arm) -> None:
+    def __init__(self, session: StudioSession, first: BlindArm, second: BlindArm) -> None:
         super().__init__(session, first, second)
         self.let = threading.Event()
 
@@ -275,7 +275,7 @@ def test_a_judged_pair_does_not_come_again(
     fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]
 ) -> None:
     session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric)
-    arms = (Arm(str(scale), FabricParams(strength=0, guidance_scale=scale)) for scale in (2, 9))
+    arms = (BlindArm(str(scale), FabricParams(strength=0, guidance_scale=scale)) for scale in (2, 9))
     blind = _Slow(session, *arms)
     with served(session, blind) as studio:
         page = visit(studio.url)
