@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, nargs="+", default=[30, 60], help="after how many to look")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"), help="folder of the runs")
+    parser.add_argument("--results", type=Path, help="JSON file to write what was found to")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,7 +68,29 @@ def run(options: argparse.Namespace) -> int:
             print(f"{name:<10}{seed:>6}" + "".join(f"{value:>12.4f}" for value in rows[-1]), flush=True)
         found[name] = np.array(rows)
     _print_summary(found, looks)
+    if options.results is not None:
+        options.results.write_text(json.dumps(_results(options, config, judge, found, looks), indent=1))
     return 0
+
+
+def _results(
+    options: argparse.Namespace,
+    config: RunConfig,
+    judge: HeldOutJudge,
+    found: dict[str, NDArray[np.float64]],
+    looks: list[int],
+) -> dict[str, Any]:
+    """What is kept; see `experiments.bench.tables`."""
+    return {
+        "command": f"fabric-bo bench samplers --seeds {options.seeds}",
+        "recorded": f"{datetime.now():%Y-%m-%d}, {os.cpu_count()} cores",
+        "board": None if config.scenes is None else config.scenes.board,
+        "prompts": len(judge.tasks),
+        "objective": judge.objective.name,
+        "without_feedback": judge.value(judge.studio.protocol.plain),
+        "trials": looks,
+        "values": {name: table.tolist() for name, table in found.items()},
+    }
 
 
 def _config(config: RunConfig, sampler: str, seed: int, trials: int, folder: Path) -> RunConfig:
