@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from experiments.bench.simulated_artist import Artist, pixels, steer
-from experiments.comparison.intervals import Difference, paired_difference
 from experiments.config.schema import guidance_of
 from experiments.embedded.gates.steering import draw_targets
 from experiments.embedded.models.classifier import AttributeClassifier
@@ -27,6 +26,7 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.captions import SHORT_PROMPT, captions
 from experiments.embedded.world.render import render
 from experiments.embedded.world.scenes import COLUMN, NAMES, Scenes
+from experiments.intervals import Difference, paired_difference
 from experiments.studio.agent.agent import Agent, Proposal
 from experiments.studio.history.state import State
 from experiments.studio.session import StudioOptions, StudioSession

@@ -17,9 +17,9 @@ import torch
 from botorch.test_functions.synthetic import Hartmann
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
-from scipy import stats
 from torch import Tensor
 
+from experiments.intervals import mean_interval
 from fabric.seeding import generator_for
 from optimizer.observations import STANDARD_ERROR, Encoding, observe
 from optimizer.recommend import recommend
@@ -173,9 +173,8 @@ def _versus(found: dict[str, Tensor], name: str) -> str:
     """Mean paired difference of ours at the last look, with its 95 % interval."""
     if name == OURS or OURS not in found:
         return ""
-    differences = (found[OURS] - found[name])[:, -1].double().numpy()
-    low, high = stats.ttest_1samp(differences, 0.0).confidence_interval(0.95)
-    return f"{differences.mean():.2f} [{low:.2f}, {high:.2f}]"
+    mean, low, high = mean_interval((found[OURS] - found[name])[:, -1].double().numpy())
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _recommended(problem: Problem, sampler: BaseSampler, seed: int, looks: list[int]) -> list[float]:

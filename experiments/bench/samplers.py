@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.comparison.intervals import paired_difference
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
+from experiments.intervals import paired_difference
 from experiments.run.optimize import Run, optimize
 from experiments.run.plan import objective_of, protocol_of, studio_of
 from experiments.run.play import Studio, Task, play

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.comparison.intervals import Difference, paired_difference
+from experiments.intervals import Difference, paired_difference
 
 FOLDER = Path(__file__).with_name("results")
 BENCHMARKS = Path(__file__).with_name("BENCHMARKS.md")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.comparison.arms import Comparison
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: there is no run, or something in it is not to be had; the message is one line.
     """
-    tuned = {path.stem: _read(path) for path in options.params}
+    tuned = {name: _read(path) for name, path in named(options.params).items()}
     if options.source.is_dir():
         _, values = read_study(options.source)
         config = check_config({**values, "output": str(options.source)})
@@ -47,6 +49,22 @@ def run(options: argparse.Namespace) -> int:
     print(table(found))
     print(f"\n{found.verdict}")
     return 0
+
+
+def named(paths: Sequence[Path]) -> dict[str, Path]:
+    """Files by the names that tell them apart: their stems, with their folders where stems are equal.
+
+    Raises:
+        ValueError: two files of one name in folders of one name.
+    """
+    stems = Counter(path.stem for path in paths)
+    found: dict[str, Path] = {}
+    for path in paths:
+        name = path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}/{path.stem}"
+        if name in found:
+            raise ValueError(f"params: {found[name]} and {path} are both called {name}; allowed: files of other names")
+        found[name] = path
+    return found
 
 
 def _read(path: Path) -> FabricParams:

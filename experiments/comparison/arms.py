@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.comparison.intervals import Difference, paired_difference
 from experiments.files.pictures import contact_sheet, save_png
+from experiments.intervals import Difference, paired_difference
 from experiments.run.play import Outcome, Scores, Studio, Task, play, worth
 from fabric.params import FabricParams
 from objectives.base import Context, Objective
@@ -97,7 +98,7 @@ def measure(
         some = tasks[start : start + at_once]
         outcomes += play(studio, [(task, arm.params) for task in some], objectives)
         on_tasks(len(some))
-    spent = (studio.seconds - seconds) / max(1, studio.made - made)
+    spent = (studio.seconds - seconds) / (studio.made - made)
     scores = {each.name: np.stack([o.scores[m] for o in outcomes]) for m, each in enumerate(objectives)}
     others = {name: _by_round(each, tasks, outcomes) for name, each in measures.items()}
     return Measured(arm, scores, others, spent, [_sheet(folder, arm, k, o) for k, o in enumerate(outcomes)])
@@ -115,9 +116,14 @@ def _by_round(objective: Objective, tasks: Sequence[Task], outcomes: Sequence[Ou
     return table
 
 
+def folder_name(arm: str) -> str:
+    """Name of the folder of an arm's pictures."""
+    return re.sub(r"[^\w.-]+", "-", arm)
+
+
 def _sheet(folder: Path, arm: Arm, place: int, outcome: Outcome) -> str:
     pictures = [picture for made in outcome.session.rounds for picture in made.pictures]
-    path = folder / arm.name.replace(" ", "-").replace(",", "") / f"{place:02d}.png"
+    path = folder / folder_name(arm.name) / f"{place:02d}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     save_png(contact_sheet(pictures, len(outcome.session.rounds[0].pictures)), path, {})
     return str(path.relative_to(folder.parent))
@@ -173,7 +179,7 @@ class Comparison:
             "prompts": self.prompts,
             "held_out": self.held_out,
             "differences": {
-                objective: {name: asdict(each) for name, each in found.items()}
+                objective: {name: _numbers(difference) for name, difference in found.items()}
                 for objective, found in self.differences.items()
             },
             "arms": [
@@ -189,6 +195,38 @@ class Comparison:
                 for one in self.arms
             ],
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
+        """The comparison that `to_dict` made plain values of.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: they are none of a comparison.
+        """
+        differences = {
+            objective: {name: _difference(numbers) for name, numbers in found.items()}
+            for objective, found in values["differences"].items()
+        }
+        arms = [_measured(arm) for arm in values["arms"]]
+        return cls(values["value"], values["prompts"], values["held_out"], arms, differences)
+
+
+def _measured(values: Mapping[str, Any]) -> Measured:
+    arm = Arm(values["name"], values["kind"], FabricParams.from_dict(values["params"]))
+    scores, measures = (
+        {name: np.array(table, dtype=np.float64) for name, table in values[part].items()}  # None is NaN
+        for part in ("scores", "measures")
+    )
+    return Measured(arm, scores, measures, values["seconds"], values["sheets"])
+
+
+def _numbers(difference: Difference) -> dict[str, float | None]:
+    """NaN is no JSON."""
+    return {name: None if np.isnan(value) else value for name, value in asdict(difference).items()}
+
+
+def _difference(numbers: Mapping[str, float | None]) -> Difference:
+    return Difference(**{name: np.nan if value is None else value for name, value in numbers.items()})  # type: ignore[arg-type]
 
 
 def _worths(scores: Scores, kind: Any) -> Scores:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from experiments.comparison.arms import PLAIN, WITHOUT, Arm, Comparison, Measured, arms_of, compared, measure
-from experiments.comparison.intervals import Difference
+from experiments.comparison.arms import (
+    BEST_OF,
+    PLAIN,
+    WITHOUT,
+    Comparison,
+    arms_of,
+    compared,
+    folder_name,
+    measure,
+)
 from experiments.config.schema import RunConfig
 from experiments.run.plan import check_tasks, measures_of, objective_of, presets_of, protocol_of, studio_of
-from experiments.run.tasks import held_out_tasks
+from experiments.run.tasks import held_out_tasks, tasks_of
 from fabric.params import FabricParams
 
 FILE = "comparison.json"
@@ -32,8 +39,7 @@ def compare(config: RunConfig, tuned: dict[str, FabricParams], output: Path) -> 
         ValueError: something in the configuration is not to be had.
         ObjectiveError: an objective failed.
     """
-    if clash := tuned.keys() & {*presets_of(config), PLAIN, WITHOUT}:
-        raise ValueError(f"params: {min(clash)} is the name of another arm; allowed: files of other names")
+    _check_names(tuned, [*presets_of(config), PLAIN, WITHOUT])
     names = dict.fromkeys([*config.objective, *config.held_out.objectives])
     objectives = [objective_of(config, each) for each in names]
     tasks = held_out_tasks(config)
@@ -41,17 +47,32 @@ def compare(config: RunConfig, tuned: dict[str, FabricParams], output: Path) -> 
     protocol = replace(protocol_of(config), seed=config.held_out.seed)
     studio, measures = studio_of(config, protocol), measures_of(config)
     arms = arms_of(tuned, presets_of(config), protocol.plain)
+    studio.warm_up()
     measured = []
     with tqdm(total=len(arms) * len(tasks), desc="compared") as bar:
         for arm in arms:
             bar.set_postfix_str(arm.name)
+            studio.forget()  # or the seconds of later arms would be without what the first ones paid for
             measured.append(measure(studio, tasks, arm, objectives, measures, output / "comparison", bar.update))
-    held_out = bool(config.held_out.prompts) or config.held_out.scenes is not None
+    held_out = not {task.prompt for task in tasks} & {task.prompt for task in tasks_of(config)}
     found = compared(protocol.value, [task.prompt for task in tasks], held_out, measured)
     unfinished = output / f".{FILE}.tmp"
     unfinished.write_text(json.dumps(found.to_dict()))
     unfinished.replace(output / FILE)
     return found
+
+
+def _check_names(tuned: Iterable[str], others: Iterable[str]) -> None:
+    """Every arm has a name, and a folder for its pictures, of its own.
+
+    Raises:
+        ValueError: two would share them; the message names one.
+    """
+    taken = {folder_name(name): name for name in others}
+    for name in tuned:
+        if name.startswith(BEST_OF.partition("{")[0]) or folder_name(name) in taken:
+            raise ValueError(f"params: {name} is the name of another arm; allowed: files of other names")
+        taken[folder_name(name)] = name
 
 
 def read_comparison(folder: Path) -> Comparison | None:
@@ -67,20 +88,7 @@ def read_comparison(folder: Path) -> Comparison | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text())
-        differences = {
-            objective: {name: Difference(**each) for name, each in some.items()}
-            for objective, some in found["differences"].items()
-        }
-        arms = [_arm(each) for each in found["arms"]]
-        return Comparison(found["value"], found["prompts"], found["held_out"], arms, differences)
+        return Comparison.from_dict(json.loads(path.read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         again = "run fabric-bo compare again"
         raise ValueError(f"comparison: {path} cannot be read ({error!r}); {again}") from error
-
-
-def _arm(given: dict[str, Any]) -> Measured:
-    arm = Arm(given["name"], given["kind"], FabricParams.from_dict(given["params"]))
-    scores = {name: np.array(table, dtype=np.float64) for name, table in given["scores"].items()}
-    measures = {name: np.array(table, dtype=np.float64) for name, table in given["measures"].items()}  # None is NaN
-    return Measured(arm, scores, measures, given["seconds"], given["sheets"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,21 @@ class RunConfig(Part):
             raise ValueError("held_out.prompts, held_out.scenes: both given; allowed: one of them, or neither")
         if self.held_out.seed == self.protocol.seed:
             raise ValueError(f"held_out.seed: {self.held_out.seed} is the run's; allowed: another")
+        for place, tasks in {"prompts": self.prompts, "held_out.prompts": self.held_out.prompts}.items():
+            prompt, times = Counter([task.prompt for task in tasks] or [""]).most_common(1)[0]
+            if times > 1:  # seeds depend on the prompt, so the second would tell nothing new
+                raise ValueError(f"{place}: {prompt!r} is there {times} times; allowed: each prompt once")
+        return self
+
+    @model_validator(mode="after")
+    def _one_objective_one_name(self) -> RunConfig:
+        """Scores are kept by an objective's name, so another of the same name would replace the run's."""
+        for place, other in enumerate(self.held_out.objectives):
+            namesakes = (*self.objective, *self.held_out.objectives[:place])
+            if other not in self.objective and any(each.name == other.name for each in namesakes):
+                raise ValueError(
+                    f"held_out.objectives.{place}: another {other.name} is scored too; allowed: one objective of a name"
+                )
         return self
 
     @model_validator(mode="after")
@@ -125,6 +141,7 @@ class RunConfig(Part):
             if sought.low < low or sought.high > high:
                 raise ValueError(f"space.{name}: {sought.low:g} to {sought.high:g}; allowed: {low:g} to {high:g}")
         FabricParams.from_dict(self.fixed)
+        self._check_window()
         if not self.space:
             raise ValueError("space: no parameters; allowed: one or more")
         given = any(task.liked or task.disliked for task in self.prompts) or (
@@ -133,6 +150,15 @@ class RunConfig(Part):
         if WEIGHTS in self.space and not given:
             raise ValueError("space.weights: no feedback images are given; allowed: with liked or disliked in prompts")
         return self
+
+    def _check_window(self) -> None:
+        """Where one end of the window is sought and the other is not, every value makes a window."""
+        start, end = (self.fixed.get(name, getattr(FabricParams(), name)) for name in ("start", "end"))
+        sought = self.space.keys() & {"start", "end"}
+        if sought == {"start"} and self.space["start"].high > end:
+            raise ValueError(f"space.start: up to {self.space['start'].high:g}; allowed: up to the end, {end:g}")
+        if sought == {"end"} and self.space["end"].low < start:
+            raise ValueError(f"space.end: from {self.space['end'].low:g}; allowed: from the start, {start:g}")
 
     @property
     def guidance(self) -> float:

@@ -70,7 +70,7 @@ def _differences_plot(found: Comparison) -> Plot:
     return Plot(
         "differences",
         f"What {first} is better by",
-        f"Mean paired difference over {pairs} prompts, the same seeds for all, with its 95 % bootstrap interval: "
+        f"Mean paired difference over {pairs} prompts, the same seeds for all, with its 95 % interval (Student's t): "
         f"right of zero, {first} is better. Best-of-N takes the best image of as many as {first} needed.",
         f"Forest plot: {first} minus each other arm, with 95 % intervals. The table below has the numbers.",
         partial(_forest, found),

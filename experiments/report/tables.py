@@ -216,7 +216,7 @@ def key_figures(found: Findings) -> list[Figure]:
         Figure(
             f"over {f'the best preset, {name}' if name == comparison.best_preset else name}",
             f"{its[name].mean:+.3f}",
-            f"95 %: {its[name].low:+.3f} to {its[name].high:+.3f}, better on {its[name].wins:.0%} of prompts",
+            f"95 %: {its[name].interval}, better on {its[name].wins:.0%} of prompts",
             colours.get(name, name_colour(name)),
             "better" if its[name].low > 0 else "worse" if its[name].high < 0 else "no difference shown",
         )

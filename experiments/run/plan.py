@@ -115,9 +115,15 @@ def check_tasks(tasks: list[Task], objectives: list[Objective], place: str = "pr
     """Checks that tasks have what objectives need and what does not come up in a session.
 
     Raises:
-        ValueError: a target is missing; the message names the place.
+        ValueError: a target is missing, or an objective needs feedback; the message names the place.
     """
     for objective in objectives:
+        if feedback := sorted(objective.needs & {"liked", "disliked"}):
+            # Every image is compared with the same one without feedback, which has none to be scored against.
+            raise ValueError(
+                f"objective: {objective.name} needs {' and '.join(feedback)} images, which plain images lack; "
+                "allowed: objectives that do without (comparisons report it as a measure)"
+            )
         for k, task in enumerate(tasks):
             if "target" in objective.needs and not task.targets:
                 raise ValueError(f"{place}.{k}.targets: none; {objective.name} needs a target picture for every prompt")

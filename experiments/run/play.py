@@ -131,6 +131,17 @@ class Studio:
                 self._kept[name] = made
         return [found[name] for name in names]
 
+    def warm_up(self) -> None:
+        """Generates one batch and forgets it: a device's first images take longer than all later ones."""
+        self.fabric(
+            [Request("", seed, self.protocol.plain) for seed in range(self.protocol.batch)], 1, self.protocol.size
+        )
+
+    def forget(self) -> None:
+        """Drops what was kept, as if nothing had been generated yet: images without feedback and references."""
+        self._kept.clear()
+        self.fabric.bank.clear()
+
     def _generate(self, requests: list[Request]) -> list[tuple[Image, str]]:
         began, made = time.perf_counter(), list[tuple[Image, str]]()
         for start in range(0, len(requests), self.protocol.batch):

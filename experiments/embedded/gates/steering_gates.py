@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from diffusers import StableDiffusionPipeline
-from scipy import stats
 from torch import Tensor
 
 from experiments.embedded.gates.model_gates import Check, GateResult
@@ -16,17 +15,11 @@ from experiments.embedded.gates.steering import (
     sobol_settings,
 )
 from experiments.embedded.shipped import Judge
+from experiments.intervals import mean_interval
 from fabric.generator import FabricGenerator
 
 _SEEDS = (0, 1, 2, 3)
 _FRESH_SEEDS = (4, 5, 6, 7)
-
-
-def interval(differences: Tensor) -> tuple[float, float, float]:
-    """Mean of paired differences and its 95 % confidence interval (Student's t); differences has shape N."""
-    values = differences.double().numpy()
-    low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    return float(values.mean()), float(low), float(high)
 
 
 def feedback_gate(
@@ -37,8 +30,8 @@ def feedback_gate(
     fabric = FabricGenerator(pipeline)
     measured = measure_closeness(fabric, judge.similarity, targets, PAPER_SETTINGS["paper-target"], steps)
     gap = float((measured.same_attributes - measured.same_prompt).mean())
-    steered = interval(measured.steered - measured.without)
-    shown = interval(measured.shown - measured.without)
+    steered = mean_interval((measured.steered - measured.without).double().numpy())
+    shown = mean_interval((measured.shown - measured.without).double().numpy())
     return GateResult(
         "Feedback",
         [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,12 @@ import yaml
 from PIL import Image
 
 from experiments.cli import main
-from experiments.commands.compare import table
+from experiments.commands.compare import named, table
 from experiments.comparison.arms import PLAIN, WITHOUT, Comparison
-from experiments.comparison.compare import compare
-from experiments.comparison.intervals import paired_difference
+from experiments.comparison.compare import compare, read_comparison
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
+from experiments.intervals import Difference, paired_difference
 from experiments.run.play import worth
 from fabric.params import FabricParams
 
@@ -90,6 +92,44 @@ def test_it_is_written_with_its_pictures(found: Comparison, folder: Path) -> Non
             assert sheet.size == (2 * 64 + 3 * 4, 2 * 64 + 3 * 4)
     lines = table(found).splitlines()
     assert sum(line.startswith("tuned, feedback taken out") for line in lines) == 5
+
+
+def test_files_of_one_stem_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    for folder in ("a", "b", "c/a"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    first, second, third = (tmp_path / folder / "best.yaml" for folder in ("a", "b", "c/a"))
+    assert named([first, second]) == {"a/best": first, "b/best": second}
+    assert named([first, tmp_path / "mine.yaml"]) == {"best": first, "mine": tmp_path / "mine.yaml"}
+    with pytest.raises(ValueError, match="are both called a/best; allowed: files of other names"):
+        named([first, third])
+
+
+@pytest.mark.parametrize("name", ["no feedback", "paper-target", "best of 4", "no-feedback"])
+def test_arms_share_neither_name_nor_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=f"params: {name} is the name of another arm"):
+        compare(_config(tmp_path), {"mine": TUNED, name: TUNED}, tmp_path)
+
+
+def test_every_arm_pays_for_its_own_images(found: Comparison) -> None:
+    assert all(one.seconds > 0 for one in found.arms)
+
+
+def test_what_is_written_is_read_again(found: Comparison, folder: Path) -> None:
+    again = read_comparison(folder)
+    assert again is not None
+    assert json.dumps(again.to_dict()) == json.dumps(found.to_dict())
+    alone = Difference(1.0, math.nan, math.nan, 1.0, 1)
+    differences = {objective: {**each, "other": alone} for objective, each in found.differences.items()}
+    kept = json.dumps(replace(found, differences=differences).to_dict())
+    assert "NaN" not in kept
+    assert str(Comparison.from_dict(json.loads(kept)).differences["clip-target"]["other"]) == "+1.000 [no interval]"
+
+
+def test_prompts_of_the_run_are_not_called_held_out(tmp_path: Path) -> None:
+    values = _config(tmp_path).model_dump(mode="json")
+    values |= {"scenes": None, "prompts": ["a red star at night"], "objective": ["pickscore"]}
+    values["held_out"] |= {"scenes": None, "prompts": ["a red star at night"], "objectives": []}
+    assert "of the run's own prompts" in compare(check_config(values), {"mine": TUNED}, tmp_path).verdict
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -45,6 +45,20 @@ PROMPTS = {"prompts": ["a red star"]}
         ({**PROMPTS, "space": {"weights": [0, 2]}}, "space.weights: 0 to 2; allowed: 0 to 1"),
         ({**PROMPTS, "held_out": {"seed": 0}}, "held_out.seed: 0 is the run's; allowed: another"),
         ({**PROMPTS, "held_out": {"scenes": {}, **PROMPTS}}, "held_out.prompts, held_out.scenes: both given"),
+        ({"prompts": ["a", "b", "a"]}, "prompts: 'a' is there 2 times; allowed: each prompt once"),
+        ({**PROMPTS, "held_out": {"prompts": ["a", "a"]}}, "held_out.prompts: 'a' is there 2 times"),
+        (
+            {**PROMPTS, "held_out": {"objectives": [{"name": "clip-target", "scale": [-1, 3]}]}},
+            "held_out.objectives.0: another clip-target is scored too; allowed: one objective of a name",
+        ),
+        (
+            {**PROMPTS, "fixed": {"start": 0.5}, "space": {"end": [0.2, 1]}},
+            "space.end: from 0.2; allowed: from the start, 0.5",
+        ),
+        (
+            {**PROMPTS, "fixed": {"end": 0.5}, "space": {"start": [0, 1]}},
+            "space.start: up to 1; allowed: up to the end, 0.5",
+        ),
         ({**PROMPTS, "stop": {"chance": 2}}, "stop.chance: 2: Input should be less than or equal to 1"),
         ({**PROMPTS, "protocol": {"guidance": 0}}, "protocol.guidance: 0: "),
         ({**PROMPTS, "model": {"scheduler": "best"}}, "model.scheduler: 'best' is unknown; allowed: euler-a, "),

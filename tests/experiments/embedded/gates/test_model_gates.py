@@ -3,21 +3,9 @@ from __future__ import annotations
 import math
 
 import pytest
-import torch
 
 from experiments.embedded.gates.evaluate import show
 from experiments.embedded.gates.model_gates import Check, GateResult
-from experiments.embedded.gates.steering_gates import interval
-
-
-def test_interval_equals_the_textbook_formula() -> None:
-    differences = torch.tensor([0.1, 0.4, -0.2, 0.3, 0.6])
-    mean, low, high = interval(differences)
-    values = differences.tolist()
-    expected = sum(values) / 5
-    deviation = math.sqrt(sum((v - expected) ** 2 for v in values) / 4)
-    half = 2.7764451 * deviation / math.sqrt(5)  # Student's t, 4 degrees of freedom, 97.5 %
-    assert (mean, low, high) == pytest.approx((expected, expected - half, expected + half), abs=1e-6)
 
 
 @pytest.mark.parametrize(
