@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from torchvision.transforms.functional import pil_to_tensor, to_pil_image
 from torchvision.utils import make_grid
 
+from experiments.files.atomic import atomic_write
 from fabric.generator import Request
 
 _GAP = 4
@@ -79,9 +80,8 @@ def save_png(picture: Image.Image, path: Path, texts: Mapping[str, str]) -> None
     info = PngInfo()
     for name, text in texts.items():
         info.add_itxt(name, text)
-    unfinished = path.with_name(f".{path.name}.tmp")
-    picture.save(unfinished, format="PNG", pnginfo=info)
-    unfinished.replace(path)
+    with atomic_write(path) as unfinished:
+        picture.save(unfinished, format="PNG", pnginfo=info)
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from PIL import Image
@@ -49,3 +51,17 @@ def test_a_sheet_has_all_pictures_in_order(count: int, columns: int, rows: int) 
 def test_a_sheet_has_the_columns_asked_for() -> None:
     sheet = contact_sheet([Image.new("RGB", (20, 10))] * 6, columns=3)
     assert sheet.width > 60 > 40 > sheet.height
+
+
+def test_one_picture_may_be_saved_by_many_at_the_same_time(tmp_path: Path) -> None:
+    picture, together = Image.effect_noise((64, 64), 50), Barrier(8)
+
+    def save(_: int) -> None:
+        together.wait()
+        save_png(picture, tmp_path / "one.png", {})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(save, range(8)))
+    with Image.open(tmp_path / "one.png") as image:
+        assert image.tobytes() == picture.tobytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
