@@ -9,7 +9,7 @@ from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from objectives.base import Context, Objective
 from objectives.checkpoints import MissingWeightsError
-from objectives.pickscore import PickScore, preference
+from objectives.pickscore import PickScore
 from objectives.scoring import score
 from objectives.testing import ObjectiveContract, sample_images
 
@@ -33,11 +33,6 @@ def test_equals_the_recipe(clip_model_folder: Path) -> None:
     expected = [_by_hand(clip_model_folder, prompt, image) for prompt, image in zip(PROMPTS, images, strict=True)]
     assert found == pytest.approx(expected, abs=1e-5)
     assert len({round(value, 4) for value in found}) == 5
-
-
-def test_preference_is_the_softmax_of_scores() -> None:
-    assert sum(preference([20.0, 21.0, 19.5])) == pytest.approx(1)
-    assert preference([21.0, 20.0])[0] == pytest.approx(0.731, abs=1e-3)
 
 
 def test_missing_weights_say_what_to_do() -> None:
