@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optimizer.encoding import Encoding
-from optimizer.gp import doubt, fit_gp
+from optimizer.gp import fit_gp, shorten_lengthscales
 from optimizer.observations import Observations
 
 _RESTARTS, _RAW, _SAMPLES = 4, 128, 128
@@ -40,8 +40,8 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
     """The most promising point.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
-    several. Where the latest observations of one objective brought nothing, every other point of a view is chosen by a
-    model that is less sure of what it has not seen; see `optimizer.gp.doubt`.
+    several. Where there is a feature map and the latest observations of one objective brought nothing, every other
+    point is chosen by a model that is less sure of what it has not seen; see `optimizer.gp.shorten_lengthscales`.
 
     Args:
         seen: at least two observations, in the order in which they were made.
@@ -101,10 +101,11 @@ def normal(seed: int) -> SobolQMCNormalSampler:
 
 def _improvement(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedImprovement:
     model = fit_gp(seen.X, seen.Y, seen.Yvar, seen.features)
-    # A view's lengthscales have one in common, which a few observations can make too long for all at once. Independent
-    # ones are seldom all too long: there doubt spends half of the trials on what the others know to be worse.
+    # Lengthscales of features have one in common, which a few observations can make too long for all at once.
+    # Independent ones are seldom all too long: shortening them spends half of the trials on what the others know to be
+    # worse.
     if seen.features is not None and len(seen.Y) % 2 and stagnates(model, seen.X):
-        model = doubt(model)
+        model = shorten_lengthscales(model)
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
         model, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True, cache_root=False

@@ -18,7 +18,7 @@ from torch import Tensor
 Absent = Callable[[str], float | None]
 """What a parameter was in trials made before it existed; None where such trials say nothing."""
 
-View: TypeAlias = "Callable[[Encoding, Tensor], Tensor]"
+FeatureMap: TypeAlias = "Callable[[Encoding, Tensor], Tensor]"
 """From points, ... x d, to what a model is to see of them, ... x k; differentiable."""
 
 _OFF_GRID = 1e-8  # share of a step, as Optuna allows
@@ -35,18 +35,20 @@ class Encoding:
     Args:
         space: distributions by name.
         absent: values in trials that lack a parameter.
-        view: what a model sees of points, where something better than the points themselves is known: settings that
-            have the same effect should look the same.
+        feature_map: what a model sees of points, where something better than the points themselves is known: settings
+            that have the same effect should look the same.
 
     Attributes:
         columns: of each parameter in a point.
         dimensions: d.
     """
 
-    def __init__(self, space: Mapping[str, BaseDistribution], absent: Absent = never, view: View | None = None) -> None:
+    def __init__(
+        self, space: Mapping[str, BaseDistribution], absent: Absent = never, feature_map: FeatureMap | None = None
+    ) -> None:
         self.space = dict(space)
         self.absent = absent
-        self.view = view
+        self.feature_map = feature_map
         self.columns: dict[str, slice] = {}
         self.dimensions = 0
         for name, distribution in self.space.items():
@@ -74,10 +76,10 @@ class Encoding:
 
     def features(self, points: Tensor) -> Tensor:
         """What a model sees of points, ... x d to ... x k."""
-        return points if self.view is None else self.view(self, points)
+        return points if self.feature_map is None else self.feature_map(self, points)
 
     def values(self, name: str, points: Tensor) -> Tensor:
-        """Values of a range of floats at points, ... x d to ...; differentiable, as a view has to be."""
+        """Values of a range of floats at points, ... x d to ...; differentiable, as a feature map has to be."""
         low, high = _ends(self.space[name])
         if self.space[name].single():
             return torch.full_like(points[..., 0], low)

@@ -45,9 +45,10 @@ class CommonScaleKernel(RBFKernel):
     """RBF kernel whose lengthscales are a common one times a factor for each dimension.
 
     The common one is LogNormal(log(d) / 2 - 0.3, 1) a priori, the factors are LogNormal(0, 0.7): commensurate features,
-    as those of a view are, count alike until observations say otherwise. Independent priors have to learn 10 numbers of
-    30 trials; one lengthscale for all cannot learn which features do not matter. On 240 settings of the embedded
-    model this predicts unseen ones best of these three, at 15 observations as well as at 80.
+    as those of a feature map are, count alike until observations say otherwise. Independent priors have to learn 10
+    numbers of 30 trials; one lengthscale for all cannot learn which features do not matter. Where the priors were
+    chosen, on 240 evaluated settings, this predicts unseen ones best of these three, at 15 observations as well as
+    at 80.
 
     Args:
         dimensions: d.
@@ -129,8 +130,8 @@ def build_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | Non
     if Yvar is not None:
         Yvar = Yvar.clamp(min=_LEAST_NOISE * float(Y.var()) if len(Y) > 1 else _LEAST_NOISE)
         kernel = _with_scale(kernel)
-    view = None if features is None else _Features(features)
-    return SingleTaskGP(X, Y, Yvar, covar_module=kernel, outcome_transform=Standardize(1), input_transform=view)
+    transform = None if features is None else _Features(features)
+    return SingleTaskGP(X, Y, Yvar, covar_module=kernel, outcome_transform=Standardize(1), input_transform=transform)
 
 
 def fit_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | None = None) -> SingleTaskGP:
@@ -140,7 +141,7 @@ def fit_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | None 
     return model
 
 
-def doubt(model: SingleTaskGP) -> SingleTaskGP:
+def shorten_lengthscales(model: SingleTaskGP) -> SingleTaskGP:
     """The same model with half the lengthscales: it knows less about what is far from what was seen.
 
     A few observations of a function that is flat or has one trend where they happen to lie make long lengthscales the

@@ -98,7 +98,7 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
         Y = torch.tensor([trial.values for trial, _ in points], dtype=torch.float64).view(-1, len(signs))
         Yvar = _variances([_numbers(trial.user_attrs.get(STANDARD_ERROR), len(signs)) for trial, _ in points])
     X = torch.stack([point for _, point in points]) if points else torch.zeros(0, encoding.dimensions).double()
-    features = None if encoding.view is None else encoding.features
+    features = None if encoding.feature_map is None else encoding.features
     return Observations(X, Y * torch.tensor(signs).double(), Yvar, [trial.number for trial, _ in points], features)
 
 

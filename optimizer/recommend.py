@@ -42,8 +42,8 @@ class Recommendation:
     high: float
 
 
-class Belief:
-    """What is read off a model of one objective, which is fitted once.
+class FittedModel:
+    """A fitted model of one objective, and what is read off its posterior.
 
     Args:
         model: whose posterior is meant, of one output.
@@ -86,7 +86,7 @@ class Belief:
         return float((draws.amax(dim=1) > draws[:, 0] + margin).float().mean())
 
 
-def believe(seen: Observations) -> Belief:
+def fit_model(seen: Observations) -> FittedModel:
     """Fits the model to the observations.
 
     Args:
@@ -97,12 +97,12 @@ def believe(seen: Observations) -> Belief:
     """
     if seen.Y.shape[1] != 1 or not len(seen.Y):
         raise ValueError(f"observations: {tuple(seen.Y.shape)}; allowed: one or more of one objective")
-    return Belief(fit_gp(seen.X, seen.Y, seen.Yvar, seen.features), seen.X, seen.numbers)
+    return FittedModel(fit_gp(seen.X, seen.Y, seen.Yvar, seen.features), seen.X, seen.numbers)
 
 
 def recommend(seen: Observations) -> Recommendation:
-    """The best posterior mean among evaluated settings; see `believe`."""
-    return believe(seen).recommendation
+    """The best posterior mean among evaluated settings; see `fit_model`."""
+    return fit_model(seen).recommendation
 
 
 def pareto(seen: Observations) -> list[tuple[Recommendation, ...]]:

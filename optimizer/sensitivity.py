@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optimizer.encoding import Encoding
-from optimizer.recommend import Belief, Surrogate
+from optimizer.recommend import FittedModel, Surrogate
 
 _DRAWS = 1024
 _AT_ONCE = 4096  # points, to bound memory
@@ -37,14 +37,14 @@ class Slice:
     errors: list[float]
 
 
-def importance(belief: Belief, encoding: Encoding, seed: int = 0, count: int = _DRAWS) -> dict[str, float]:
+def importance(fitted: FittedModel, encoding: Encoding, seed: int = 0, count: int = _DRAWS) -> dict[str, float]:
     """How much each parameter matters: the total Sobol index of the posterior mean over the whole space.
 
     That is the share of the variance that is left when all others are held: 0 is no influence, and the sum exceeds 1 by
     what parameters do together. Estimated after Jansen (1999), `mean((f(A) - f(A with column k of B))^2) / 2 var f`.
 
     Args:
-        belief: about the objective.
+        fitted: to the objective.
         encoding: of its points.
         seed: of the draws.
         count: N.
@@ -55,28 +55,28 @@ def importance(belief: Belief, encoding: Encoding, seed: int = 0, count: int = _
     names = [name for name, distribution in encoding.space.items() if not distribution.single()]
     draws = SobolEngine(2 * len(names), scramble=True, seed=seed).draw(count, dtype=torch.float64)
     A, B = draws[:, : len(names)], draws[:, len(names) :]
-    whole = _mean(belief.model, _points(A, names, encoding))
+    whole = _mean(fitted.model, _points(A, names, encoding))
     found = {}
     for k, name in enumerate(names):
         mixed = A.clone()
         mixed[:, k] = B[:, k]
-        change = whole - _mean(belief.model, _points(mixed, names, encoding))
+        change = whole - _mean(fitted.model, _points(mixed, names, encoding))
         found[name] = float((change**2).mean() / (2 * whole.var()).clamp(min=1e-12))
     return found
 
 
-def slices(belief: Belief, encoding: Encoding, count: int = 33) -> list[Slice]:
+def slices(fitted: FittedModel, encoding: Encoding, count: int = 33) -> list[Slice]:
     """The posterior along each parameter.
 
     Args:
-        belief: about the objective.
+        fitted: to the objective.
         encoding: of its points.
         count: values of a parameter, fewer where it has fewer.
 
     Returns:
         A slice for each parameter that can vary.
     """
-    best = encoding.decode(belief.point)
+    best = encoding.decode(fitted.point)
     found = []
     for name, distribution in encoding.space.items():
         if distribution.single():
@@ -84,7 +84,7 @@ def slices(belief: Belief, encoding: Encoding, count: int = 33) -> list[Slice]:
         values = _values(name, encoding, count)
         points = [point for value in values if (point := encoding.encode({**best, name: value})) is not None]
         with torch.no_grad():
-            posterior = belief.model.posterior(torch.stack(points)[:, None])
+            posterior = fitted.model.posterior(torch.stack(points)[:, None])
         means, errors = posterior.mean.flatten().tolist(), posterior.variance.sqrt().flatten().tolist()
         found.append(Slice(name, values, means, errors))
     return found

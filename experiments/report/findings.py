@@ -29,7 +29,7 @@ from experiments.run.trials import PARAMS
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
 from optimizer.observations import Observations, observe, relative_space
-from optimizer.recommend import Belief, Recommendation, believe, pareto
+from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.known_first import place_of
 from optimizer.samplers.model_based import design_size
 from optimizer.sensitivity import Slice, importance, slices
@@ -119,9 +119,9 @@ class Findings:
         self.tried = self._tried()
 
     @cached_property
-    def beliefs(self) -> list[Belief]:
+    def beliefs(self) -> list[FittedModel]:
         """What the model thinks of each objective, M."""
-        return [believe(_column(self.seen, m)) for m in range(len(self.objectives))]
+        return [fit_model(_column(self.seen, m)) for m in range(len(self.objectives))]
 
     @cached_property
     def influence(self) -> list[dict[str, float]]:
@@ -174,7 +174,7 @@ class Findings:
         for k in sorted({round(k) for k in np.linspace(min(2, count), count, _MOMENTS)}):
             seen = observe(self.study, self._finished[:k], self.encoding)
             if len(seen.Y):
-                best = believe(_column(seen, objective)).recommendation
+                best = fit_model(_column(seen, objective)).recommendation
                 found.append(Moment(self._finished[k - 1].number, best))
         return found
 

@@ -24,8 +24,8 @@ _SHAPES = ("bottleneck", "recency", "crowding")
 _ALWAYS = ("prompt_dropout", "guidance_scale")  # matter without references too
 
 
-class FabricView:
-    """A view for `optimizer.encoding.Encoding`.
+class FabricFeatureMap:
+    """A feature map for `optimizer.encoding.Encoding`.
 
     Args:
         space: of a run.

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from experiments.config.schema import RunConfig
-from experiments.run.feature_map import FabricView
+from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.plan import check_tasks, known_settings, objective_of, space_of, studio_of, view_of
 from experiments.run.progress import Progress
 from experiments.run.space import Space, absent
@@ -27,7 +27,7 @@ from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from optimizer.encoding import Encoding
 from optimizer.observations import Observations, observe
-from optimizer.recommend import Belief, Recommendation, believe, pareto
+from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
 from optimizer.samplers.known_first import LOST
 
@@ -50,7 +50,7 @@ class Run:
     config: RunConfig
     study: Study
     space: Space
-    view: FabricView
+    view: FabricFeatureMap
 
     @property
     def encoding(self) -> Encoding:
@@ -62,10 +62,10 @@ class Run:
         trials = self.study.get_trials(deepcopy=False) if count is None else finished(self.study)[:count]
         return observe(self.study, trials, self.encoding)
 
-    def belief(self, count: int | None = None) -> Belief | None:
+    def belief(self, count: int | None = None) -> FittedModel | None:
         """What the model thinks of one objective; None of several, and before anything was seen."""
         seen = self.observations(count)
-        return believe(seen) if len(self.config.objective) == 1 and len(seen.Y) else None
+        return fit_model(seen) if len(self.config.objective) == 1 and len(seen.Y) else None
 
     def recommended(self, count: int | None = None) -> tuple[Recommendation, FabricParams]:
         """The setting to use, by the model's belief; of several objectives the best of the first one on the front.
@@ -113,7 +113,7 @@ def optimize(config: RunConfig) -> Run:
     first = [space.values(params) for params in known_settings(config, space)]
     view = view_of(config, space, tasks)
     sampler = create_sampler(
-        config.sampler, first=first, space=space.distributions, absent=absent, view=view, seed=config.seed
+        config.sampler, first=first, space=space.distributions, absent=absent, feature_map=view, seed=config.seed
     )
     pruner = _pruner_of(config)
     store = open_study(config.output, config.model_dump(mode="json"), len(objectives), sampler, pruner)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from experiments.config.parts import ObjectiveConfig
 from experiments.config.schema import RunConfig
-from experiments.run.feature_map import FabricView
+from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.play import Protocol, Studio, Task
 from experiments.run.space import Space
 from fabric.bank import ReferenceBank
@@ -44,11 +44,11 @@ def space_of(config: RunConfig, tasks: list[Task]) -> Space:
     return Space(config.space, base, tuple(images))
 
 
-def view_of(config: RunConfig, space: Space, tasks: list[Task]) -> FabricView:
+def view_of(config: RunConfig, space: Space, tasks: list[Task]) -> FabricFeatureMap:
     """What the model sees of settings."""
     liked = dict.fromkeys(image.id for task in tasks for image in task.liked)
     disliked = dict.fromkeys(image.id for task in tasks for image in task.disliked)
-    return FabricView(space, tuple(liked), tuple(disliked), config.protocol.rounds > 1)
+    return FabricFeatureMap(space, tuple(liked), tuple(disliked), config.protocol.rounds > 1)
 
 
 def protocol_of(config: RunConfig) -> Protocol:

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from experiments.config.schema import RunConfig
 from experiments.run.trials import MADE
-from optimizer.recommend import Belief
+from optimizer.recommend import FittedModel
 
 
 def finished(study: Study) -> list[FrozenTrial]:
@@ -30,7 +30,7 @@ def minutes_taken(study: Study) -> float:
     return sum(trial.duration.total_seconds() for trial in finished(study) if trial.duration is not None) / 60
 
 
-def reason_to_stop(config: RunConfig, study: Study, belief: Belief | None) -> str | None:
+def reason_to_stop(config: RunConfig, study: Study, belief: FittedModel | None) -> str | None:
     """Why a run is over, or None.
 
     Args:
@@ -52,7 +52,7 @@ def reason_to_stop(config: RunConfig, study: Study, belief: Belief | None) -> st
     return None
 
 
-def belief_in_words(config: RunConfig, belief: Belief) -> str:
+def belief_in_words(config: RunConfig, belief: FittedModel) -> str:
     """The setting that the agent would recommend now, and how sure it is that it is the best."""
     best, chance = belief.recommendation, belief.chance_of_better(config.stop.margin)
     interval = f"{best.mean:+.3f} [{best.low:+.3f}, {best.high:+.3f}]"

@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler,
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from optimizer.encoding import Absent, View, never
+from optimizer.encoding import Absent, FeatureMap, never
 from optimizer.samplers.gp import GaussianProcessSampler
 from optimizer.samplers.known_first import KnownFirst
 
@@ -75,7 +75,7 @@ def create_sampler(
     space: Mapping[str, BaseDistribution] | None = None,
     first: Sequence[Mapping[str, Any]] = (),
     absent: Absent = never,
-    view: View | None = None,
+    feature_map: FeatureMap | None = None,
     seed: int = 0,
 ) -> BaseSampler:
     """A sampler by name.
@@ -85,7 +85,7 @@ def create_sampler(
         space: parameters that ours is to model; see `GaussianProcessSampler`. Baselines find their own.
         first: settings of the first trials, the same for all samplers.
         absent: what a parameter was in trials made before it existed; baselines cannot know.
-        view: what the model sees of points; baselines see the points.
+        feature_map: what the model sees of points; baselines see the points.
         seed: of everything random.
 
     Raises:
@@ -95,4 +95,4 @@ def create_sampler(
         raise ValueError(f"sampler: {name!r} is unknown; allowed: {', '.join(SAMPLERS)}")
     if name in _BASELINES:
         return Baseline(_BASELINES[name], first, seed)
-    return GaussianProcessSampler(first=first, space=space, absent=absent, view=view, seed=seed)
+    return GaussianProcessSampler(first=first, space=space, absent=absent, feature_map=feature_map, seed=seed)

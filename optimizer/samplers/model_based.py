@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from optimizer.encoding import Absent, Encoding, View, never
+from optimizer.encoding import Absent, Encoding, FeatureMap, never
 from optimizer.observations import relative_space
 from optimizer.samplers.known_first import KnownFirst
 
@@ -26,7 +26,7 @@ class ModelSampler(KnownFirst):
         design: Sobol points after them; see `design_size`.
         space: parameters to be modelled; by default those that all trials have and those that `absent` knows.
         absent: what a parameter was in trials made before it existed, by name; None where they say nothing.
-        view: what the model sees of points, where something better than the points themselves is known.
+        feature_map: what the model sees of points, where something better than the points themselves is known.
         seed: of everything random.
     """
 
@@ -40,14 +40,14 @@ class ModelSampler(KnownFirst):
         design: int | None = None,
         space: Mapping[str, BaseDistribution] | None = None,
         absent: Absent = never,
-        view: View | None = None,
+        feature_map: FeatureMap | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__(first, seed)
         self.design = design
         self.space = None if space is None else dict(space)
         self.absent = absent
-        self.view = view
+        self.feature_map = feature_map
 
     @abstractmethod
     def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
@@ -70,7 +70,7 @@ class ModelSampler(KnownFirst):
         self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution], place: int
     ) -> dict[str, Any]:
         """Settings of a trial after the known ones."""
-        encoding = Encoding(space, self.absent, self.view)
+        encoding = Encoding(space, self.absent, self.feature_map)
         design = design_size(encoding.dimensions, len(self.first)) if self.design is None else self.design
         point = None if place < design else self.point(study, trial, encoding, self.key("proposal", place))
         return encoding.decode(sobol_point(encoding.dimensions, place, self.seed) if point is None else point)

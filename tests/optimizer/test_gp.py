@@ -9,7 +9,7 @@ from botorch.models import SingleTaskGP
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from torch import Tensor
 
-from optimizer.gp import build_gp, dimension_scaled_kernel, doubt, fit_gp, lengthscales
+from optimizer.gp import build_gp, dimension_scaled_kernel, fit_gp, lengthscales, shorten_lengthscales
 
 
 def _data(count: int, dimensions: int, noise: float = 0.1, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -74,7 +74,9 @@ def test_lengthscales_of_features_are_a_common_one_times_factors() -> None:
     apart = (X[:, None, :3] - X[None, :, :3]) / torch.tensor([0.5, 1.0, 2.0])
     found = kernel(X[:, :3]).to_dense().detach()
     torch.testing.assert_close(found, torch.exp(-0.5 * apart.square().sum(-1)), rtol=0, atol=1e-6)
-    torch.testing.assert_close(lengthscales(doubt(model).covar_module), torch.tensor([[0.25, 0.5, 1.0]]).double())
+    torch.testing.assert_close(
+        lengthscales(shorten_lengthscales(model).covar_module), torch.tensor([[0.25, 0.5, 1.0]]).double()
+    )
 
 
 def test_a_dimension_that_nobody_used_changes_nothing() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from optimizer.observations import Observations
-from optimizer.recommend import believe, pareto, recommend
+from optimizer.recommend import fit_model, pareto, recommend
 
 NOISE = 0.3
 
@@ -27,12 +27,12 @@ def test_the_recommended_setting_is_better_than_the_luckiest() -> None:
     gains, errors, covered = [], [], []
     for seed in range(30):
         seen = _seen(60, seed, noise=0.4)
-        belief = believe(seen)
-        found = belief.recommendation
+        fitted = fit_model(seen)
+        found = fitted.recommendation
         place = seen.numbers.index(found.number)
         truth = _true(seen.X)[:, 0]
         gains.append(float(truth[place] - truth[seen.Y[:, 0].argmax()]))
-        means = torch.tensor([each.mean for each in belief.settings], dtype=torch.float64)
+        means = torch.tensor([each.mean for each in fitted.settings], dtype=torch.float64)
         errors.append(float((means - truth).pow(2).mean().sqrt()))
         covered.append(found.low <= float(truth[place]) <= found.high)
         assert found.low < found.mean < found.high
@@ -60,7 +60,7 @@ def test_nothing_and_several_objectives_are_refused() -> None:
 
 
 def test_the_chance_of_better_falls_with_knowledge_and_margin() -> None:
-    early, late = believe(_seen(5, 0, noise=0.02)), believe(_seen(60, 0, noise=0.02, around=0.5))
+    early, late = fit_model(_seen(5, 0, noise=0.02)), fit_model(_seen(60, 0, noise=0.02, around=0.5))
     assert early.chance_of_better(0.01) > 0.5
     assert late.chance_of_better(0.05) < 0.05
     chances = [early.chance_of_better(margin) for margin in (0.0, 0.1, 0.3, 10.0)]

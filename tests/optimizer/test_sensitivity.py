@@ -6,7 +6,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from optimizer.encoding import Encoding
 from optimizer.observations import Observations
-from optimizer.recommend import Belief, believe
+from optimizer.recommend import FittedModel, fit_model
 from optimizer.sensitivity import importance, slices
 
 SPACE: dict[str, BaseDistribution] = {
@@ -29,17 +29,17 @@ def _value(params: dict[str, object]) -> float:
 
 
 @pytest.fixture(scope="module")
-def belief() -> Belief:
+def fitted() -> FittedModel:
     generator = torch.Generator().manual_seed(0)
     points = torch.rand(150, ENCODING.dimensions, generator=generator, dtype=torch.float64)
     settings = [ENCODING.decode(point) for point in points]
     X = torch.stack([point for params in settings if (point := ENCODING.encode(params)) is not None])
     Y = torch.tensor([[_value(params)] for params in settings], dtype=torch.float64)
-    return believe(Observations(X, Y, torch.full_like(Y, 1e-6), list(range(150))))
+    return fit_model(Observations(X, Y, torch.full_like(Y, 1e-6), list(range(150))))
 
 
-def test_importance_is_the_total_sobol_index(belief: Belief) -> None:
-    found = importance(belief, ENCODING)
+def test_importance_is_the_total_sobol_index(fitted: FittedModel) -> None:
+    found = importance(fitted, ENCODING)
     # Variances: of the choice 2/3, of x alone 1/12, of x and k together 16/144. The values of k are at 1/8 to 7/8 of
     # the cube, over all of which the model goes, so that its k varies 16/9 times as much.
     together = 16 / 144 * 16 / 9
@@ -49,13 +49,13 @@ def test_importance_is_the_total_sobol_index(belief: Belief) -> None:
     assert found["x"] == pytest.approx((1 / 12 + together) / total, abs=0.05)
     assert found["k"] == pytest.approx(together / total, abs=0.05)
     assert found["idle"] < 0.01
-    assert importance(belief, ENCODING) == found
+    assert importance(fitted, ENCODING) == found
 
 
-def test_slices_are_in_units_of_the_parameters(belief: Belief) -> None:
-    found = {each.name: each for each in slices(belief, ENCODING, count=11)}
+def test_slices_are_in_units_of_the_parameters(fitted: FittedModel) -> None:
+    found = {each.name: each for each in slices(fitted, ENCODING, count=11)}
     assert set(found) == {"choice", "x", "k", "idle"}
-    best = ENCODING.decode(belief.point)
+    best = ENCODING.decode(fitted.point)
     assert found["choice"].values == ["a", "b", "c"]
     assert found["k"].values == [1, 2, 3, 4]
     assert found["x"].values == pytest.approx(list(range(11)))

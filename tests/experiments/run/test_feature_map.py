@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from experiments.config.parts import RangeConfig
-from experiments.run.feature_map import FabricView
+from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.space import Space, absent
 from fabric.params import FabricParams, image_weights, step_weights
 from optimizer.encoding import Encoding
@@ -26,8 +26,8 @@ SOUGHT = {
 def _encoding(images: int = 4, *, own: bool = False) -> tuple[Space, Encoding]:
     names = tuple("abcd"[:images])
     space = Space(SOUGHT, FabricParams(floor=0.2), names)
-    view = FabricView(space, names[::2], names[1::2], own)
-    return space, Encoding(space.distributions, absent, view)
+    feature_map = FabricFeatureMap(space, names[::2], names[1::2], own)
+    return space, Encoding(space.distributions, absent, feature_map)
 
 
 def _points(encoding: Encoding, count: int = 20) -> Tensor:
