@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
 from experiments.intervals import paired_difference
+from experiments.run.cached_generator import CachedGenerator
 from experiments.run.optimize import Run, optimize
-from experiments.run.plan import objective_of, protocol_of, studio_of
-from experiments.run.play import Studio, Task, play
-from experiments.run.tasks import held_out_tasks
+from experiments.run.plan import Plan
+from experiments.run.play import play
+from experiments.run.protocol import Task
 from fabric.params import FabricParams
 from objectives.base import Objective
 from optimizer.samplers.baselines import SAMPLERS
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     for name in options.sampler:
         rows = []
         for seed in range(options.seeds):
-            done = optimize(_config(config, name, seed, max(looks), options.output))
+            done = optimize(Plan.of(_config(config, name, seed, max(looks), options.output)))
             rows.append([judge(done, look) for look in looks])
             print(f"{name:<10}{seed:>6}" + "".join(f"{value:>12.4f}" for value in rows[-1]), flush=True)
         found[name] = np.array(rows)
@@ -87,7 +87,7 @@ def _results(
         "board": None if config.scenes is None else config.scenes.board,
         "prompts": len(judge.tasks),
         "objective": judge.objective.name,
-        "without_feedback": judge.value(judge.studio.protocol.plain),
+        "without_feedback": judge.value(judge.generator.protocol.plain),
         "trials": looks,
         "values": {name: table.tolist() for name, table in found.items()},
     }
@@ -108,9 +108,10 @@ class HeldOutJudge:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self.tasks: Sequence[Task] = held_out_tasks(config)
-        self.objective: Objective = objective_of(config, config.objective[0])
-        self.studio: Studio = studio_of(config, replace(protocol_of(config), seed=config.held_out.seed))
+        plan = Plan.of(config)
+        self.tasks: Sequence[Task] = plan.held_out_tasks
+        self.objective: Objective = plan.held_out_objectives[0]
+        self.generator: CachedGenerator = plan.generator(plan.held_out_protocol)
         self._known: dict[str, float] = {}
 
     def __call__(self, done: Run, trials: int) -> float:
@@ -121,8 +122,8 @@ class HeldOutJudge:
         """Mean over the held-out prompts."""
         key = json.dumps(params.to_dict())
         if key not in self._known:
-            outcomes = play(self.studio, [(task, params) for task in self.tasks], [self.objective])
-            self._known[key] = float(np.mean([each.value(self.studio.protocol.value) for each in outcomes]))
+            outcomes = play(self.generator, [(task, params) for task in self.tasks], [self.objective])
+            self._known[key] = float(np.mean([each.value(self.generator.protocol.value) for each in outcomes]))
         return self._known[key]
 
 

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.comparison.arms import Comparison
 from experiments.comparison.compare import compare
+from experiments.comparison.result import Comparison
 from experiments.config.read import check_config, read_config
-from experiments.run.optimize import recommended_of
-from experiments.run.study import read_study
+from experiments.run.optimize import read_run
+from experiments.run.plan import Plan
 from fabric.params import FabricParams
 
 
@@ -33,10 +33,11 @@ def run(options: argparse.Namespace) -> int:
         ValueError: there is no run, or something in it is not to be had; the message is one line.
     """
     tuned = {name: _read(path) for name, path in named(options.params).items()}
+    best_known = None
     if options.source.is_dir():
-        _, values = read_study(options.source)
-        config = check_config({**values, "output": str(options.source)})
-        tuned = tuned or {"tuned": recommended_of(config)}
+        done = read_run(options.source)
+        config, best_known = done.plan.config, done.best_known()
+        tuned = tuned or {"tuned": done.recommended()[1]}
     elif not tuned:
         raise ValueError(f"params: none, and {options.source} is no folder of a run; allowed: one or more files")
     else:
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         values = config.model_dump(mode="json")
         values["held_out"]["seed"] = options.seed
         config = check_config(values)
-    found = compare(config, tuned, options.output or config.output)
+    found = compare(Plan.of(config), tuned, options.output or config.output, best_known)
     print(table(found))
     print(f"\n{found.verdict}")
     return 0

@@ -11,6 +11,7 @@ from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.run.forecast import forecast
 from experiments.run.optimize import optimize
+from experiments.run.plan import Plan
 from experiments.run.study import read_study
 
 
@@ -31,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     """
     config = config_of(options)
     if options.dry_run:
-        print(forecast(config))
+        print(forecast(Plan.of(config)))
         return 0
     return _run(config)
 
@@ -63,7 +64,7 @@ def resume(options: argparse.Namespace) -> int:
 
 def _run(config: RunConfig) -> int:
     try:
-        done = optimize(config)
+        done = optimize(Plan.of(config))
     except KeyboardInterrupt:
         print(f"\nstopped; what is finished is in {config.output}, and the same command goes on", file=sys.stderr)
         raise

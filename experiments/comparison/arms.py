@@ -1,25 +1,26 @@
-"""The comparison: tuned parameters against fixed FABRIC, no feedback and best-of-N, where the run never looked."""
+"""The arms of a comparison, each played on held-out tasks: tuned parameters, fixed FABRIC, plain Stable Diffusion."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from experiments.files.pictures import contact_sheet, save_png
-from experiments.intervals import Difference, paired_difference
-from experiments.run.play import Outcome, Scores, Studio, Task, play, worth
+from experiments.run.cached_generator import CachedGenerator
+from experiments.run.play import Outcome, play
+from experiments.run.protocol import Scores, Task
 from fabric.params import FabricParams
 from objectives.base import Context, Objective
 from objectives.scoring import score
 
-Kind = Literal["tuned", "preset", "plain", "without feedback"]
+Kind = Literal["tuned", "best known", "preset", "plain", "without feedback"]
 TUNED, PLAIN, WITHOUT = "tuned", "no feedback", "tuned, feedback taken out"
-BEST_OF = "best of {count}"
+BEST_KNOWN = "best known setting ({name})"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Arm:
 
     Attributes:
         name: of it.
-        kind: tuned, a preset, plain Stable Diffusion, or tuned with the feedback taken out.
+        kind: tuned; the best of the known settings, chosen on the run's own prompts; a preset; plain Stable Diffusion;
+            or tuned with the feedback taken out.
         params: settings.
     """
 
@@ -44,27 +46,37 @@ class Measured:
     Attributes:
         arm: it.
         scores: by objective, P x R x n, higher is better.
-        measures: by name, P x R: similarity to liked and to disliked images (NaN while there are none), diversity.
+        measures: by name, P x R, means of a round: similarity to liked and to disliked images (NaN while there are
+            none), diversity, and others.
         seconds: for one image.
-        sheets: of pictures, one a task, a row for each round.
+        pictures: files of the images, P x R x n, relative to the comparison's folder.
     """
 
     arm: Arm
     scores: dict[str, Scores]
     measures: dict[str, Scores]
     seconds: float
-    sheets: list[str]
+    pictures: list[list[list[str]]]
 
 
-def arms_of(tuned: Mapping[str, FabricParams], presets: Mapping[str, FabricParams], plain: FabricParams) -> list[Arm]:
+def arms_of(
+    tuned: Mapping[str, FabricParams],
+    best_known: tuple[str, FabricParams] | None,
+    presets: Mapping[str, FabricParams],
+    plain: FabricParams,
+) -> list[Arm]:
     """Everything that tuned parameters are compared with.
 
     Args:
         tuned: by name.
+        best_known: fixed FABRIC at its best on the run's own prompts, with its name; None where there is no run.
         presets: fixed FABRIC, by name.
         plain: of images without feedback.
     """
     arms = [Arm(name, "tuned", params) for name, params in tuned.items()]
+    if best_known is not None:
+        name, params = best_known
+        arms.append(Arm(BEST_KNOWN.format(name=name), "best known", params))
     arms += [Arm(name, "preset", params) for name, params in presets.items()]
     arms.append(Arm(PLAIN, "plain", plain))
     first = next(iter(tuned.values()))
@@ -72,7 +84,7 @@ def arms_of(tuned: Mapping[str, FabricParams], presets: Mapping[str, FabricParam
 
 
 def measure(
-    studio: Studio,
+    generator: CachedGenerator,
     tasks: Sequence[Task],
     arm: Arm,
     objectives: Sequence[Objective],
@@ -83,36 +95,39 @@ def measure(
     """Plays the sessions of one arm.
 
     Args:
-        studio: generator and protocol.
+        generator: of a protocol.
         tasks: P held-out ones.
         arm: whose settings.
         objectives: M of them; the first chooses what is liked and disliked.
         measures: others, averaged over a round; where they need feedback, rounds without any have none.
-        folder: to write the sheets of pictures to.
+        folder: to write the images to.
         on_tasks: called with a number of tasks that are done.
     """
-    made, seconds = studio.made, studio.seconds
+    count, seconds = generator.count, generator.seconds
     outcomes: list[Outcome] = []
-    at_once = max(1, studio.protocol.batch // studio.protocol.images)
+    at_once = max(1, generator.protocol.batch // generator.protocol.images)
     for start in range(0, len(tasks), at_once):
-        some = tasks[start : start + at_once]
-        outcomes += play(studio, [(task, arm.params) for task in some], objectives)
-        on_tasks(len(some))
-    spent = (studio.seconds - seconds) / (studio.made - made)
+        batch = tasks[start : start + at_once]
+        outcomes += play(generator, [(task, arm.params) for task in batch], objectives)
+        on_tasks(len(batch))
+    spent = (generator.seconds - seconds) / (generator.count - count)
     scores = {each.name: np.stack([o.scores[m] for o in outcomes]) for m, each in enumerate(objectives)}
     others = {name: _by_round(each, tasks, outcomes) for name, each in measures.items()}
-    return Measured(arm, scores, others, spent, [_sheet(folder, arm, k, o) for k, o in enumerate(outcomes)])
+    pictures = [_write(folder, arm, place, outcome) for place, outcome in enumerate(outcomes)]
+    return Measured(arm, scores, others, spent, pictures)
 
 
 def _by_round(objective: Objective, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> Scores:
     """Means over the images of each round, P x R, as the objective counts."""
     table = np.full((len(outcomes), len(outcomes[0].session.rounds)), np.nan)
     for k, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
-        for number, made in enumerate(outcome.session.rounds):
-            liked, disliked = (tuple(one.picture for one in given) for given in outcome.session.feedback_before(number))
+        for number, done in enumerate(outcome.session.rounds):
+            liked, disliked = (
+                tuple(image.picture for image in given) for given in outcome.session.feedback_before(number)
+            )
             context = Context(task.prompt, task.targets, liked, disliked, group=number)
             if not context.missing(objective.needs):
-                table[k, number] = np.mean(score(objective, made.pictures, [context] * len(made.pictures)))
+                table[k, number] = np.mean(score(objective, done.pictures, [context] * len(done.pictures)))
     return table
 
 
@@ -121,133 +136,17 @@ def folder_name(arm: str) -> str:
     return re.sub(r"[^\w.-]+", "-", arm)
 
 
-def _sheet(folder: Path, arm: Arm, place: int, outcome: Outcome) -> str:
-    pictures = [picture for made in outcome.session.rounds for picture in made.pictures]
-    path = folder / folder_name(arm.name) / f"{place:02d}.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_png(contact_sheet(pictures, len(outcome.session.rounds[0].pictures)), path, {})
-    return str(path.relative_to(folder.parent))
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """All arms on the same held-out tasks.
-
-    Attributes:
-        value: what a task is worth; see `Protocol.value`.
-        prompts: of the tasks.
-        held_out: whether the run never saw them; else only the seeds are fresh.
-        arms: the first is the tuned one that the others are compared with.
-        differences: tuned minus each arm, and minus best-of-N, by objective.
-    """
-
-    value: str
-    prompts: list[str]
-    held_out: bool
-    arms: list[Measured]
-    differences: dict[str, dict[str, Difference]]
-
-    @property
-    def best_preset(self) -> str:
-        """The preset of the highest mean by the first objective: chosen on these very tasks, so in its favour."""
-        objective = next(iter(self.differences))
-        presets = [one for one in self.arms if one.arm.kind == "preset"]
-        return max(presets, key=lambda one: _worths(one.scores[objective], self.value).mean()).arm.name
-
-    @property
-    def verdict(self) -> str:
-        """One sentence with numbers."""
-        objective, found = next(iter(self.differences.items()))
-        best = next(name for name in found if name.startswith("best of"))
-        fixed = found[self.best_preset]
-        mean = _worths(self.arms[0].scores[objective], self.value).mean()
-        whose = "held-out" if self.held_out else "of the run's own"
-        word = "beats" if fixed.low > 0 else "loses to" if fixed.high < 0 else "is not shown to differ from"
-        return (
-            f"On {fixed.pairs} {whose} prompts with fresh seeds, {self.arms[0].arm.name} ({objective} {mean:.3f}) "
-            f"{word} the best fixed preset ({self.best_preset}): {fixed}, better on {fixed.wins:.0%} of prompts; "
-            f"over no feedback {found[PLAIN]}, over itself with the feedback taken out {found[WITHOUT]}, "
-            f"its best image over the {best} images without feedback {found[best]} (95 % intervals)."
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {
-            "verdict": self.verdict,
-            "value": self.value,
-            "best_preset": self.best_preset,
-            "prompts": self.prompts,
-            "held_out": self.held_out,
-            "differences": {
-                objective: {name: _numbers(difference) for name, difference in found.items()}
-                for objective, found in self.differences.items()
-            },
-            "arms": [
-                {
-                    "name": one.arm.name,
-                    "kind": one.arm.kind,
-                    "params": one.arm.params.to_dict(),
-                    "scores": {name: table.tolist() for name, table in one.scores.items()},
-                    "measures": {name: _without_nan(each) for name, each in one.measures.items()},
-                    "seconds": one.seconds,
-                    "sheets": one.sheets,
-                }
-                for one in self.arms
-            ],
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
-        """The comparison that `to_dict` made plain values of.
-
-        Raises:
-            KeyError, TypeError, ValueError, AttributeError: they are none of a comparison.
-        """
-        differences = {
-            objective: {name: _difference(numbers) for name, numbers in found.items()}
-            for objective, found in values["differences"].items()
-        }
-        arms = [_measured(arm) for arm in values["arms"]]
-        return cls(values["value"], values["prompts"], values["held_out"], arms, differences)
-
-
-def _measured(values: Mapping[str, Any]) -> Measured:
-    arm = Arm(values["name"], values["kind"], FabricParams.from_dict(values["params"]))
-    scores, measures = (
-        {name: np.array(table, dtype=np.float64) for name, table in values[part].items()}  # None is NaN
-        for part in ("scores", "measures")
-    )
-    return Measured(arm, scores, measures, values["seconds"], values["sheets"])
-
-
-def _numbers(difference: Difference) -> dict[str, float | None]:
-    """NaN is no JSON."""
-    return {name: None if np.isnan(value) else value for name, value in asdict(difference).items()}
-
-
-def _difference(numbers: Mapping[str, float | None]) -> Difference:
-    return Difference(**{name: np.nan if value is None else value for name, value in numbers.items()})  # type: ignore[arg-type]
-
-
-def _worths(scores: Scores, kind: Any) -> Scores:
-    """What each task is worth, P."""
-    return np.array([worth(table, kind) for table in scores])
-
-
-def _without_nan(measures: Scores) -> list[list[float | None]]:
-    """NaN is no JSON."""
-    return [[None if np.isnan(value) else value for value in row] for row in measures.tolist()]
-
-
-def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[Measured]) -> Comparison:
-    """Differences of the first arm to all others, and to the best of as many images without feedback."""
-    tuned, others = arms[0], arms[1:]
-    plain = next(one for one in others if one.arm.kind == "plain")
-    differences = {}
-    for objective, scores in tuned.scores.items():
-        ours = _worths(scores, value)
-        found = {one.arm.name: paired_difference(ours, _worths(one.scores[objective], value)) for one in others}
-        best = BEST_OF.format(count=scores[0].size)
-        found[best] = paired_difference(scores.max((1, 2)), plain.scores[objective].max((1, 2)))
-        differences[objective] = found
-    return Comparison(value, list(prompts), held_out, list(arms), differences)
+def _write(folder: Path, arm: Arm, place: int, outcome: Outcome) -> list[list[str]]:
+    """Writes a task's images one by one, and for people a sheet with a row for each round; their files, R x n."""
+    place_of_arm = folder / folder_name(arm.name)
+    place_of_arm.mkdir(parents=True, exist_ok=True)
+    rounds = [done.pictures for done in outcome.session.rounds]
+    names = []
+    for number, pictures in enumerate(rounds):
+        files = [place_of_arm / f"{place:02d}-round-{number + 1}-image-{k + 1}.png" for k in range(len(pictures))]
+        for file, picture in zip(files, pictures, strict=True):
+            save_png(picture, file, {})
+        names.append([str(file.relative_to(folder.parent)) for file in files])
+    sheet = contact_sheet([picture for pictures in rounds for picture in pictures], len(rounds[0]))
+    save_png(sheet, place_of_arm / f"{place:02d}.png", {})
+    return names

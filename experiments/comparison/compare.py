@@ -3,76 +3,69 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
-from experiments.comparison.arms import (
-    BEST_OF,
-    PLAIN,
-    WITHOUT,
-    Comparison,
-    arms_of,
-    compared,
-    folder_name,
-    measure,
-)
-from experiments.config.schema import RunConfig
-from experiments.run.plan import check_tasks, measures_of, objective_of, presets_of, protocol_of, studio_of
-from experiments.run.tasks import held_out_tasks, tasks_of
+from experiments.comparison.arms import Arm, Measured, arms_of, folder_name, measure
+from experiments.comparison.result import BEST_OF, Comparison, compared
+from experiments.files.atomic import atomic_write
+from experiments.run.plan import Plan
 from fabric.params import FabricParams
 
+FOLDER = "comparison"
 FILE = "comparison.json"
 
 
-def compare(config: RunConfig, tuned: dict[str, FabricParams], output: Path) -> Comparison:
-    """Plays all arms on the held-out tasks of a configuration.
+def compare(
+    plan: Plan,
+    tuned: Mapping[str, FabricParams],
+    output: Path,
+    best_known: tuple[str, FabricParams] | None = None,
+) -> Comparison:
+    """Plays all arms on a plan's held-out tasks.
 
     Args:
-        config: of a run.
+        plan: of a run.
         tuned: settings by name; the first is what the others are compared with.
         output: folder for `comparison.json` and the pictures.
+        best_known: name and setting of fixed FABRIC at its best on the run's own prompts; see `Run.best_known`.
 
     Raises:
-        ValueError: something in the configuration is not to be had.
+        ValueError: something in the configuration is not to be had, or arms share a name.
         ObjectiveError: an objective failed.
     """
-    _check_names(tuned, [*presets_of(config), PLAIN, WITHOUT])
-    names = dict.fromkeys([*config.objective, *config.held_out.objectives])
-    objectives = [objective_of(config, each) for each in names]
-    tasks = held_out_tasks(config)
-    check_tasks(tasks, objectives, "held_out")
-    protocol = replace(protocol_of(config), seed=config.held_out.seed)
-    studio, measures = studio_of(config, protocol), measures_of(config)
-    arms = arms_of(tuned, presets_of(config), protocol.plain)
-    studio.warm_up()
-    measured = []
+    arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain)
+    check_names(arms)
+    tasks, objectives, measures = plan.held_out_tasks, plan.held_out_objectives, plan.measures
+    generator = plan.generator(plan.held_out_protocol)
+    generator.warm_up()
+    measured: list[Measured] = []
     with tqdm(total=len(arms) * len(tasks), desc="compared") as bar:
         for arm in arms:
             bar.set_postfix_str(arm.name)
-            studio.forget()  # or the seconds of later arms would be without what the first ones paid for
-            measured.append(measure(studio, tasks, arm, objectives, measures, output / "comparison", bar.update))
-    held_out = not {task.prompt for task in tasks} & {task.prompt for task in tasks_of(config)}
-    found = compared(protocol.value, [task.prompt for task in tasks], held_out, measured)
-    unfinished = output / f".{FILE}.tmp"
-    unfinished.write_text(json.dumps(found.to_dict()))
-    unfinished.replace(output / FILE)
+            generator.forget()  # or the seconds of later arms would be without what the first ones paid for
+            measured.append(measure(generator, tasks, arm, objectives, measures, output / FOLDER, bar.update))
+    held_out = not {task.prompt for task in tasks} & {task.prompt for task in plan.tasks}
+    found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured)
+    with atomic_write(output / FILE) as path:
+        path.write_text(json.dumps(found.to_dict()))
     return found
 
 
-def _check_names(tuned: Iterable[str], others: Iterable[str]) -> None:
-    """Every arm has a name, and a folder for its pictures, of its own.
+def check_names(arms: Sequence[Arm]) -> None:
+    """Checks that every arm has a name, and a folder for its pictures, of its own.
 
     Raises:
         ValueError: two would share them; the message names one.
     """
-    taken = {folder_name(name): name for name in others}
-    for name in tuned:
-        if name.startswith(BEST_OF.partition("{")[0]) or folder_name(name) in taken:
-            raise ValueError(f"params: {name} is the name of another arm; allowed: files of other names")
-        taken[folder_name(name)] = name
+    taken = {folder_name(arm.name) for arm in arms if arm.kind != "tuned"}
+    for arm in arms:
+        if arm.kind == "tuned":
+            if arm.name.startswith(BEST_OF.partition("{")[0]) or folder_name(arm.name) in taken:
+                raise ValueError(f"params: {arm.name} is the name of another arm; allowed: files of other names")
+            taken.add(folder_name(arm.name))
 
 
 def read_comparison(folder: Path) -> Comparison | None:

@@ -115,7 +115,7 @@ class ObjectiveConfig(Part):
 
 
 class ProtocolConfig(Part):
-    """How a setting is tried; see `experiments.run.play.Protocol`.
+    """How a setting is tried; see `experiments.run.protocol.Protocol`.
 
     Attributes:
         guidance: of plain images and of the presets; 7 as the authors', 4 for the embedded model.

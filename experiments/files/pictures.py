@@ -101,28 +101,3 @@ def contact_sheet(pictures: Sequence[Image.Image], columns: int | None = None) -
     grid = make_grid([pil_to_tensor(picture) for picture in pictures], nrow=columns, padding=_GAP, pad_value=255)
     sheet: Image.Image = to_pil_image(grid)
     return sheet
-
-
-def cut(path: Path, rows: int, columns: int) -> list[list[Image.Image]] | None:
-    """Pictures of a contact sheet by row; None where there is no such sheet.
-
-    Args:
-        path: of the sheet.
-        rows: of it.
-        columns: of it.
-    """
-    try:
-        with Image.open(path) as opened:
-            sheet = opened.convert("RGB")
-    except OSError:
-        return None
-    if rows * columns == 1:  # a single picture has no frame
-        return [[sheet]]
-    width, height = (sheet.width - _GAP) // columns, (sheet.height - _GAP) // rows
-    return [
-        [
-            sheet.crop((k * width + _GAP, row * height + _GAP, (k + 1) * width, (row + 1) * height))
-            for k in range(columns)
-        ]
-        for row in range(rows)
-    ]

@@ -16,12 +16,11 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from experiments.comparison.arms import Comparison
 from experiments.comparison.compare import read_comparison
+from experiments.comparison.result import Comparison
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
-from experiments.report.given import given_of, label, read_tasks
-from experiments.run.plan import known_settings, presets_of, space_of, view_of
+from experiments.report.given import given_of, label, plan_of
 from experiments.run.space import absent
 from experiments.run.stopping import finished
 from experiments.run.study import read_study
@@ -88,6 +87,7 @@ class Findings:
         comparison: on held-out prompts, where there is one.
 
     Attributes:
+        plan: of the configuration.
         objectives: M names.
         encoding: of the parameters that were sought.
         seen: what the model learns from.
@@ -100,21 +100,20 @@ class Findings:
     def __init__(self, folder: Path, config: RunConfig, study: Study, comparison: Comparison | None) -> None:
         self.folder = folder
         self.config = config
+        self.plan = plan_of(config)
         self.study = study
         self.comparison = comparison
         self.objectives = [each.name for each in config.objective]
         self._finished = finished(study)
-        self.tasks = read_tasks(config, held_out=False)
-        space = space_of(config, self.tasks)
-        self._known = len(known_settings(config, space))
-        view = view_of(config, space, self.tasks)
-        self.encoding = Encoding(relative_space(self._finished, absent), absent, view)
+        self.tasks = list(self.plan.tasks)
+        self._known = len(self.plan.known_settings)
+        self.encoding = Encoding(relative_space(self._finished, absent), absent, self.plan.feature_map)
         self.seen = observe(study, self._finished, self.encoding)
         if not len(self.seen.Y):
             raise ValueError(
                 f"report: {folder} holds no finished trial; allowed: one or more (fabric-bo resume {folder})"
             )
-        self.presets = presets_of(config)
+        self.presets = self.plan.presets
         self.given = given_of(self.tasks)
         self.tried = self._tried()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from PIL.Image import Image
 
 from experiments.config.schema import RunConfig
-from experiments.run.play import Task
-from experiments.run.tasks import held_out_tasks, tasks_of
+from experiments.run.plan import Plan
+from experiments.run.protocol import Task
 
 _WEIGHT = "weight "  # and an image's id; see `experiments.run.space.Space`
 
@@ -29,16 +29,19 @@ class GivenImage:
     picture: Image
 
 
-def read_tasks(config: RunConfig, held_out: bool) -> list[Task]:
-    """What a run or its comparison is played on; none where its pictures are no longer to be had.
-
-    Args:
-        config: of the run.
-        held_out: whether the comparison's are meant.
-    """
+def plan_of(config: RunConfig) -> Plan:
+    """The plan of a run, without tasks where their pictures are no longer to be had: a report goes without."""
     try:
-        return (held_out_tasks if held_out else tasks_of)(config)
-    except (ValueError, OSError):  # files have moved; a report goes without
+        return Plan.of(config)
+    except (ValueError, OSError):  # files have moved
+        return Plan(config, ())
+
+
+def held_out_tasks_of(plan: Plan) -> list[Task]:
+    """What a comparison was played on; none where its pictures are no longer to be had."""
+    try:
+        return list(plan.held_out_tasks)
+    except (ValueError, OSError):  # files have moved
         return []
 
 

@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.artifacts import get_all_artifact_meta
 
-from experiments.comparison.arms import Comparison
+from experiments.comparison.result import Comparison
 from experiments.files.html import to_uri
-from experiments.files.pictures import cut
 from experiments.report.findings import Findings, Tried
-from experiments.report.given import read_tasks
+from experiments.report.given import held_out_tasks_of
 from experiments.report.style import TUNED, arm_colour, preset_colour
-from experiments.run.play import Task
-from experiments.run.trials import PROMPTS, ROUNDS
+from experiments.run.protocol import Task
+from experiments.run.trials import PROMPTS, ROUNDS, picture_name
+from fabric.images import read_picture
 from fabric.params import FabricParams
 
 SHOWN, MOST = 6, 60  # prompts that are open, and that are there at all
@@ -101,14 +101,15 @@ def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySid
     objective = next(iter(comparison.differences))
     plain = [one for one in comparison.arms if one.arm.kind == "plain"]
     fixed = [one for one in comparison.arms if one.arm.kind == "preset" and one.arm.name == comparison.best_preset]
-    tasks = _matching(read_tasks(found.config, held_out=True), comparison.prompts)
+    tasks = _matching(held_out_tasks_of(found.plan), comparison.prompts)
     shown = []
     for k, prompt in enumerate(comparison.prompts[:MOST]):
         columns = []
         for one in (*plain, *fixed, comparison.arms[0]):
             name = f"{one.arm.name} (best preset)" if one.arm.kind == "preset" else one.arm.name
             with_choices = one.arm.params.strength > 0
-            rounds = _cells(found.folder / one.sheets[k], one.scores[objective][k], name, k, with_choices)
+            files = [[found.folder / file for file in row] for row in one.pictures[k]]
+            rounds = _cells(files, one.scores[objective][k], name, k, with_choices)
             columns.append(Column(name, arm_colour(one.arm), rounds))
         shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
     return [one for one in shown if one.columns]
@@ -167,29 +168,35 @@ def run_prompts(found: Findings) -> list[str]:
 
 
 def _trial_cells(found: Findings, one: Tried, name: str, place: int) -> list[Cell]:
-    """Rounds of a trial's prompt; none where it was stopped before, or its sheet is not at hand."""
+    """Rounds of a trial's prompt; none where it was stopped before, or its images are not at hand."""
     trial = found.study.get_trials(deepcopy=False)[one.number]
     scores = trial.user_attrs[ROUNDS]
     kept = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(trial, storage=found.study._storage)}
-    file = f"prompt-{place:02d}.png"
-    if place >= len(scores) or file not in kept:
+    if place >= len(scores):
         return []
-    path = found.folder / "artifacts" / kept[file]
-    return _cells(path, np.array(scores[place][0]), name, place, one.params.strength > 0)
+    table = np.array(scores[place][0])
+    names = [[picture_name(place, number, k) for k in range(table.shape[1])] for number in range(len(table))]
+    if any(file not in kept for row in names for file in row):
+        return []
+    files = [[found.folder / "artifacts" / kept[file] for file in row] for row in names]
+    return _cells(files, table, name, place, one.params.strength > 0)
 
 
-def _cells(path: Path, scores: NDArray[np.float64], name: str, place: int, with_choices: bool) -> list[Cell]:
-    """Rounds of a sheet.
+def _cells(
+    files: list[list[Path]], scores: NDArray[np.float64], name: str, place: int, with_choices: bool
+) -> list[Cell]:
+    """Rounds of a prompt; none where images are no longer to be had.
 
     Args:
-        path: of the sheet.
+        files: of the images, R x n.
         scores: R x n, of the objective that chooses what is liked and disliked.
         name: of the arm.
         place: of the prompt; those that are folded are smaller.
         with_choices: whether what was liked and disliked made a difference.
     """
-    rows = cut(path, *scores.shape)
-    if rows is None:
+    try:
+        rows = [[read_picture(file) for file in row] for row in files]
+    except ValueError:
         return []
     side = _SIDE if place < SHOWN else _FOLDED_SIDE
     cells = []

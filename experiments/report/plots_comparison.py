@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from experiments.comparison.arms import Comparison, Measured
+from experiments.comparison.arms import Measured
+from experiments.comparison.result import Comparison
 from experiments.report.style import (
     INK,
     MUTED,
@@ -38,6 +39,8 @@ MEASURES = {
     "clip-liked": "similarity to liked images",
     "clip-disliked": "similarity to disliked images",
     "diversity": "diversity within a round",
+    "classifier-stated": "what the prompt states is there",
+    "classifier-unstated": "what only the target shows is there",
 }
 """What measures are called."""
 

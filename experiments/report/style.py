@@ -14,7 +14,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.comparison.arms import BEST_OF, PLAIN, WITHOUT, Arm
+from experiments.comparison.arms import PLAIN, WITHOUT, Arm
+from experiments.comparison.result import BEST_OF
 from fabric.params import PRESETS
 
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#d9dee4"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.comparison.arms import PLAIN, Comparison, Measured
+from experiments.comparison.arms import PLAIN, Measured
+from experiments.comparison.result import Comparison
 from experiments.report.findings import Findings, Tried
 from experiments.report.given import image_label
 from experiments.report.plots_comparison import MEASURES
 from experiments.report.style import INK, TUNED, arm_colour, name_colour, preset_colour
-from experiments.run.plan import protocol_of
 from fabric.params import FabricParams
 from optimizer.recommend import Recommendation
 
@@ -75,7 +75,7 @@ def settings_table(found: Findings) -> Table:
     heads += [Head(name, TUNED, chief=True) for name in chosen]
     heads += [Head(name, preset_colour(name)) for name in found.presets]
     heads.append(Head(PLAIN, name_colour(PLAIN)))
-    settings = [*chosen.values(), *found.presets.values(), protocol_of(found.config).plain]
+    settings = [*chosen.values(), *found.presets.values(), found.plan.protocol.plain]
     by_preset = {one.preset: one for one in found.tried if one.preset}
     tried: list[Tried | None] = [_tried_of(found, name) for name in chosen]
     tried += [by_preset.get(name) for name in found.presets]

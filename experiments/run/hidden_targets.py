@@ -10,7 +10,7 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.captions import SHORT_PROMPT, captions
 from experiments.embedded.world.render import render
 from experiments.embedded.world.scenes import COLUMN, UNSAID, Scenes, concatenate, sample
-from experiments.run.play import Task
+from experiments.run.protocol import Task
 from fabric.images import FeedbackImage, to_pictures
 from fabric.seeding import generator_for
 

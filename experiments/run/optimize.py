@@ -8,28 +8,27 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner, WilcoxonPruner
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
-from experiments.run.feature_map import FabricFeatureMap
-from experiments.run.plan import check_tasks, known_settings, objective_of, space_of, studio_of, view_of
+from experiments.run.plan import Plan
 from experiments.run.progress import Progress
-from experiments.run.space import Space, absent
+from experiments.run.space import absent
 from experiments.run.stopping import belief_in_words, finished, reason_to_stop, running
 from experiments.run.study import Store, open_study, read_study
-from experiments.run.tasks import tasks_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
-from optimizer.encoding import Encoding
 from optimizer.observations import Observations, observe
 from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
-from optimizer.samplers.known_first import LOST
+from optimizer.samplers.known_first import LOST, place_of
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3  # in a row
@@ -41,31 +40,23 @@ class Run:
     """An optimisation, finished or not.
 
     Attributes:
-        config: of it.
+        plan: of its configuration.
         study: holds everything.
-        space: reads its trials.
-        view: what the model sees of settings.
     """
 
-    config: RunConfig
+    plan: Plan
     study: Study
-    space: Space
-    view: FabricFeatureMap
-
-    @property
-    def encoding(self) -> Encoding:
-        """Settings as points."""
-        return Encoding(self.space.distributions, absent, self.view)
 
     def observations(self, count: int | None = None) -> Observations:
         """What the model learns from: all trials, or the first that finished."""
         trials = self.study.get_trials(deepcopy=False) if count is None else finished(self.study)[:count]
-        return observe(self.study, trials, self.encoding)
+        return observe(self.study, trials, self.plan.encoding)
 
     def belief(self, count: int | None = None) -> FittedModel | None:
-        """What the model thinks of one objective; None of several, and before anything was seen."""
-        seen = self.observations(count)
-        return fit_model(seen) if len(self.config.objective) == 1 and len(seen.Y) else None
+        """What the model thinks of one objective; None of several, and before anything was observed."""
+        observations = self.observations(count)
+        single = len(self.plan.config.objective) == 1
+        return fit_model(observations) if single and len(observations.Y) else None
 
     def recommended(self, count: int | None = None) -> tuple[Recommendation, FabricParams]:
         """The setting to use, by the model's belief; of several objectives the best of the first one on the front.
@@ -76,53 +67,65 @@ class Run:
         Raises:
             ValueError: no trial is finished.
         """
-        seen = self.observations(count)
-        if not len(seen.Y):
-            raise ValueError(f"run: {self.config.output} recommends nothing yet; allowed: one or more finished trials")
-        best = pareto(seen)[0][0]
-        return best, self.space.params(self.study.trials[best.number].params)
+        observations = self.observations(count)
+        if not len(observations.Y):
+            output = self.plan.config.output
+            raise ValueError(f"run: {output} recommends nothing yet; allowed: one or more finished trials")
+        best = pareto(observations)[0][0]
+        return best, self.plan.space.params(self.study.trials[best.number].params)
+
+    def best_known(self) -> tuple[str, FabricParams] | None:
+        """Fixed FABRIC at its best: the known setting with the highest gain on the run's own prompts, and its name.
+
+        None while no known setting is finished.
+        """
+        trials = self.study.get_trials(deepcopy=False)
+        known = list(self.plan.known_settings.items())
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+        gains = {place_of(trial, trials): trial.values[0] for trial in complete if place_of(trial, trials) < len(known)}
+        return known[max(gains, key=gains.__getitem__)] if gains else None
 
 
-def recommended_of(config: RunConfig) -> FabricParams:
-    """The setting that a run on disk recommends.
+def read_run(folder: Path) -> Run:
+    """A run on disk, to be looked at.
 
     Raises:
-        ValueError: there is no run, or it has no finished trial, or several objectives.
+        ValueError: there is no run in the folder; the message is one line.
     """
-    study, _ = read_study(config.output)
-    tasks = tasks_of(config)
-    space = space_of(config, tasks)
-    return Run(config, study, space, view_of(config, space, tasks)).recommended()[1]
+    study, values = read_study(folder)
+    return Run(Plan.of(check_config({**values, "output": str(folder)})), study)
 
 
-def optimize(config: RunConfig) -> Run:
+def optimize(plan: Plan) -> Run:
     """Runs until the budget is used up or the stopping rule says so; goes on where it was left.
 
     Args:
-        config: the run.
+        plan: of a configuration.
 
     Raises:
         ValueError: something in the configuration is not to be had, or the study is of another one.
         ObjectiveError: the objective failed in three trials in a row.
         KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
     """
-    tasks = tasks_of(config)
-    objectives = [objective_of(config, each) for each in config.objective]
-    check_tasks(tasks, objectives)
-    space = space_of(config, tasks)
-    first = [space.values(params) for params in known_settings(config, space)]
-    view = view_of(config, space, tasks)
+    plan.check()
+    config = plan.config
+    first = [plan.space.values(params) for params in plan.known_settings.values()]
     sampler = create_sampler(
-        config.sampler, first=first, space=space.distributions, absent=absent, feature_map=view, seed=config.seed
+        config.sampler,
+        first=first,
+        space=plan.space.distributions,
+        absent=absent,
+        feature_map=plan.feature_map,
+        seed=config.seed,
     )
-    pruner = _pruner_of(config)
-    store = open_study(config.output, config.model_dump(mode="json"), len(objectives), sampler, pruner)
-    run = Run(config, store.study, space, view)
-    studio = studio_of(config)
-    with Progress(config.trials, len(finished(store.study)), len(tasks), config.protocol.rounds) as progress:
-        runner = Runner(studio, tasks, objectives, space, config.output / "artifacts", progress.prompts, progress.round)
-        _loop(run, store, runner, progress, len(first))
-    return run
+    store = open_study(
+        config.output, config.model_dump(mode="json"), len(config.objective), sampler, _pruner_of(config)
+    )
+    generator = plan.generator()
+    with Progress(config.trials, len(finished(store.study)), len(plan.tasks), config.protocol.rounds) as progress:
+        runner = Runner(plan, generator, config.output / "artifacts", progress.prompts, progress.round)
+        _loop(Run(plan, store.study), store, runner, progress)
+    return Run(plan, store.study)
 
 
 def _pruner_of(config: RunConfig) -> BasePruner:
@@ -132,9 +135,9 @@ def _pruner_of(config: RunConfig) -> BasePruner:
         return WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else NopPruner()
 
 
-def _loop(run: Run, store: Store, runner: Runner, progress: Progress, protect: int) -> None:
+def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
     """Asks, tries and tells until there is a reason to stop; the known settings, first, are not stopped early."""
-    config, study, failures = run.config, store.study, 0
+    config, study, failures = run.plan.config, store.study, 0
     runner.plain(study)
     belief = run.belief()
     while (reason := reason_to_stop(config, study, belief)) is None:
@@ -144,11 +147,11 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress, protect: i
             time.sleep(_WAIT)
             belief = run.belief()
             continue
-        trials = [store.ask(run.space.distributions) for _ in range(min(config.at_once, left))]
+        trials = [store.ask(run.plan.space.distributions) for _ in range(min(config.at_once, left))]
         progress.proposed(trials[-1].number, trials[-1].params)
         try:
             with store.alive(trials), _failing(study, trials):
-                runner.run(study, trials, protect)
+                runner.run(study, trials)
         except ObjectiveError as error:
             failures += len(trials)
             _log.warning("trial %d failed: %s", trials[0].number, error)

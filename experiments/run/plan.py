@@ -1,129 +1,235 @@
-"""What a configuration stands for: tasks, objectives, space, protocol, generator."""
+"""What a configuration stands for, resolved once: tasks, objectives, space, protocol, generator.
+
+Everything that runs a configuration takes its plan: the optimisation, the forecast, the comparison, the report and the
+benchmarks. What needs models is read when it is first asked for, so that a report reads none.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from experiments.config.parts import ObjectiveConfig
 from experiments.config.schema import RunConfig
+from experiments.embedded.measures import AttributeAgreement
+from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
-from experiments.run.play import Protocol, Studio, Task
-from experiments.run.space import Space
+from experiments.run.protocol import Protocol, Task
+from experiments.run.space import Space, absent
+from experiments.run.tasks import held_out_tasks, run_tasks
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
-from fabric.models import load
+from fabric.models import EMBEDDED, checked_device, load
 from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
 from objectives.combine import Unit, combine
 from objectives.registry import create
+from optimizer.encoding import Encoding
 
 _ALONE = 8  # pictures at most that are tried one by one
+_MEASURES = ("clip-liked", "clip-disliked", "diversity")
 
 
-def objective_of(config: RunConfig, which: ObjectiveConfig, device: str = "cpu") -> Objective:
-    """What an image is worth, its model read."""
-    objective = _made(which, device, config.model.name)
-    objective.prepare()
-    return objective
+@dataclass(frozen=True)
+class Plan:
+    """A configuration, resolved.
 
-
-def _made(which: ObjectiveConfig, device: str, model: str) -> Objective:
-    """An objective and the parts that it is made of."""
-    if which.parts:
-        made = combine(which.name, [_made(part, device, model) for part in which.parts], which.weights)
-    else:
-        made = create(which.name, which.checkpoint, device, model)
-    return made if which.scale is None else Unit(made, *which.scale)
-
-
-def space_of(config: RunConfig, tasks: list[Task]) -> Space:
-    """What is sought."""
-    base = FabricParams.from_dict({"guidance_scale": config.guidance, **config.fixed})
-    images = dict.fromkeys(image.id for task in tasks for image in (*task.liked, *task.disliked))
-    return Space(config.space, base, tuple(images))
-
-
-def view_of(config: RunConfig, space: Space, tasks: list[Task]) -> FabricFeatureMap:
-    """What the model sees of settings."""
-    liked = dict.fromkeys(image.id for task in tasks for image in task.liked)
-    disliked = dict.fromkeys(image.id for task in tasks for image in task.disliked)
-    return FabricFeatureMap(space, tuple(liked), tuple(disliked), config.protocol.rounds > 1)
-
-
-def protocol_of(config: RunConfig) -> Protocol:
-    """How a setting is tried."""
-    given = config.protocol
-    size = None if given.size is None else (given.size[1], given.size[0])
-    return Protocol(
-        given.rounds, given.images, given.steps, size, given.seed, given.batch, given.value, config.guidance
-    )
-
-
-def presets_of(config: RunConfig) -> dict[str, FabricParams]:
-    """Fixed FABRIC: the authors' settings at the guidance of the run; no feedback is not among them."""
-    steps = config.protocol.steps
-    found = {name: replace(preset(name, steps), guidance_scale=config.guidance) for name in PRESETS}
-    return {name: params for name, params in found.items() if params.strength > 0}
-
-
-def known_settings(config: RunConfig, space: Space) -> list[FabricParams]:
-    """What a run tries first, whoever proposes the rest: the presets, then each given picture alone.
-
-    Presets count all pictures alike, so where some mislead they are no better than no feedback, and their surroundings
-    tell nothing of what would help; a picture alone tells whether it does. Alone means at the strength at which the
-    authors come close to a target. Of many pictures none is tried alone, that would take the whole run.
+    Attributes:
+        config: of a run.
+        tasks: what every setting is tried on; pictures are read.
     """
-    presets = presets_of(config)
-    images = space.images if len(space.images) <= _ALONE else ()
-    strong = presets["paper-target"]
-    alone = [replace(strong, weights={other: float(other == image) for other in images}) for image in images]
-    return [*presets.values(), *alone]
+
+    config: RunConfig
+    tasks: tuple[Task, ...]
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Plan:
+        """The plan of a configuration, its pictures read.
+
+        Raises:
+            ValueError: a picture cannot be read; the message names it.
+        """
+        return cls(config, tuple(run_tasks(config)))
+
+    # What is tried, and how
+
+    @cached_property
+    def held_out_tasks(self) -> tuple[Task, ...]:
+        """What the comparison tries settings on: other prompts where the configuration names some, else the run's own.
+
+        Raises:
+            ValueError: a picture cannot be read; the message names it.
+        """
+        return tuple(held_out_tasks(self.config, self.tasks))
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """How a setting is tried."""
+        given = self.config.protocol
+        size = None if given.size is None else (given.size[1], given.size[0])
+        return Protocol(
+            given.rounds, given.images, given.steps, size, given.seed, given.batch, given.value, self.config.guidance
+        )
+
+    @cached_property
+    def held_out_protocol(self) -> Protocol:
+        """How a comparison tries a setting: with other seeds."""
+        return replace(self.protocol, seed=self.config.held_out.seed)
+
+    # Which settings
+
+    @cached_property
+    def space(self) -> Space:
+        """What is sought."""
+        base = FabricParams.from_dict({"guidance_scale": self.config.guidance, **self.config.fixed})
+        return Space(self.config.space, base, (*_ids(self.tasks, "liked"), *_ids(self.tasks, "disliked")))
+
+    @cached_property
+    def feature_map(self) -> FabricFeatureMap:
+        """What the model sees of settings."""
+        several = self.config.protocol.rounds > 1
+        return FabricFeatureMap(self.space, _ids(self.tasks, "liked"), _ids(self.tasks, "disliked"), several)
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """Settings as points."""
+        return Encoding(self.space.distributions, absent, self.feature_map)
+
+    @cached_property
+    def presets(self) -> dict[str, FabricParams]:
+        """Fixed FABRIC: the authors' settings at the guidance of the run; no feedback is not among them."""
+        steps, guidance = self.config.protocol.steps, self.config.guidance
+        found = {name: replace(preset(name, steps), guidance_scale=guidance) for name in PRESETS}
+        return {name: params for name, params in found.items() if params.strength > 0}
+
+    @cached_property
+    def known_settings(self) -> dict[str, FabricParams]:
+        """What a run tries first, whoever proposes the rest, by name: the presets, then each given picture alone.
+
+        Presets count all pictures alike, so where some mislead they are no better than no feedback, and their
+        surroundings tell nothing of what would help; a picture alone tells whether it does. Alone means at the
+        strength at which the authors come close to a target. Of many pictures none is tried alone, that would take the
+        whole run.
+        """
+        images = self.space.images if len(self.space.images) <= _ALONE else ()
+        strong = self.presets["paper-target"]
+        alone = {
+            f"{image} alone": replace(strong, weights={other: float(other == image) for other in images})
+            for image in images
+        }
+        return {**self.presets, **alone}
+
+    # What scores
+
+    @cached_property
+    def objectives(self) -> list[Objective]:
+        """What an image is worth, M, their models read; checked against the tasks.
+
+        Raises:
+            ValueError: an objective is unknown, or the tasks lack what it needs.
+        """
+        return self._checked([self._objective(each) for each in self.config.objective], self.tasks, "prompts")
+
+    @cached_property
+    def held_out_objectives(self) -> list[Objective]:
+        """What a comparison scores, the run's objectives first; checked against the held-out tasks.
+
+        Raises:
+            ValueError: an objective is unknown, or the tasks lack what it needs.
+        """
+        held_out = self.config.held_out
+        others = [self._objective(each) for each in held_out.objectives if each not in self.config.objective]
+        place = "held_out.prompts" if held_out.prompts else "prompts"
+        return self._checked([*self.objectives, *others], self.held_out_tasks, place)
+
+    @cached_property
+    def measures(self) -> dict[str, Objective]:
+        """What a comparison measures besides the objectives, as far as its weights are at hand."""
+        found: dict[str, Objective] = {}
+        for name in _MEASURES:
+            objective = create(name, None, self._device, self.config.model.name)
+            try:
+                objective.prepare()
+            except MissingWeightsError:
+                continue
+            found[name] = objective
+        has_targets = all(task.targets for task in self.held_out_tasks)
+        if self.config.model.name == EMBEDDED and has_targets:
+            judges = [AttributeAgreement("stated"), AttributeAgreement("unstated")]
+            found |= {judge.name: judge for judge in judges}
+        return found
+
+    def _objective(self, which: ObjectiveConfig) -> Objective:
+        """An objective, its model read."""
+        objective = self._assembled(which)
+        objective.prepare()
+        return objective
+
+    def _assembled(self, which: ObjectiveConfig) -> Objective:
+        """An objective and the parts that it is made of."""
+        if which.parts:
+            made = combine(which.name, [self._assembled(part) for part in which.parts], which.weights)
+        else:
+            made = create(which.name, which.checkpoint, self._device, self.config.model.name)
+        return made if which.scale is None else Unit(made, *which.scale)
+
+    @property
+    def _device(self) -> str:
+        """Objectives score where images are generated."""
+        return str(checked_device(self.config.model.device))
+
+    @staticmethod
+    def _checked(objectives: list[Objective], tasks: Sequence[Task], place: str) -> list[Objective]:
+        """Objectives of which the tasks have what they need; feedback is what comes up in a session."""
+        for objective in objectives:
+            if feedback := sorted(objective.needs & {"liked", "disliked"}):
+                # Every image is compared with the same one without feedback, which has none to be scored against.
+                raise ValueError(
+                    f"objective: {objective.name} needs {' and '.join(feedback)} images, which plain images lack; "
+                    "allowed: objectives that do without (comparisons report it as a measure)"
+                )
+            for k, task in enumerate(tasks):
+                if "target" in objective.needs and not task.targets:
+                    raise ValueError(
+                        f"{place}.{k}.targets: none; {objective.name} needs a target picture for every prompt"
+                    )
+        return objectives
+
+    # What generates
+
+    def generator(self, protocol: Protocol | None = None) -> CachedGenerator:
+        """Reads the model.
+
+        Args:
+            protocol: the run's by default.
+
+        Raises:
+            ValueError: the model is not to be had, or cannot do what the protocol asks for.
+        """
+        model, protocol = self.config.model, protocol or self.protocol
+        pipeline = load(
+            model.name,
+            scheduler=model.scheduler,
+            device=model.device,
+            dtype=model.dtype,
+            loras=tuple(model.loras.items()),
+            config=model.config,
+        )
+        fabric = FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
+        fabric.check(protocol.steps, protocol.size)
+        return CachedGenerator(fabric, protocol)
+
+    def check(self) -> None:
+        """Reads and checks everything that a run and its comparison need besides the generator.
+
+        Raises:
+            ValueError: something is not to be had, or tasks and objectives do not go together.
+        """
+        _ = self.objectives, self.held_out_objectives
 
 
-def studio_of(config: RunConfig, protocol: Protocol | None = None) -> Studio:
-    """What generates."""
-    model = config.model
-    pipeline = load(
-        model.name,
-        scheduler=model.scheduler,
-        device=model.device,
-        dtype=model.dtype,
-        loras=tuple(model.loras.items()),
-        config=model.config,
-    )
-    fabric = FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
-    protocol = protocol or protocol_of(config)
-    fabric.check(protocol.steps, protocol.size)
-    return Studio(fabric, protocol)
-
-
-def measures_of(config: RunConfig) -> dict[str, Objective]:
-    """What a comparison measures besides the objectives, as far as its weights are at hand."""
-    found = {}
-    for name in ("clip-liked", "clip-disliked", "diversity"):
-        objective = create(name, None, "cpu", config.model.name)
-        try:
-            objective.prepare()
-        except MissingWeightsError:
-            continue
-        found[name] = objective
-    return found
-
-
-def check_tasks(tasks: list[Task], objectives: list[Objective], place: str = "prompts") -> None:
-    """Checks that tasks have what objectives need and what does not come up in a session.
-
-    Raises:
-        ValueError: a target is missing, or an objective needs feedback; the message names the place.
-    """
-    for objective in objectives:
-        if feedback := sorted(objective.needs & {"liked", "disliked"}):
-            # Every image is compared with the same one without feedback, which has none to be scored against.
-            raise ValueError(
-                f"objective: {objective.name} needs {' and '.join(feedback)} images, which plain images lack; "
-                "allowed: objectives that do without (comparisons report it as a measure)"
-            )
-        for k, task in enumerate(tasks):
-            if "target" in objective.needs and not task.targets:
-                raise ValueError(f"{place}.{k}.targets: none; {objective.name} needs a target picture for every prompt")
+def _ids(tasks: Sequence[Task], kind: str) -> tuple[str, ...]:
+    """Ids of the given images of one sign, each once."""
+    return tuple(dict.fromkeys(image.id for task in tasks for image in getattr(task, kind)))

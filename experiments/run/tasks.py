@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from experiments.config.parts import TaskConfig
 from experiments.config.schema import RunConfig
 from experiments.run.hidden_targets import scenes_as_tasks
-from experiments.run.play import Task
+from experiments.run.protocol import Task
 from fabric.images import FeedbackImage, find_pictures, read_picture
 
 
-def tasks_of(config: RunConfig) -> list[Task]:
+def run_tasks(config: RunConfig) -> list[Task]:
     """What a run tries every setting on.
 
     Raises:
@@ -20,16 +22,20 @@ def tasks_of(config: RunConfig) -> list[Task]:
     return [_task(each) for each in config.prompts]
 
 
-def held_out_tasks(config: RunConfig) -> list[Task]:
+def held_out_tasks(config: RunConfig, own: Sequence[Task]) -> list[Task]:
     """What a comparison tries settings on: other prompts where the configuration names some, else the run's own.
+
+    Args:
+        config: of the run.
+        own: the run's tasks.
 
     Raises:
         ValueError: a picture cannot be read; the message names it.
     """
     given = config.held_out
     if given.scenes is not None:
-        return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in tasks_of(config)))
-    return [_task(each) for each in given.prompts] or tasks_of(config)
+        return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in own))
+    return [_task(each) for each in given.prompts] or list(own)
 
 
 def _task(config: TaskConfig) -> Task:

@@ -14,12 +14,14 @@ from PIL import Image
 
 from experiments.cli import main
 from experiments.commands.compare import named, table
-from experiments.comparison.arms import PLAIN, WITHOUT, Comparison
+from experiments.comparison.arms import PLAIN, WITHOUT
 from experiments.comparison.compare import compare, read_comparison
+from experiments.comparison.result import Comparison
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.intervals import Difference, paired_difference
-from experiments.run.play import worth
+from experiments.run.plan import Plan
+from experiments.run.protocol import task_value
 from fabric.params import FabricParams
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("comparison")]
@@ -46,11 +48,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def found(folder: Path) -> Comparison:
-    return compare(_config(folder), {"tuned": TUNED, "other": FabricParams(strength=0.1)}, folder)
+    tuned = {"tuned": TUNED, "other": FabricParams(strength=0.1)}
+    return compare(Plan.of(_config(folder)), tuned, folder, ("a picture alone", FabricParams(strength=0.3)))
 
 
 def test_all_arms_are_there(found: Comparison) -> None:
-    assert [one.arm.kind for one in found.arms] == [*["tuned"] * 2, *["preset"] * 4, "plain", "without feedback"]
+    assert [one.arm.kind for one in found.arms] == [
+        *["tuned"] * 2,
+        "best known",
+        *["preset"] * 4,
+        "plain",
+        "without feedback",
+    ]
     assert found.arms[-1].arm.params == FabricParams(strength=0.0, guidance_scale=5.0)
     for one in found.arms:
         assert {table.shape for table in one.scores.values()} == {(3, 2, 2)}
@@ -59,9 +68,9 @@ def test_all_arms_are_there(found: Comparison) -> None:
 
 def test_differences_are_paired_by_prompt(found: Comparison) -> None:
     for objective, differences in found.differences.items():
-        ours = np.array([worth(scores, "last") for scores in found.arms[0].scores[objective]])
+        ours = np.array([task_value(scores, "last") for scores in found.arms[0].scores[objective]])
         for one in found.arms[1:]:
-            theirs = np.array([worth(scores, "last") for scores in one.scores[objective]])
+            theirs = np.array([task_value(scores, "last") for scores in one.scores[objective]])
             assert differences[one.arm.name] == paired_difference(ours, theirs)
         plain = next(one for one in found.arms if one.arm.name == PLAIN)
         best = found.arms[0].scores[objective].max((1, 2)) - plain.scores[objective].max((1, 2))
@@ -81,17 +90,22 @@ def test_the_best_preset_is_the_best(found: Comparison) -> None:
     assert found.best_preset == max(means, key=lambda name: means[name])
     assert found.best_preset in found.verdict
     assert str(found.differences["clip-target"][WITHOUT]) in found.verdict
+    known = str(found.differences["clip-target"]["best known setting (a picture alone)"])
+    assert f"over the best known setting (a picture alone) of its own prompts {known}" in found.verdict
 
 
 def test_it_is_written_with_its_pictures(found: Comparison, folder: Path) -> None:
     kept = json.loads((folder / "comparison.json").read_text())
     assert kept == json.loads(json.dumps(found.to_dict()))
     for arm in kept["arms"]:
-        assert len(arm["sheets"]) == 3
-        with Image.open(folder / arm["sheets"][0]) as sheet:
+        assert np.array(arm["pictures"]).shape == (3, 2, 2)
+        for file in np.array(arm["pictures"]).flat:
+            with Image.open(folder / file) as picture:
+                assert picture.size == (64, 64)
+        with Image.open((folder / arm["pictures"][0][0][0]).with_name("00.png")) as sheet:  # for people
             assert sheet.size == (2 * 64 + 3 * 4, 2 * 64 + 3 * 4)
     lines = table(found).splitlines()
-    assert sum(line.startswith("tuned, feedback taken out") for line in lines) == 5
+    assert sum(line.startswith("tuned, feedback taken out") for line in lines) == 2 + 5  # objectives and measures
 
 
 def test_files_of_one_stem_are_told_apart_by_their_folders(tmp_path: Path) -> None:
@@ -107,7 +121,7 @@ def test_files_of_one_stem_are_told_apart_by_their_folders(tmp_path: Path) -> No
 @pytest.mark.parametrize("name", ["no feedback", "paper-target", "best of 4", "no-feedback"])
 def test_arms_share_neither_name_nor_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match=f"params: {name} is the name of another arm"):
-        compare(_config(tmp_path), {"mine": TUNED, name: TUNED}, tmp_path)
+        compare(Plan.of(_config(tmp_path)), {"mine": TUNED, name: TUNED}, tmp_path)
 
 
 def test_every_arm_pays_for_its_own_images(found: Comparison) -> None:
@@ -129,7 +143,7 @@ def test_prompts_of_the_run_are_not_called_held_out(tmp_path: Path) -> None:
     values = _config(tmp_path).model_dump(mode="json")
     values |= {"scenes": None, "prompts": ["a red star at night"], "objective": ["pickscore"]}
     values["held_out"] |= {"scenes": None, "prompts": ["a red star at night"], "objectives": []}
-    assert "of the run's own prompts" in compare(check_config(values), {"mine": TUNED}, tmp_path).verdict
+    assert "of the run's own prompts" in compare(Plan.of(check_config(values)), {"mine": TUNED}, tmp_path).verdict
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

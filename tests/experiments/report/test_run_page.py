@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,12 +16,12 @@ from experiments.commands.report import report
 from experiments.comparison.compare import FILE, compare
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
-from experiments.files.pictures import contact_sheet, cut
 from experiments.report import run_page as page_module
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
 from experiments.report.run_page import draw, page
-from experiments.run.optimize import optimize, recommended_of
+from experiments.run.optimize import optimize
+from experiments.run.plan import Plan
 from experiments.run.study import open_study, read_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
@@ -50,8 +48,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with its comparison and its report."""
     folder = tmp_path_factory.mktemp("runs") / "one <b> & 'two'"
     config = _config(folder)
-    optimize(config)
-    compare(config, {"tuned": recommended_of(config)}, folder)
+    done = optimize(Plan.of(config))
+    compare(done.plan, {"tuned": done.recommended()[1]}, folder, done.best_known())
     report(read_findings(folder), folder / "report.html")
     return folder
 
@@ -65,7 +63,7 @@ def html(folder: Path) -> str:
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two objectives, which was not compared."""
     folder = tmp_path_factory.mktemp("two")
-    optimize(_config(folder, objective=["clip-prompt", "diversity"], trials=4))
+    optimize(Plan.of(_config(folder, objective=["clip-prompt", "diversity"], trials=4)))
     report(read_findings(folder), folder / "report.html")
     return folder
 
@@ -211,7 +209,7 @@ def test_the_belief_after_all_trials_is_the_recommendation(folder: Path) -> None
 
 
 def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
-    optimize(_config(tmp_path, trials=1, prompts=["a red star"]))
+    optimize(Plan.of(_config(tmp_path, trials=1, prompts=["a red star"])))
     assert report(read_findings(tmp_path), tmp_path / "report.html") == 4
 
 
@@ -238,20 +236,3 @@ def test_a_password_stays_out_of_it(folder: Path) -> None:
     text = config_text(Findings(folder, config, study, None))
     assert "secret" not in text
     assert "postgresql://me:***@host/studies" in text
-
-
-@pytest.mark.parametrize(("rows", "columns"), [(3, 4), (1, 2), (2, 1), (1, 1)])
-def test_sheets_are_cut_into_their_pictures(rows: int, columns: int, tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    pictures = [Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)) for _ in range(rows * columns)]
-    contact_sheet(pictures, columns).save(tmp_path / "sheet.png")
-    found = cut(tmp_path / "sheet.png", rows, columns)
-    assert found is not None
-    assert [_bytes(one) for row in found for one in row] == [_bytes(one) for one in pictures]
-    assert cut(tmp_path / "gone.png", rows, columns) is None
-
-
-def _bytes(picture: Image.Image) -> bytes:
-    with io.BytesIO() as file:
-        picture.save(file, format="PNG")
-        return file.getvalue()

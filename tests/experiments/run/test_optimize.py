@@ -19,8 +19,8 @@ from experiments.cli import main
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.run.optimize import Run, optimize
-from experiments.run.plan import presets_of
-from experiments.run.play import worth
+from experiments.run.plan import Plan
+from experiments.run.protocol import task_value
 from experiments.run.stopping import finished
 from experiments.run.study import VERSIONS, connect, read_study
 from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
@@ -49,11 +49,11 @@ def _write(path: Path, folder: Path, **changes: object) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return optimize(_config(tmp_path_factory.mktemp("run")))
+    return optimize(Plan.of(_config(tmp_path_factory.mktemp("run"))))
 
 
 def test_presets_are_tried_first_at_the_guidance_of_the_run(whole: Run) -> None:
-    for trial, (name, params) in zip(whole.study.trials, presets_of(whole.config).items(), strict=False):
+    for trial, (name, params) in zip(whole.study.trials, whole.plan.presets.items(), strict=False):
         assert trial.user_attrs[PARAMS]["guidance_scale"] == 4, name
         assert trial.user_attrs[PARAMS]["strength"] == max(0.05, params.strength), name
 
@@ -66,7 +66,7 @@ def test_everything_is_in_the_study(whole: Run) -> None:
         attrs = trial.user_attrs
         scores = np.array(attrs[ROUNDS])
         assert scores.shape == plain.shape
-        gains = [worth(scores[k, 0], "last") - worth(plain[k, 0], "last") for k in range(2)]
+        gains = [task_value(scores[k, 0], "last") - task_value(plain[k, 0], "last") for k in range(2)]
         assert attrs[SCORES] == pytest.approx({"0": gains[0], "1": gains[1]})
         assert trial.value == pytest.approx(np.mean(gains))
         assert trial.intermediate_values == pytest.approx(dict(enumerate(gains)))
@@ -75,21 +75,23 @@ def test_everything_is_in_the_study(whole: Run) -> None:
         assert attrs[TIMES].keys() == {"generating", "scoring"}
         assert attrs[MADE] <= 4  # the first round is plain and was generated before
         kept = optuna.artifacts.get_all_artifact_meta(trial, storage=whole.study._storage)
-        assert {each.filename for each in kept} == {"prompt-00.png", "prompt-01.png"}
-        assert FabricParams.from_dict(attrs[PARAMS]) == whole.space.params(trial.params)
+        assert {each.filename for each in kept} == {
+            f"prompt-0{p}-round-{r}-image-{k}.png" for p in (0, 1) for r in (1, 2) for k in (1, 2)
+        }
+        assert FabricParams.from_dict(attrs[PARAMS]) == whole.plan.space.params(trial.params)
 
 
 def test_the_same_command_gives_the_same_study_and_goes_on_where_it_was_left(whole: Run, tmp_path: Path) -> None:
-    part = optimize(_config(tmp_path, trials=3))
+    part = optimize(Plan.of(_config(tmp_path, trials=3)))
     assert len(part.study.trials) == 3
-    again = optimize(_config(tmp_path)).study
+    again = optimize(Plan.of(_config(tmp_path))).study
     _same_trials(again.trials, whole.study.trials)
 
 
 def test_another_configuration_is_refused_and_the_difference_shown(tmp_path: Path) -> None:
-    optimize(_config(tmp_path, trials=1))
+    optimize(Plan.of(_config(tmp_path, trials=1)))
     with pytest.raises(ValueError, match=r"holds a run of another configuration: protocol.steps: 2 -> 3, seed: 0 -> 1"):
-        optimize(_config(tmp_path, protocol={**TINY["protocol"], "steps": 3}, seed=1))  # type: ignore[dict-item]
+        optimize(Plan.of(_config(tmp_path, protocol={**TINY["protocol"], "steps": 3}, seed=1)))  # type: ignore[dict-item]
 
 
 def test_a_failing_objective_stops_the_run_after_three_trials(tmp_path: Path) -> None:
@@ -97,9 +99,9 @@ def test_a_failing_objective_stops_the_run_after_three_trials(tmp_path: Path) ->
     plug_in.write_text("def bad(images, prompts): return 1 / 0")
     config = _config(tmp_path / "run", objective={"name": f"{plug_in}:bad"}, trials=2)
     with pytest.raises(ObjectiveError, match=r"objective bad: image 0 .*ZeroDivisionError"):
-        optimize(config)
+        optimize(Plan.of(config))
     plug_in.write_text("def bad(images, prompts): return [image.getpixel((0, 0))[0] for image in images]")
-    done = optimize(config)
+    done = optimize(Plan.of(config))
     states = [trial.state.name for trial in done.study.trials]
     assert states[-2:] == ["COMPLETE"] * 2
 
@@ -115,19 +117,19 @@ def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
         "    if 6 <= count < 9: raise RuntimeError('a bad day')\n"
         "    return [float(image.getpixel((0, 0))[0]) for image in images]\n"
     )
-    done = optimize(_config(tmp_path / "run", objective={"name": f"{plug_in}:sometimes"}, trials=4))
+    done = optimize(Plan.of(_config(tmp_path / "run", objective={"name": f"{plug_in}:sometimes"}, trials=4)))
     states = [trial.state for trial in done.study.trials]
     assert states.count(TrialState.COMPLETE) == 4
     assert TrialState.FAIL in states
     strengths = [trial.user_attrs[PARAMS]["strength"] for trial in finished(done.study)]
-    assert strengths == [max(0.05, params.strength) for params in presets_of(done.config).values()][:4]
+    assert strengths == [max(0.05, params.strength) for params in done.plan.presets.values()][:4]
 
 
 def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Path) -> None:
     space = {"strength": [0.05, 8, "log"], "weights": [0, 1]}
     scenes = {"count": 1, "board": 0}
-    done = optimize(_config(tmp_path, scenes=scenes, space=space, trials=9))
-    images = done.space.images
+    done = optimize(Plan.of(_config(tmp_path, scenes=scenes, space=space, trials=9)))
+    images = done.plan.space.images
     assert len(images) == 4
     weights = [trial.user_attrs[PARAMS]["weights"] for trial in done.study.trials]
     assert [set(each.values()) for each in weights[:4]] == [{1.0}] * 4  # presets
@@ -138,12 +140,12 @@ def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Pa
 
 
 def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
-    done = optimize(_config(tmp_path, objective=["clip-target", "diversity"], at_once=3, trials=6))
+    done = optimize(Plan.of(_config(tmp_path, objective=["clip-target", "diversity"], at_once=3, trials=6)))
     assert len(finished(done.study)) == 6
     assert {len(trial.values) for trial in done.study.trials} == {2}
     assert done.belief() is None
     best, params = done.recommended()  # of the first objective
-    assert params == done.space.params(done.study.trials[best.number].params)
+    assert params == done.plan.space.params(done.study.trials[best.number].params)
     assert best.low < best.mean < best.high
 
 
@@ -151,7 +153,7 @@ def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
     ("stop", "most"), [({"images": 10}, 3), ({"minutes": 1e-6}, 1), ({"chance": 1.0, "margin": 9.0, "least": 3}, 3)]
 )
 def test_budgets_and_the_stopping_rule_end_a_run(tmp_path: Path, stop: dict[str, float], most: int) -> None:
-    done = optimize(_config(tmp_path, stop=stop))
+    done = optimize(Plan.of(_config(tmp_path, stop=stop)))
     assert 1 <= len(finished(done.study)) <= most
 
 
@@ -189,7 +191,7 @@ def test_a_run_that_is_killed_again_and_again_is_the_unbroken_run(whole: Run, tm
     config = _write(tmp_path / "run.yaml", tmp_path / "run")
     for moment in _MOMENTS.values():
         _kill(config, moment)
-    study = optimize(_config(tmp_path / "run")).study
+    study = optimize(Plan.of(_config(tmp_path / "run"))).study
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.FAIL}
     _same_trials(finished(study), whole.study.trials)
 
@@ -198,10 +200,10 @@ def test_a_run_that_is_killed_before_a_heartbeat_tries_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its place is given again once it counts as dead, when others were tried; at random they do not depend on it."""
-    whole = optimize(_config(tmp_path / "whole", sampler="random")).study.trials
+    whole = optimize(Plan.of(_config(tmp_path / "whole", sampler="random"))).study.trials
     _kill(_write(tmp_path / "run.yaml", tmp_path / "run", sampler="random"), _NO_HEARTBEAT)
     monkeypatch.setattr("experiments.run.study._GRACE", 1)
-    told = finished(optimize(_config(tmp_path / "run", sampler="random")).study)
+    told = finished(optimize(Plan.of(_config(tmp_path / "run", sampler="random"))).study)
     assert len(told) == len(whole)
     _same_trials(sorted(told, key=_strength), sorted(whole, key=_strength))
 
@@ -220,9 +222,9 @@ def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("experiments.run.study._GRACE", 1)
-    optimize(_config(tmp_path, trials=1)).study.ask()
+    optimize(Plan.of(_config(tmp_path, trials=1))).study.ask()
     time.sleep(2)
-    assert [trial.state.name for trial in optimize(_config(tmp_path, trials=2)).study.trials] == [
+    assert [trial.state.name for trial in optimize(Plan.of(_config(tmp_path, trials=2))).study.trials] == [
         "COMPLETE",
         "FAIL",
         "COMPLETE",
@@ -253,7 +255,7 @@ def test_versions_are_kept(whole: Run) -> None:
 
 
 def test_the_study_is_in_wal_mode(whole: Run) -> None:
-    storage = connect(f"sqlite:///{whole.config.output / 'study.db'}")
+    storage = connect(f"sqlite:///{whole.plan.config.output / 'study.db'}")
     with storage.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL.Image import Image
 
-from experiments.run.play import Outcome, Play, Protocol, Studio, Task, play
+from experiments.run.cached_generator import CachedGenerator
+from experiments.run.play import Outcome, Play, play
+from experiments.run.protocol import Protocol, Task
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
@@ -51,12 +53,12 @@ def _plays(params: FabricParams = PARAMS, tasks: Sequence[Task] = TASKS) -> list
 
 
 @pytest.fixture
-def studio() -> Studio:
-    return Studio(Counting(build("sd1")), PROTOCOL)
+def generator() -> CachedGenerator:
+    return CachedGenerator(Counting(build("sd1")), PROTOCOL)
 
 
-def test_the_best_is_liked_and_the_worst_disliked(studio: Studio) -> None:
-    outcomes = play(studio, _plays(), [Redness()])
+def test_the_best_is_liked_and_the_worst_disliked(generator: CachedGenerator) -> None:
+    outcomes = play(generator, _plays(), [Redness()])
     for outcome in outcomes:
         assert outcome.scores.shape == (1, 3, 2)
         for one, row in zip(outcome.session.rounds, outcome.scores[0], strict=True):
@@ -64,55 +66,55 @@ def test_the_best_is_liked_and_the_worst_disliked(studio: Studio) -> None:
             assert one.choice.disliked == (int(row.argmin()),)
             red = [float(np.asarray(picture)[..., 0].mean()) for picture in one.pictures]
             assert row.tolist() == red
-    turned = play(studio, _plays(), [Redness(higher_is_better=False)])
+    turned = play(generator, _plays(), [Redness(higher_is_better=False)])
     assert turned[0].session.rounds[0].choice.liked == outcomes[0].session.rounds[0].choice.disliked
 
 
-def test_a_task_does_not_depend_on_the_others(studio: Studio) -> None:
-    together = play(studio, _plays(), [Redness()])
-    alone = play(Studio(FabricGenerator(build("sd1")), PROTOCOL), _plays(tasks=TASKS[1:]), [Redness()])
+def test_a_task_does_not_depend_on_the_others(generator: CachedGenerator) -> None:
+    together = play(generator, _plays(), [Redness()])
+    alone = play(CachedGenerator(FabricGenerator(build("sd1")), PROTOCOL), _plays(tasks=TASKS[1:]), [Redness()])
     # Later rounds may differ: where rounding changes a grey level of a feedback image, it is another image.
     np.testing.assert_allclose(together[1].scores[0, 0], alone[0].scores[0, 0], atol=0.5)
     seeds = [[request.seed for request in one.session.requests([PARAMS] * 2)] for one in (together[1], alone[0])]
     assert seeds[0] == seeds[1]
 
 
-def test_images_without_feedback_are_generated_once(studio: Studio) -> None:
-    assert isinstance(studio.fabric, Counting)
-    play(studio, _plays(), [Redness()])
-    assert studio.fabric.count == studio.made == 2 * 3 * 2
-    play(studio, _plays(FabricParams(strength=2, guidance_scale=6)), [Redness()])
-    assert studio.fabric.count == 2 * 3 * 2 + 2 * 2 * 2  # the first round is plain whatever the setting
-    play(studio, _plays(PROTOCOL.plain), [Redness()])
-    count = studio.fabric.count
-    play(studio, _plays(FabricParams(strength=0, guidance_scale=4, end=0.5)), [Redness()])
-    assert studio.fabric.count == count
+def test_images_without_feedback_are_generated_once(generator: CachedGenerator) -> None:
+    assert isinstance(generator.fabric, Counting)
+    play(generator, _plays(), [Redness()])
+    assert generator.fabric.count == generator.count == 2 * 3 * 2
+    play(generator, _plays(FabricParams(strength=2, guidance_scale=6)), [Redness()])
+    assert generator.fabric.count == 2 * 3 * 2 + 2 * 2 * 2  # the first round is plain whatever the setting
+    play(generator, _plays(PROTOCOL.plain), [Redness()])
+    count = generator.fabric.count
+    play(generator, _plays(FabricParams(strength=0, guidance_scale=4, end=0.5)), [Redness()])
+    assert generator.fabric.count == count
 
 
-def test_the_first_round_has_the_setting_where_feedback_is_given(studio: Studio) -> None:
+def test_the_first_round_has_the_setting_where_feedback_is_given(generator: CachedGenerator) -> None:
     given = Task("a red star", liked=(FeedbackImage(sample_images(1)[0]),))
-    with_feedback, without = play(studio, [(given, PARAMS), (TASKS[0], PARAMS)], [Redness()])
+    with_feedback, without = play(generator, [(given, PARAMS), (TASKS[0], PARAMS)], [Redness()])
     assert with_feedback.session.rounds[0].params == [PARAMS] * 2
     assert without.session.rounds[0].params == [PROTOCOL.plain] * 2
     assert without.session.rounds[1].params == [PARAMS] * 2
 
 
-def test_several_objectives_score_the_same_images_and_the_first_chooses(studio: Studio) -> None:
+def test_several_objectives_score_the_same_images_and_the_first_chooses(generator: CachedGenerator) -> None:
     class Darkness(Redness):
         name = "darkness"
 
         def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
             return [-value for value in super().__call__(images, contexts)]
 
-    both = play(studio, _plays(), [Redness(), Darkness()])[0]
+    both = play(generator, _plays(), [Redness(), Darkness()])[0]
     np.testing.assert_allclose(both.scores[0], -both.scores[1])
     assert both.session.rounds[0].choice.liked == (int(both.scores[0, 0].argmax()),)
     assert both.value("last", 1) == pytest.approx(-both.value("last"))
 
 
-def test_contexts_say_what_images_are_scored_against(studio: Studio) -> None:
+def test_contexts_say_what_images_are_scored_against(generator: CachedGenerator) -> None:
     objective = Redness()
-    outcomes = play(studio, _plays(), [objective])
+    outcomes = play(generator, _plays(), [objective])
     assert [context.prompt for context in objective.contexts[:4]] == [TASKS[0].prompt] * 2 + [TASKS[1].prompt] * 2
     assert [len(context.liked) for context in objective.contexts] == [0] * 4 + [1] * 4 + [2] * 4
     assert len({context.group for context in objective.contexts}) == 6
@@ -123,9 +125,9 @@ def test_contexts_say_what_images_are_scored_against(studio: Studio) -> None:
     ]
 
 
-def test_the_baseline_has_prompt_and_seed_of_the_image(studio: Studio) -> None:
+def test_the_baseline_has_prompt_and_seed_of_the_image(generator: CachedGenerator) -> None:
     objective = BaselineDifference(Redness())
-    outcomes = play(studio, _plays(), [objective])
+    outcomes = play(generator, _plays(), [objective])
     assert (outcomes[0].scores[0, 0] == 0).all()  # the first round is its own baseline
     assert (outcomes[0].scores[0, 1:] != 0).all()
 
@@ -135,16 +137,16 @@ def test_values_of_an_outcome() -> None:
     assert [outcome.value(kind) for kind in ("last", "best", "all")] == [2.5, 5.0, 2.75]
 
 
-def test_a_missing_target_is_named_before_the_objective_runs(studio: Studio) -> None:
+def test_a_missing_target_is_named_before_the_objective_runs(generator: CachedGenerator) -> None:
     objective = Redness()
     objective.needs = frozenset({"target"})
     with pytest.raises(ValueError, match="redness needs target, which the context of 'a blue ring at night' lacks"):
-        play(studio, _plays(), [objective])
+        play(generator, _plays(), [objective])
     assert objective.contexts == []
 
 
-def test_every_round_is_reported(studio: Studio) -> None:
+def test_every_round_is_reported(generator: CachedGenerator) -> None:
     seen: list[int] = []
-    play(studio, _plays(), [Redness()], lambda: seen.append(1))
+    play(generator, _plays(), [Redness()], lambda: seen.append(1))
     assert len(seen) == 3
-    assert studio.images([Request("x", 1), Request("x", 1)])[0] == studio.images([Request("x", 1)])[0]
+    assert generator([Request("x", 1), Request("x", 1)])[0] == generator([Request("x", 1)])[0]

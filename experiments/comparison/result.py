@@ -1,0 +1,142 @@
+"""What a comparison found: differences of the first arm to all others, paired by task; as plain values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from experiments.comparison.arms import PLAIN, WITHOUT, Arm, Measured
+from experiments.intervals import Difference, paired_difference
+from experiments.run.protocol import Scores, task_value
+from fabric.params import FabricParams
+
+BEST_OF = "best of {count}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All arms on the same held-out tasks.
+
+    Attributes:
+        value: what a task is worth; see `Protocol.value`.
+        prompts: of the tasks.
+        held_out: whether the run never saw them; else only the seeds are fresh.
+        arms: the first is the tuned one that the others are compared with.
+        differences: tuned minus each arm, and minus best-of-N, by objective.
+    """
+
+    value: str
+    prompts: list[str]
+    held_out: bool
+    arms: list[Measured]
+    differences: dict[str, dict[str, Difference]]
+
+    @property
+    def best_preset(self) -> str:
+        """The preset of the highest mean by the first objective: chosen on these very tasks, so in its favour."""
+        objective = next(iter(self.differences))
+        presets = [one for one in self.arms if one.arm.kind == "preset"]
+        return max(presets, key=lambda one: _task_values(one.scores[objective], self.value).mean()).arm.name
+
+    @property
+    def verdict(self) -> str:
+        """One sentence with numbers."""
+        objective, found = next(iter(self.differences.items()))
+        best = next(name for name in found if name.startswith("best of"))
+        known = next((one.arm.name for one in self.arms if one.arm.kind == "best known"), None)
+        over_known = f"over the {known} of its own prompts {found[known]}, " if known is not None else ""
+        fixed = found[self.best_preset]
+        mean = _task_values(self.arms[0].scores[objective], self.value).mean()
+        whose = "held-out" if self.held_out else "of the run's own"
+        word = "beats" if fixed.low > 0 else "loses to" if fixed.high < 0 else "is not shown to differ from"
+        return (
+            f"On {fixed.pairs} {whose} prompts with fresh seeds, {self.arms[0].arm.name} ({objective} {mean:.3f}) "
+            f"{word} the best fixed preset ({self.best_preset}): {fixed}, better on {fixed.wins:.0%} of prompts; "
+            f"{over_known}over no feedback {found[PLAIN]}, over itself with the feedback taken out {found[WITHOUT]}, "
+            f"its best image over the {best} images without feedback {found[best]} (95 % intervals)."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "verdict": self.verdict,
+            "value": self.value,
+            "best_preset": self.best_preset,
+            "prompts": self.prompts,
+            "held_out": self.held_out,
+            "differences": {
+                objective: {name: _numbers(difference) for name, difference in found.items()}
+                for objective, found in self.differences.items()
+            },
+            "arms": [
+                {
+                    "name": one.arm.name,
+                    "kind": one.arm.kind,
+                    "params": one.arm.params.to_dict(),
+                    "scores": {name: table.tolist() for name, table in one.scores.items()},
+                    "measures": {name: _without_nan(each) for name, each in one.measures.items()},
+                    "seconds": one.seconds,
+                    "pictures": one.pictures,
+                }
+                for one in self.arms
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Comparison:
+        """The comparison that `to_dict` made plain values of.
+
+        Raises:
+            KeyError, TypeError, ValueError, AttributeError: they are none of a comparison.
+        """
+        differences = {
+            objective: {name: _difference(numbers) for name, numbers in found.items()}
+            for objective, found in values["differences"].items()
+        }
+        arms = [_measured(arm) for arm in values["arms"]]
+        return cls(values["value"], values["prompts"], values["held_out"], arms, differences)
+
+
+def _measured(values: Mapping[str, Any]) -> Measured:
+    arm = Arm(values["name"], values["kind"], FabricParams.from_dict(values["params"]))
+    scores, measures = (
+        {name: np.array(table, dtype=np.float64) for name, table in values[part].items()}  # None is NaN
+        for part in ("scores", "measures")
+    )
+    return Measured(arm, scores, measures, values["seconds"], values["pictures"])
+
+
+def _numbers(difference: Difference) -> dict[str, float | None]:
+    """NaN is no JSON."""
+    return {name: None if np.isnan(value) else value for name, value in asdict(difference).items()}
+
+
+def _difference(numbers: Mapping[str, float | None]) -> Difference:
+    return Difference(**{name: np.nan if value is None else value for name, value in numbers.items()})  # type: ignore[arg-type]
+
+
+def _task_values(scores: Scores, kind: Any) -> Scores:
+    """Of P tasks."""
+    return np.array([task_value(table, kind) for table in scores])
+
+
+def _without_nan(measures: Scores) -> list[list[float | None]]:
+    """NaN is no JSON."""
+    return [[None if np.isnan(value) else value for value in row] for row in measures.tolist()]
+
+
+def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[Measured]) -> Comparison:
+    """Differences of the first arm to all others, and to the best of as many images without feedback."""
+    tuned, others = arms[0], arms[1:]
+    plain = next(one for one in others if one.arm.kind == "plain")
+    differences = {}
+    for objective, scores in tuned.scores.items():
+        ours = _task_values(scores, value)
+        found = {one.arm.name: paired_difference(ours, _task_values(one.scores[objective], value)) for one in others}
+        best = BEST_OF.format(count=scores[0].size)
+        found[best] = paired_difference(scores.max((1, 2)), plain.scores[objective].max((1, 2)))
+        differences[objective] = found
+    return Comparison(value, list(prompts), held_out, list(arms), differences)

@@ -1,0 +1,71 @@
+"""What a setting is tried on, and how: tasks, the protocol, and what a task's images are worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from fabric.images import FeedbackImage
+from fabric.params import FabricParams
+
+Value = Literal["last", "best", "all"]
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One prompt to steer.
+
+    Attributes:
+        prompt: what is asked for.
+        targets: what is hoped for, where the objective needs it; never shown to the generator.
+        liked: feedback given from the start.
+        disliked: likewise.
+        negative_prompt: for the unconditional pass.
+    """
+
+    prompt: str
+    targets: tuple[Image, ...] = ()
+    liked: tuple[FeedbackImage, ...] = ()
+    disliked: tuple[FeedbackImage, ...] = ()
+    negative_prompt: str = ""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a setting is tried on a task (von Rütte et al. 2023, arXiv 2307.10159, section 4: 3 rounds of 4 images).
+
+    Attributes:
+        rounds: R. A first round without any feedback is plain Stable Diffusion at `guidance`: there is nothing yet
+            that a setting could do, so it is the same for all settings and generated once.
+        images: n of a round.
+        steps: denoising steps.
+        size: height and width in pixels; the model's own by default.
+        seed: of everything; every setting has the same seeds.
+        batch: images generated at once.
+        value: what a task is worth: the mean of the last round, the best image, or the mean of all.
+        guidance: of plain images, which settings are compared with.
+    """
+
+    rounds: int = 3
+    images: int = 4
+    steps: int = 20
+    size: tuple[int, int] | None = None
+    seed: int = 0
+    batch: int = 16
+    value: Value = "last"
+    guidance: float = 7.0
+
+    @property
+    def plain(self) -> FabricParams:
+        """No feedback."""
+        return FabricParams(strength=0, guidance_scale=self.guidance)
+
+
+def task_value(scores: Scores, kind: Value) -> float:
+    """One number of R x n scores; see `Protocol.value`."""
+    return float({"last": scores[-1].mean, "best": scores.max, "all": scores.mean}[kind]())
