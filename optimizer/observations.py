@@ -18,20 +18,9 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
+from optimizer.attributes import SCORES, STANDARD_ERROR, read_attribute
 from optimizer.blocks import effects
 from optimizer.encoding import Absent, Encoding
-
-__all__ = ["SCORES", "STANDARD_ERROR", "Encoding", "Observations", "observe", "pending", "relative_space"]
-
-STANDARD_ERROR = "fabric-bo:standard-error"
-"""User attribute of a trial: the standard error of its value, a number or one for each objective."""
-
-SCORES = "fabric-bo:scores"
-"""User attribute of a trial: its score on each prompt by the prompt's name, the same prompts in all trials.
-
-A number, or one for each objective. With it noise is known from pairs, and pruned trials count by what they saw; see
-`optimizer.blocks`.
-"""
 
 
 @dataclass(frozen=True)
@@ -60,14 +49,14 @@ def relative_space(
 ) -> dict[str, BaseDistribution]:
     """Parameters that a model can be made of, as last asked for.
 
-    A parameter is in it if every trial that tells something has it, or if its value in those that lack it is known.
+    A parameter is in it if every observed trial has it, or if its value in those that lack it is known.
 
     Args:
         trials: all of a study.
         absent: values in trials that lack a parameter.
-        states: of trials that tell something.
+        states: of observed trials.
     """
-    told = [trial for trial in trials if trial.state in states and trial.params]
+    observed = [trial for trial in trials if trial.state in states and trial.params]
     latest: dict[str, BaseDistribution] = {}
     for trial in trials:
         latest.update(trial.distributions)
@@ -75,7 +64,7 @@ def relative_space(
         name: distribution
         for name, distribution in sorted(latest.items())
         if not distribution.single()
-        and (absent(name) is not None or (told and all(name in trial.params for trial in told)))
+        and (absent(name) is not None or (observed and all(name in trial.params for trial in observed)))
     }
 
 
@@ -89,14 +78,14 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
     """
     signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
     points = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
-    paired = _paired(points, len(signs))
+    blocked = _in_blocks(points, len(signs))
     Yvar: Tensor | None
-    if paired is not None:
-        points, Y, Yvar = paired
+    if blocked is not None:
+        points, Y, Yvar = blocked
     else:
         points = [(trial, point) for trial, point in points if _complete(trial)]
         Y = torch.tensor([trial.values for trial, _ in points], dtype=torch.float64).view(-1, len(signs))
-        Yvar = _variances([_numbers(trial.user_attrs.get(STANDARD_ERROR), len(signs)) for trial, _ in points])
+        Yvar = _variances([_numbers(read_attribute(trial, STANDARD_ERROR), len(signs)) for trial, _ in points])
     X = torch.stack([point for _, point in points]) if points else torch.zeros(0, encoding.dimensions).double()
     features = None if encoding.feature_map is None else encoding.features
     return Observations(X, Y * torch.tensor(signs).double(), Yvar, [trial.number for trial, _ in points], features)
@@ -116,24 +105,24 @@ def _complete(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values))
 
 
-def _paired(points: _Points, objectives: int) -> tuple[_Points, Tensor, Tensor] | None:
-    """Trials with scores by prompt, their values and variances; None where some finished trial has none."""
-    told = [
+def _in_blocks(points: _Points, objectives: int) -> tuple[_Points, Tensor, Tensor] | None:
+    """Trials with scores by block, their values and variances; None where some finished trial has none."""
+    observed = [
         (trial, point)
         for trial, point in points
-        if _complete(trial) or (trial.state == TrialState.PRUNED and trial.user_attrs.get(SCORES))
+        if _complete(trial) or (trial.state == TrialState.PRUNED and read_attribute(trial, SCORES))
     ]
-    if not any(_complete(trial) for trial, _ in told) or not all(trial.user_attrs.get(SCORES) for trial, _ in told):
+    tables = [read_attribute(trial, SCORES) for trial, _ in observed]
+    if not any(_complete(trial) for trial, _ in observed) or not all(tables):
         return None
-    tables = [trial.user_attrs[SCORES] for trial, _ in told]
     columns = [effects([_column(table, k) for table in tables]) for k in range(objectives)]
-    values, variances = (torch.from_numpy(np.stack(each, axis=1)) for each in zip(*columns, strict=True))
-    return told, values, variances
+    values, variances = (torch.from_numpy(np.stack(column, axis=1)) for column in zip(*columns, strict=True))
+    return observed, values, variances
 
 
 def _column(scores: dict[str, float | list[float]], objective: int) -> dict[str, float]:
     """Scores of one objective."""
-    return {name: each[objective] if isinstance(each, list) else each for name, each in scores.items()}
+    return {name: score[objective] if isinstance(score, list) else score for name, score in scores.items()}
 
 
 def _numbers(stated: object, count: int) -> list[float] | None:

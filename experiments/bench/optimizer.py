@@ -21,7 +21,9 @@ from torch import Tensor
 
 from experiments.intervals import mean_interval
 from fabric.seeding import generator_for
-from optimizer.observations import STANDARD_ERROR, Encoding, observe
+from optimizer.attributes import STANDARD_ERROR
+from optimizer.encoding import Encoding
+from optimizer.observations import observe
 from optimizer.recommend import recommend
 from optimizer.samplers.baselines import SAMPLERS, create_sampler
 

@@ -25,10 +25,11 @@ from experiments.run.study import Store, open_study, read_study
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
+from optimizer.attributes import LOST
 from optimizer.observations import Observations, observe
 from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
-from optimizer.samplers.known_first import LOST, place_of
+from optimizer.samplers.known_first import place_of
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3  # in a row

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.run.versions import versions
-from optimizer.samplers.known_first import LOST
+from optimizer.attributes import LOST
 
 NAME = "fabric-bo"
 CONFIG = "fabric-bo:config"

@@ -19,7 +19,7 @@ from experiments.run.plan import Plan
 from experiments.run.play import Outcome, play
 from experiments.run.protocol import Scores, Task, task_value
 from fabric.params import FabricParams
-from optimizer.observations import SCORES
+from optimizer.attributes import SCORES
 
 PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x M x R x n, which trials are compared with."""

@@ -20,7 +20,7 @@ from optimizer.samplers.model_based import ModelSampler
 class GaussianProcessSampler(ModelSampler):
     """Known settings first, then a Sobol design, then a Gaussian process that knows its noise.
 
-    Trials state the standard error of their value in the user attribute `STANDARD_ERROR` of `optimizer.observations`;
+    Trials state the standard error of their value in the user attribute `optimizer.attributes.STANDARD_ERROR`;
     without it the noise is learnt. Trials that run at the same time count as pending.
 
     Args: see `ModelSampler`.

@@ -1,7 +1,7 @@
 """The order of a study's trials: known settings come first, whoever proposes the rest.
 
-A trial that failed has told nothing, so its place in the order is given again: a known setting is not lost because a
-worker was killed, and a run that was killed and resumed proposes what the unbroken run would have.
+A trial that failed says nothing about its settings, so its place in the order is given again: a known setting is not
+lost because a worker was killed, and a run that was killed and resumed proposes what the unbroken run would have.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from optimizer.attributes import LOST, read_attribute
 from optimizer.encoding import in_range
-
-LOST = "fabric-bo:lost"
-"""User attribute of a trial that failed because its process was stopped or died, not by its settings."""
 
 _TRIES = 2  # of one place: what fails twice fails by its settings, and the run goes on without them
 
@@ -36,16 +34,16 @@ def place_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     lost: dict[int, datetime] = {}
     failures: Counter[int] = Counter()
     fresh = 0
-    earlier = sorted((each for each in trials if each.number < trial.number), key=lambda each: each.number)
-    for each in [*earlier, trial]:
-        began = each.datetime_start or datetime.max
+    earlier = sorted((other for other in trials if other.number < trial.number), key=lambda other: other.number)
+    for current in [*earlier, trial]:
+        began = current.datetime_start or datetime.max
         place = min((place for place, when in lost.items() if when <= began), default=fresh)
         lost.pop(place, None)
         fresh = max(fresh, place + 1)
-        if each.state == TrialState.FAIL:
-            failures[place] += LOST not in each.user_attrs
+        if current.state == TrialState.FAIL:
+            failures[place] += read_attribute(current, LOST) is None
             if failures[place] < _TRIES:
-                lost[place] = each.datetime_complete or datetime.max
+                lost[place] = current.datetime_complete or datetime.max
     return place
 
 

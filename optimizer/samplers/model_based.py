@@ -30,8 +30,8 @@ class ModelSampler(KnownFirst):
         seed: of everything random.
     """
 
-    told: ClassVar[Sequence[TrialState]] = (TrialState.COMPLETE, TrialState.PRUNED)
-    """States of trials that tell the model something."""
+    observed: ClassVar[Sequence[TrialState]] = (TrialState.COMPLETE, TrialState.PRUNED)
+    """States of trials that the model learns from."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ModelSampler(KnownFirst):
         """Parameters that are proposed together."""
         if self.space is not None:
             return {name: distribution for name, distribution in self.space.items() if not distribution.single()}
-        return relative_space(study.get_trials(deepcopy=False), self.absent, self.told)
+        return relative_space(study.get_trials(deepcopy=False), self.absent, self.observed)
 
     def propose(
         self, study: Study, trial: FrozenTrial, space: dict[str, BaseDistribution], place: int

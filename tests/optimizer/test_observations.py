@@ -8,9 +8,10 @@ import torch
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
+from optimizer.attributes import SCORES, STANDARD_ERROR
 from optimizer.blocks import effects
 from optimizer.encoding import Encoding
-from optimizer.observations import SCORES, STANDARD_ERROR, observe
+from optimizer.observations import observe
 
 SPACE = {"x": FloatDistribution(0.0, 1.0)}
 SCORED = [{"a": [1.0, 5.0], "b": [3.0, 4.0]}, {"a": [2.0, 1.0], "b": [3.5, 0.0]}, {"a": [0.0, 3.0], "b": [2.0, 2.5]}]

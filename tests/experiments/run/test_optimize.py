@@ -26,7 +26,7 @@ from experiments.run.study import VERSIONS, connect, read_study
 from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
-from optimizer.observations import SCORES
+from optimizer.attributes import SCORES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
 

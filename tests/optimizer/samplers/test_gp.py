@@ -15,8 +15,10 @@ from optuna.testing.pytest_samplers import (
     RelativeSamplerTestCase,
 )
 
+from optimizer.attributes import STANDARD_ERROR
+from optimizer.encoding import Encoding
 from optimizer.gp import build_gp
-from optimizer.observations import STANDARD_ERROR, Encoding, observe
+from optimizer.observations import observe
 from optimizer.samplers.gp import GaussianProcessSampler
 
 pytestmark = pytest.mark.slow

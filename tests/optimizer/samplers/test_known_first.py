@@ -7,8 +7,9 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from optimizer.attributes import LOST
 from optimizer.samplers.gp import GaussianProcessSampler
-from optimizer.samplers.known_first import LOST, place_of
+from optimizer.samplers.known_first import place_of
 
 SPACE: dict[str, BaseDistribution] = {"x": FloatDistribution(0.0, 1.0), "y": FloatDistribution(0.0, 1.0)}
 FIRST = [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}, {"x": 0.5, "y": 0.6}]
