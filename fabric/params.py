@@ -11,6 +11,8 @@ import torch
 import yaml
 from torch import Tensor
 
+from fabric.weighting import thin, window_weight
+
 
 def _knob(default: float, low: float, high: float) -> Any:
     return field(default=default, metadata={"range": (low, high)})
@@ -162,7 +164,8 @@ def step_weights(params: FabricParams, steps: int) -> Tensor:
     """
     edges = torch.arange(steps + 1, dtype=torch.float64) / steps
     covered = (edges[1:].clamp(max=params.end) - edges[:-1].clamp(min=params.start)).clamp(min=0) * steps
-    return params.strength * (params.floor + (1 - params.floor) * covered)
+    strength, floor = covered.new_tensor(params.strength), covered.new_tensor(params.floor)
+    return window_weight(strength, floor, covered)
 
 
 def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int]) -> Tensor:
@@ -178,7 +181,7 @@ def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int])
     """
     named = torch.tensor([params.weights.get(name, 1.0) for name in ids], dtype=torch.float64)
     aged = named * params.recency ** torch.tensor(ages, dtype=torch.float64)
-    return aged / aged.sum().clamp(min=1.0) ** params.crowding
+    return thin(aged, params.crowding)
 
 
 def depth_weight(bottleneck: Tensor, depth: float) -> Tensor:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
+from experiments.files.atomic import atomic_write
 from experiments.intervals import paired_difference
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.optimize import Run, optimize
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
         found[name] = np.array(rows)
     _print_summary(found, looks)
     if options.results is not None:
-        options.results.write_text(json.dumps(_results(options, config, judge, found, looks), indent=1))
+        with atomic_write(options.results) as path:
+            path.write_text(json.dumps(_results(options, config, judge, found, looks), indent=1))
     return 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from experiments.config.flags import add_run_options, config_of
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
+from experiments.files.atomic import atomic_write
 from experiments.run.forecast import forecast
 from experiments.run.optimize import optimize
 from experiments.run.plan import Plan
@@ -70,7 +71,8 @@ def _run(config: RunConfig) -> int:
         raise
     best, params = done.recommended()
     path = config.output / "best.yaml"
-    path.write_text(params.to_yaml())
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(params.to_yaml(), encoding="utf-8")
     print(
         f"recommended: trial {best.number}, {config.objective[0].name} {best.mean:+.4f} "
         f"[{best.low:+.4f}, {best.high:+.4f}] over no feedback; written to {path}"

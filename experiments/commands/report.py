@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from experiments.files.atomic import atomic_write
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
 from experiments.report.run_page import draw, page
@@ -63,7 +64,7 @@ def report(found: Findings, path: Path) -> int:
         raise ValueError(f"output: {path}; allowed: a file that ends in .html")
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "config.yaml"
-    config.write_text(config_text(found), encoding="utf-8")
+    _write(config, config_text(found).encode())
     plots = draw(found)
     drawn = [one for some in plots.values() for one in some]
     for one in drawn:
@@ -73,7 +74,5 @@ def report(found: Findings, path: Path) -> int:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """A reader, or a run killed meanwhile, never meets a torn file."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    with atomic_write(path) as unfinished:
+        unfinished.write_bytes(content)

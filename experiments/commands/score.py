@@ -13,6 +13,7 @@ from typing import Any
 
 from PIL.Image import Image
 
+from experiments.files.atomic import atomic_write
 from experiments.files.pictures import read_facts
 from fabric.images import find_pictures, open_picture
 from fabric.models import checked_device
@@ -117,13 +118,14 @@ def _print(rows: Sequence[dict[str, Any]]) -> None:
 
 def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".json":
-        path.write_text(json.dumps(list(rows), indent=1) + "\n")
-        return
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    with atomic_write(path) as unfinished:
+        if path.suffix == ".json":
+            unfinished.write_text(json.dumps(list(rows), indent=1) + "\n")
+            return
+        with unfinished.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def add_listing_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,11 +17,17 @@ import torch
 from torch import Tensor
 
 from experiments.run.space import SHARE, Space, weight_name
+from fabric.weighting import attention_shares, thin, window_weight
 from optimizer.encoding import Encoding
 
 _FAINT = 0.1  # share of attention at which what shapes the references' effect counts half
 _SHAPES = ("bottleneck", "recency", "crowding")
 _ALWAYS = ("prompt_dropout", "guidance_scale")  # matter without references too
+
+
+def fade(attention: Tensor) -> Tensor:
+    """How much counts what only shapes the references' effect, 0 to 1, of the share of attention that they have."""
+    return attention / (attention + _FAINT)
 
 
 class FabricFeatureMap:
@@ -44,7 +50,7 @@ class FabricFeatureMap:
         start, end = self._window(encoding, points)
         width = (end - start).clamp(min=0)
         floor = self._value(encoding, points, "floor")
-        effect = self._value(encoding, points, "strength") * (floor + (1 - floor) * width)
+        effect = window_weight(self._value(encoding, points, "strength"), floor, width)
         scales = (torch.ones_like(effect), self._value(encoding, points, "neg_scale"))
         crowding = self._value(encoding, points, "crowding")
         shares = torch.cat(
@@ -57,20 +63,18 @@ class FabricFeatureMap:
         attention = shares.sum(-1, keepdim=True)
         shapes = torch.stack([width, (start + end) / 2, floor, *self._sought(encoding, points, _SHAPES)], dim=-1)
         always = self._sought(encoding, points, _ALWAYS)
-        shown = shapes * attention / (attention + _FAINT)
+        shown = shapes * fade(attention)
         return torch.cat([shares, shown, *(each[..., None] for each in always)], dim=-1)
 
     def _shares(
         self, encoding: Encoding, points: Tensor, names: Sequence[str], effect: Tensor, crowding: Tensor
     ) -> Tensor:
-        """Shares of attention of the images of one sign, ... x their number; see `fabric.params.image_weights`."""
+        """Shares of attention of the images of one sign, ... x their number; see `fabric.weighting`."""
         weights = [self._weight(encoding, points, name) for name in names]
         if self.own or not weights:
             weights.append(torch.ones_like(effect))
         stacked = torch.stack(weights, dim=-1)
-        thinned = stacked / stacked.sum(-1, keepdim=True).clamp(min=1) ** crowding[..., None]
-        each = effect[..., None] * thinned
-        return each / (1 + each.sum(-1, keepdim=True))
+        return attention_shares(effect[..., None] * thin(stacked, crowding))
 
     def _weight(self, encoding: Encoding, points: Tensor, image: str) -> Tensor:
         name = weight_name(image)

@@ -26,6 +26,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiments.files.atomic import atomic_write
 from experiments.run.versions import versions
 from optimizer.attributes import LOST
 
@@ -190,7 +191,8 @@ def open_study(
         study.set_user_attr(VERSIONS, versions(config["model"]["device"]))
     if known != config:
         study.set_user_attr(CONFIG, config)
-        _write(folder / _FILE, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        with atomic_write(folder / _FILE) as path:
+            path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     store = Store(study, storage)
     store.reap()
     return store
@@ -211,12 +213,6 @@ def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> st
         elif before != after:
             found.append(f"{here}: {before} -> {after}")
     return ", ".join(each for each in found if each)
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.tmp")
-    unfinished.write_text(text)
-    unfinished.replace(path)
 
 
 def stored_config(folder: Path) -> dict[str, Any]:

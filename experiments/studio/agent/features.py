@@ -17,9 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from experiments.run.feature_map import fade
 from fabric.params import FabricParams
+from fabric.weighting import attention_shares, thin, window_weight
 
-_FAINT = 0.1  # share of attention at which what shapes the references' effect counts half
 _GUIDANCE = FabricParams.bounds()["guidance_scale"]
 
 
@@ -51,11 +52,11 @@ def features(settings: Sequence[FabricParams], given: Given, parts: Sequence[str
     """
     column = {name: _column(settings, name) for name in FabricParams.bounds()}
     width = column["end"] - column["start"]
-    effect = column["strength"] * (column["floor"] + (1 - column["floor"]) * width)
+    effect = window_weight(column["strength"], column["floor"], width)
     liked, disliked = (_weights(settings, column, each) for each in (given.liked, given.disliked))
-    to_liked = _share(effect * liked.sum(dim=1))
-    to_disliked = _share(effect * column["neg_scale"] * disliked.sum(dim=1))
-    gate = _gate(to_liked + to_disliked)
+    to_liked = attention_shares(effect[:, None] * liked).sum(dim=1)
+    to_disliked = attention_shares((effect * column["neg_scale"])[:, None] * disliked).sum(dim=1)
+    gate = fade(to_liked + to_disliked)
     newest = torch.tensor([age == 0 for _, age in given.liked], dtype=torch.float64)
     known = torch.cat([_parts(liked, to_liked), _parts(disliked, to_disliked)], dim=1)
     places = {image: place for place, (image, _) in enumerate((*given.liked, *given.disliked))}
@@ -86,17 +87,9 @@ def _weights(settings: Sequence[FabricParams], column: dict[str, Tensor], images
     named = torch.tensor([[each.weights.get(image, 1.0) for image, _ in images] for each in settings]).double()
     ages = torch.tensor([age for _, age in images]).double()
     aged = named * column["recency"][:, None] ** ages
-    return aged / aged.sum(dim=1, keepdim=True).clamp(min=1) ** column["crowding"][:, None]
-
-
-def _share(weight: Tensor) -> Tensor:
-    return weight / (1 + weight)
-
-
-def _gate(attention: Tensor) -> Tensor:
-    return attention / (attention + _FAINT)
+    return thin(aged, column["crowding"])
 
 
 def _parts(weights: Tensor, attention: Tensor) -> Tensor:
     """Parts of the attention to one sign, B x R, faded with it."""
-    return _gate(attention)[:, None] * weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-9)
+    return fade(attention)[:, None] * weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-9)
