@@ -36,7 +36,7 @@ _OTHERS = 32  # points, for spaces so coarse that all maxima are one setting
 _SAME = 1e-6  # distance
 
 
-def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed: int) -> Tensor:
+def propose(observations: Observations, encoding: Encoding, X_pending: Tensor | None, seed: int) -> Tensor:
     """The most promising point.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
@@ -44,9 +44,9 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
     point is chosen by a model that is less sure of what it has not seen; see `optimizer.gp.shorten_lengthscales`.
 
     Args:
-        seen: at least two observations, in the order in which they were made.
+        observations: at least two, in the order in which they were made.
         encoding: of the points.
-        waiting: q x d points that are being evaluated, or None.
+        X_pending: q x d points that are being evaluated, or None.
         seed: of everything random in it.
 
     Returns:
@@ -57,11 +57,12 @@ def propose(seen: Observations, encoding: Encoding, waiting: Tensor | None, seed
         for kind in (NumericalWarning, OptimizationWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
         torch.manual_seed(seed)
-        acquisition = _hypervolume(seen, waiting, seed) if seen.Y.shape[1] > 1 else _improvement(seen, waiting, seed)
-        return maximise(acquisition, encoding, waiting, seed)
+        improvement = _expected_improvement if observations.Y.shape[1] == 1 else _expected_hypervolume_improvement
+        acquisition = improvement(observations, X_pending, seed)
+        return maximise(acquisition, encoding, X_pending, seed)
 
 
-def maximise(acquisition: AcquisitionFunction, encoding: Encoding, waiting: Tensor | None, seed: int) -> Tensor:
+def maximise(acquisition: AcquisitionFunction, encoding: Encoding, X_pending: Tensor | None, seed: int) -> Tensor:
     """The setting for which an acquisition function is greatest, d; moves the global generator.
 
     The function is maximised over the cube from several points, half of them around the best that are known. Then the
@@ -71,7 +72,7 @@ def maximise(acquisition: AcquisitionFunction, encoding: Encoding, waiting: Tens
     Args:
         acquisition: of one point.
         encoding: of the points.
-        waiting: q x d points that are being evaluated, or None.
+        X_pending: q x d points that are being evaluated, or None.
         seed: of the first points.
     """
     bounds = torch.stack([torch.zeros(encoding.dimensions), torch.ones(encoding.dimensions)]).double()
@@ -87,8 +88,8 @@ def maximise(acquisition: AcquisitionFunction, encoding: Encoding, waiting: Tens
     )
     others = SobolEngine(encoding.dimensions, scramble=True, seed=seed).draw(_OTHERS, dtype=torch.float64)
     points = torch.stack([encoding.rounded(point) for point in torch.cat([maxima.detach()[:, 0], others])])
-    if waiting is not None:
-        new = torch.cdist(points, waiting).amin(dim=1) > _SAME
+    if X_pending is not None:
+        new = torch.cdist(points, X_pending).amin(dim=1) > _SAME
         points = points[new] if new.any() else points
     with torch.no_grad():
         return points[acquisition(points[:, None]).argmax()]
@@ -99,16 +100,23 @@ def normal(seed: int) -> SobolQMCNormalSampler:
     return SobolQMCNormalSampler(torch.Size([_SAMPLES]), seed=seed)
 
 
-def _improvement(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedImprovement:
-    model = fit_gp(seen.X, seen.Y, seen.Yvar, seen.features)
+def _fit(observations: Observations) -> SingleTaskGP:
+    """A model of one objective."""
+    return fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
+
+
+def _expected_improvement(
+    observations: Observations, X_pending: Tensor | None, seed: int
+) -> qLogNoisyExpectedImprovement:
+    model = _fit(observations)
     # Lengthscales of features have one in common, which a few observations can make too long for all at once.
     # Independent ones are seldom all too long: shortening them spends half of the trials on what the others know to be
     # worse.
-    if seen.features is not None and len(seen.Y) % 2 and stagnates(model, seen.X):
+    if observations.features is not None and len(observations.Y) % 2 and stagnates(model, observations.X):
         model = shorten_lengthscales(model)
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
-        model, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True, cache_root=False
+        model, observations.X, sampler=normal(seed), X_pending=X_pending, prune_baseline=True, cache_root=False
     )
 
 
@@ -128,15 +136,17 @@ def stagnates(model: SingleTaskGP, X: Tensor) -> bool:
     return bool(mean[-_PATIENCE:].max() < mean[best] + error[best])
 
 
-def _hypervolume(seen: Observations, waiting: Tensor | None, seed: int) -> qLogNoisyExpectedHypervolumeImprovement:
-    columns = range(seen.Y.shape[1])
-    model = ModelListGP(
-        *(
-            fit_gp(seen.X, seen.Y[:, [k]], None if seen.Yvar is None else seen.Yvar[:, [k]], seen.features)
-            for k in columns
-        )
-    )
-    reference = infer_reference_point(seen.Y[is_non_dominated(seen.Y)])
+def _expected_hypervolume_improvement(
+    observations: Observations, X_pending: Tensor | None, seed: int
+) -> qLogNoisyExpectedHypervolumeImprovement:
+    model = ModelListGP(*(_fit(observations.objective(k)) for k in range(observations.Y.shape[1])))
+    reference = infer_reference_point(observations.Y[is_non_dominated(observations.Y)])
     return qLogNoisyExpectedHypervolumeImprovement(
-        model, reference, seen.X, sampler=normal(seed), X_pending=waiting, prune_baseline=True, cache_root=False
+        model,
+        reference,
+        observations.X,
+        sampler=normal(seed),
+        X_pending=X_pending,
+        prune_baseline=True,
+        cache_root=False,
     )

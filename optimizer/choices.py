@@ -20,7 +20,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Opinions:
+class PreferenceData:
     """Choices and ratings of items, each of which shows a setting.
 
     Attributes:
@@ -46,25 +46,25 @@ class Opinions:
         if not len(self.X) == len(self.groups) == len(self.numbers):
             raise ValueError(f"items: {len(self.X)}, {len(self.groups)}, {len(self.numbers)}; allowed: equal numbers")
         if not self.choices and not self.ratings:
-            raise ValueError("opinions: none; allowed: one or more choices or ratings")
+            raise ValueError("choices and ratings: none; allowed: one or more")
 
 
-class OpinionLikelihood:
+class PreferenceLikelihood:
     """Probability of choices and ratings given utility.
 
     Args:
-        opinions: what was said.
+        data: what was said.
     """
 
-    def __init__(self, opinions: Opinions) -> None:
-        count, choices = len(opinions.X), opinions.choices
+    def __init__(self, data: PreferenceData) -> None:
+        count, choices = len(data.X), data.choices
         most = max(map(len, choices), default=0)
-        self.there = torch.tensor([[place < len(rows) for place in range(most)] for rows in choices], dtype=torch.bool)
-        self.there = self.there.view(len(choices), most)
-        self.shown = torch.zeros(len(choices), most, count, dtype=torch.float64)  # one-hot
+        self.is_option = torch.tensor([[k < len(rows) for k in range(most)] for rows in choices], dtype=torch.bool)
+        self.is_option = self.is_option.view(len(choices), most)
+        self.options = torch.zeros(len(choices), most, count, dtype=torch.float64)  # one-hot
         for choice, rows in enumerate(choices):
-            self.shown[choice, range(len(rows)), list(rows)] = 1.0
-        rows, values, errors = zip(*opinions.ratings, strict=True) if opinions.ratings else ((), (), ())
+            self.options[choice, range(len(rows)), list(rows)] = 1.0
+        rows, values, errors = zip(*data.ratings, strict=True) if data.ratings else ((), (), ())
         self.rated = torch.zeros(len(rows), count, dtype=torch.float64)  # one-hot
         self.rated[range(len(rows)), list(rows)] = 1.0
         self.values = torch.tensor(values, dtype=torch.float64)
@@ -72,7 +72,7 @@ class OpinionLikelihood:
 
     def log_probabilities(self, f: Tensor) -> Tensor:
         """Of each option to be picked, C x K; minus infinity where a choice had fewer."""
-        return torch.log_softmax((self.shown @ f).masked_fill(~self.there, -math.inf), dim=1)
+        return torch.log_softmax((self.options @ f).masked_fill(~self.is_option, -math.inf), dim=1)
 
     def log_likelihood(self, f: Tensor, level: Tensor, scale: Tensor) -> Tensor:
         """Of everything that was said.
@@ -84,24 +84,24 @@ class OpinionLikelihood:
         """
         z = (self.values - level - scale * (self.rated @ f)) / self.errors
         ratings = -0.5 * z**2 - self.errors.log() - 0.5 * math.log(2 * math.pi)
-        return ratings.sum() + (self.log_probabilities(f)[:, 0].sum() if len(self.shown) else 0.0)
+        return ratings.sum() + (self.log_probabilities(f)[:, 0].sum() if len(self.options) else 0.0)
 
     def gradient(self, f: Tensor, level: Tensor, scale: Tensor) -> Tensor:
         """Of the log likelihood, n."""
         residuals = (self.values - level - scale * (self.rated @ f)) / self.errors**2
-        found = scale * residuals @ self.rated
-        if len(self.shown):
-            picked = torch.zeros_like(self.there, dtype=f.dtype)
+        gradient = scale * residuals @ self.rated
+        if len(self.options):
+            picked = torch.zeros_like(self.is_option, dtype=f.dtype)
             picked[:, 0] = 1.0
-            found = found + torch.einsum("ckn,ck->n", self.shown, picked - self.log_probabilities(f).exp())
-        return found
+            gradient = gradient + torch.einsum("ckn,ck->n", self.options, picked - self.log_probabilities(f).exp())
+        return gradient
 
     def factor(self, f: Tensor, scale: Tensor) -> Tensor:
         """S: for a choice diag(r) - p r', where p are its probabilities and r their roots; for a rating a column."""
         columns = (scale / self.errors[:, None] * self.rated).mT
-        if not len(self.shown):
+        if not len(self.options):
             return columns
         logarithms = self.log_probabilities(f)
         p, r = logarithms.exp(), (0.5 * logarithms).exp()
         blocks = torch.diag_embed(r) - p[:, :, None] * r[:, None, :]
-        return torch.cat([torch.einsum("ckn,ckj->ncj", self.shown, blocks).flatten(1), columns], dim=1)
+        return torch.cat([torch.einsum("ckn,ckj->ncj", self.options, blocks).flatten(1), columns], dim=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -40,6 +40,10 @@ class Observations:
     Yvar: Tensor | None
     numbers: list[int]
     features: Callable[[Tensor], Tensor] | None = None
+
+    def objective(self, k: int) -> Observations:
+        """The same observations of the k-th objective alone, m = 1."""
+        return replace(self, Y=self.Y[:, [k]], Yvar=None if self.Yvar is None else self.Yvar[:, [k]])
 
 
 def relative_space(

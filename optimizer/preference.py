@@ -28,7 +28,7 @@ from gpytorch.kernels import ScaleKernel
 from gpytorch.priors import LogNormalPrior
 from torch import Tensor, nn
 
-from optimizer.choices import OpinionLikelihood, Opinions
+from optimizer.choices import PreferenceData, PreferenceLikelihood
 from optimizer.gp import dimension_scaled_kernel
 
 _STEPS, _CLOSE = 50, 1e-9  # of Newton's method
@@ -46,13 +46,13 @@ _PRIORS = {
 
 
 class PreferenceGP(Model):
-    """Utility given opinions; as a BoTorch model, its posterior is that of the utility of new settings.
+    """Utility given choices and ratings; as a BoTorch model, its posterior is that of the utility of new settings.
 
     Utilities are in units of the softmax: one that is higher by 1 is picked e times as often. Their level is not known
     from choices, only differences are.
 
     Args:
-        opinions: what was said.
+        data: what was said.
     """
 
     log_luck: nn.Parameter
@@ -60,12 +60,12 @@ class PreferenceGP(Model):
     log_scale: nn.Parameter
     level: nn.Parameter
 
-    def __init__(self, opinions: Opinions) -> None:
+    def __init__(self, data: PreferenceData) -> None:
         super().__init__()
-        self.likelihood = OpinionLikelihood(opinions)
-        self.X = opinions.X
-        self.offsets = torch.zeros(len(self.X)).double() if opinions.offsets is None else opinions.offsets
-        groups = torch.tensor(opinions.groups)
+        self.likelihood = PreferenceLikelihood(data)
+        self.X = data.X
+        self.offsets = torch.zeros(len(self.X)).double() if data.offsets is None else data.offsets
+        groups = torch.tensor(data.groups)
         self.together = (groups[:, None] == groups).double()
         in_logarithm = GreaterThan(1e-2, transform=torch.exp, inv_transform=torch.log, initial_value=2.0)
         self.covar_module = ScaleKernel(
@@ -108,7 +108,7 @@ class PreferenceGP(Model):
             self.cholesky = torch.linalg.cholesky(_inner(K, self.factor))
 
     def log_evidence(self) -> Tensor:
-        """Logarithm of the probability of the opinions given the hyperparameters, by Laplace; differentiable."""
+        """Logarithm of the probability of the data given the hyperparameters, by Laplace; differentiable."""
         K = self._prior()
         with torch.no_grad():
             mode = self._mode(K)
@@ -170,13 +170,13 @@ class PreferenceGP(Model):
         return self.likelihood.log_likelihood(self.offsets + K @ a, self.level, self.log_scale.exp()) - 0.5 * a @ K @ a
 
 
-def fit_preference(opinions: Opinions) -> PreferenceGP:
+def fit_preference(data: PreferenceData) -> PreferenceGP:
     """Utility at the most probable hyperparameters.
 
     Args:
-        opinions: at least one.
+        data: at least one.
     """
-    model = PreferenceGP(opinions)
+    model = PreferenceGP(data)
     parameters: dict[str, Tensor] = dict(model.named_parameters())
 
     def loss() -> tuple[Tensor, Sequence[Tensor | None]]:

@@ -43,9 +43,9 @@ def propose_look(
     members = [int(mean.argmax())]
     while len(members) < count:
         best = draws[:, members].amax(dim=1, keepdim=True)
-        worth = torch.maximum(draws, best).mean(dim=0)
-        worth[members] = -torch.inf
-        members.append(int(worth.argmax()))
+        expected_best = torch.maximum(draws, best).mean(dim=0)
+        expected_best[members] = -torch.inf
+        members.append(int(expected_best.argmax()))
     return members
 
 

@@ -15,9 +15,6 @@ from torch.quasirandom import SobolEngine
 
 from optimizer.gp import fit_gp
 from optimizer.observations import Observations
-from optimizer.preference import PreferenceGP
-
-Surrogate = SingleTaskGP | PreferenceGP
 
 _ELSEWHERE = 512  # points of the space that might be better, besides those near the best
 _NEAR = 0.3  # standard deviation of the farthest of those near the best
@@ -51,7 +48,7 @@ class FittedModel:
         numbers: n trial numbers.
     """
 
-    def __init__(self, model: Surrogate, X: Tensor, numbers: list[int]) -> None:
+    def __init__(self, model: SingleTaskGP, X: Tensor, numbers: list[int]) -> None:
         self.model = model
         self.X = X
         self.numbers = numbers
@@ -86,30 +83,31 @@ class FittedModel:
         return float((draws.amax(dim=1) > draws[:, 0] + margin).float().mean())
 
 
-def fit_model(seen: Observations) -> FittedModel:
+def fit_model(observations: Observations) -> FittedModel:
     """Fits the model to the observations.
 
     Args:
-        seen: at least one observation of one objective.
+        observations: at least one, of one objective.
 
     Raises:
         ValueError: nothing was observed, or several objectives.
     """
-    if seen.Y.shape[1] != 1 or not len(seen.Y):
-        raise ValueError(f"observations: {tuple(seen.Y.shape)}; allowed: one or more of one objective")
-    return FittedModel(fit_gp(seen.X, seen.Y, seen.Yvar, seen.features), seen.X, seen.numbers)
+    if observations.Y.shape[1] != 1 or not len(observations.Y):
+        raise ValueError(f"observations: {tuple(observations.Y.shape)}; allowed: one or more of one objective")
+    model = fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
+    return FittedModel(model, observations.X, observations.numbers)
 
 
-def recommend(seen: Observations) -> Recommendation:
+def recommend(observations: Observations) -> Recommendation:
     """The best posterior mean among evaluated settings; see `fit_model`."""
-    return fit_model(seen).recommendation
+    return fit_model(observations).recommendation
 
 
-def pareto(seen: Observations) -> list[tuple[Recommendation, ...]]:
+def pareto(observations: Observations) -> list[tuple[Recommendation, ...]]:
     """Evaluated settings of which the model believes that none is better in everything.
 
     Args:
-        seen: at least one observation.
+        observations: at least one.
 
     Returns:
         Of each setting its m objectives, the best of the first objective first.
@@ -117,19 +115,16 @@ def pareto(seen: Observations) -> list[tuple[Recommendation, ...]]:
     Raises:
         ValueError: nothing was observed.
     """
-    if not len(seen.Y):
-        raise ValueError(f"observations: {tuple(seen.Y.shape)}; allowed: one or more")
-    columns = []
-    for k in range(seen.Y.shape[1]):
-        Yvar = None if seen.Yvar is None else seen.Yvar[:, [k]]
-        columns.append(_estimates(fit_gp(seen.X, seen.Y[:, [k]], Yvar, seen.features), seen.X, seen.numbers))
-    settings = list(zip(*columns, strict=True))
-    means = torch.tensor([[each.mean for each in setting] for setting in settings], dtype=torch.float64)
+    if not len(observations.Y):
+        raise ValueError(f"observations: {tuple(observations.Y.shape)}; allowed: one or more")
+    by_objective = [fit_model(observations.objective(k)).settings for k in range(observations.Y.shape[1])]
+    settings = list(zip(*by_objective, strict=True))
+    means = torch.tensor([[estimate.mean for estimate in setting] for setting in settings], dtype=torch.float64)
     kept = [setting for setting, good in zip(settings, is_non_dominated(means).tolist(), strict=True) if good]
     return sorted(kept, key=lambda setting: -setting[0].mean)
 
 
-def _estimates(model: Surrogate, X: Tensor, numbers: list[int]) -> list[Recommendation]:
+def _estimates(model: SingleTaskGP, X: Tensor, numbers: list[int]) -> list[Recommendation]:
     """Posterior of each evaluated setting."""
     with torch.no_grad():
         posterior = model.posterior(X)

@@ -32,7 +32,7 @@ def counts(found: Findings) -> dict[str, str]:
     complete, pruned, failed = (
         found.count(state) for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
     )
-    belief = found.beliefs[0] if len(found.objectives) == 1 else None
+    fitted = found.models[0] if len(found.objectives) == 1 else None
     running = found.count(TrialState.RUNNING)
     plain = sum(len(round_) for task in study.user_attrs.get(PLAIN, []) for round_ in task[0])
     times = [trial.user_attrs.get(TIMES, {}) for trial in study.get_trials(deepcopy=False)]
@@ -41,7 +41,7 @@ def counts(found: Findings) -> dict[str, str]:
     facts = {
         "trials": f"{complete} complete, {pruned} stopped early, {failed} failed"
         + (f", {running} running" if running else ""),
-        "ended": reason_to_stop(config, study, belief) or f"not yet; {config.trials} trials were asked for",
+        "ended": reason_to_stop(config, study, fitted) or f"not yet; {config.trials} trials were asked for",
         "images": f"{images_made(study):.0f} for trials, {plain:.0f} without feedback to compare with",
         "time": f"{minutes_taken(study):.1f} minutes in trials: {generating / 60:.1f} generating, "
         f"{scoring / 60:.1f} scoring",
@@ -49,9 +49,11 @@ def counts(found: Findings) -> dict[str, str]:
         f"{protocol.steps} steps of {config.model.scheduler}",
         "value of a trial": f"{_VALUES[protocol.value]}, minus the same without feedback, averaged over prompts",
     }
-    if belief is not None:
+    if fitted is not None:
         margin = f" by more than {config.stop.margin:g}" if config.stop.margin else ""
-        facts["doubt"] = f"{belief.chance_of_better(config.stop.margin):.0%} chance that some setting is better{margin}"
+        facts["uncertainty"] = (
+            f"{fitted.chance_of_better(config.stop.margin):.0%} chance that some setting is better{margin}"
+        )
     return facts
 
 

@@ -27,14 +27,14 @@ from experiments.run.study import read_study
 from experiments.run.trials import PARAMS
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
-from optimizer.observations import Observations, observe, relative_space
+from optimizer.observations import observe, relative_space
 from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.known_first import place_of
 from optimizer.samplers.model_based import design_size
 from optimizer.sensitivity import Slice, importance, slices
 
 Phase = Literal["preset", "design", "search"]
-_MOMENTS = 20  # at which the model is fitted again, to show how its belief came about
+_MOMENTS = 20  # at which the model is fitted again, to show how its recommendation came about
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Tried:
 
 @dataclass(frozen=True)
 class Moment:
-    """What the model believed after some trials.
+    """What the model recommended after some trials.
 
     Attributes:
         number: of the last of them.
-        best: the setting that it would have recommended.
+        best: the recommended setting.
     """
 
     number: int
@@ -90,11 +90,11 @@ class Findings:
         plan: of the configuration.
         objectives: M names.
         encoding: of the parameters that were sought.
-        seen: what the model learns from.
+        observations: what the model learns from.
         presets: fixed FABRIC, by name.
         tasks: of the run, as far as their pictures are to be had.
         given: feedback from the start.
-        tried: n trials, in the order of `seen`.
+        tried: n trials, in the order of `observations`.
     """
 
     def __init__(self, folder: Path, config: RunConfig, study: Study, comparison: Comparison | None) -> None:
@@ -108,8 +108,8 @@ class Findings:
         self.tasks = list(self.plan.tasks)
         self._known = len(self.plan.known_settings)
         self.encoding = Encoding(relative_space(self._finished, absent), absent, self.plan.feature_map)
-        self.seen = observe(study, self._finished, self.encoding)
-        if not len(self.seen.Y):
+        self.observations = observe(study, self._finished, self.encoding)
+        if not len(self.observations.Y):
             raise ValueError(
                 f"report: {folder} holds no finished trial; allowed: one or more (fabric-bo resume {folder})"
             )
@@ -118,34 +118,34 @@ class Findings:
         self.tried = self._tried()
 
     @cached_property
-    def beliefs(self) -> list[FittedModel]:
-        """What the model thinks of each objective, M."""
-        return [fit_model(_column(self.seen, m)) for m in range(len(self.objectives))]
+    def models(self) -> list[FittedModel]:
+        """The model of each objective, M."""
+        return [fit_model(self.observations.objective(m)) for m in range(len(self.objectives))]
 
     @cached_property
-    def influence(self) -> list[dict[str, float]]:
+    def importances(self) -> list[dict[str, float]]:
         """How much each parameter matters for each objective, M."""
-        return [importance(belief, self.encoding) for belief in self.beliefs]
+        return [importance(fitted, self.encoding) for fitted in self.models]
 
     @cached_property
     def slices(self) -> list[list[Slice]]:
         """The model along each parameter, the one that matters most first, M."""
         return [
-            sorted(slices(belief, self.encoding), key=lambda one: -weight[one.name])
-            for belief, weight in zip(self.beliefs, self.influence, strict=True)
+            sorted(slices(fitted, self.encoding), key=lambda one: -weight[one.name])
+            for fitted, weight in zip(self.models, self.importances, strict=True)
         ]
 
     @cached_property
     def front(self) -> list[tuple[Recommendation, ...]]:
         """Settings of which none is better in everything; empty with one objective."""
-        return pareto(self.seen) if len(self.objectives) > 1 else []
+        return pareto(self.observations) if len(self.objectives) > 1 else []
 
     @property
     def recommended(self) -> tuple[Recommendation, FabricParams] | None:
         """The setting to use; None with several objectives."""
         if len(self.objectives) > 1:
             return None
-        best = self.beliefs[0].recommendation
+        best = self.models[0].recommendation
         return best, self.trial(best.number).params
 
     @property
@@ -167,20 +167,22 @@ class Findings:
         return len(self.study.get_trials(deepcopy=False, states=(state,)))
 
     def moments(self, objective: int) -> list[Moment]:
-        """How the model's belief came about: it is fitted again to the first trials, at most 20 times."""
+        """How the recommendation came about: the model is fitted again to the first trials, at most 20 times."""
         count = len(self._finished)
         found = []
         for k in sorted({round(k) for k in np.linspace(min(2, count), count, _MOMENTS)}):
-            seen = observe(self.study, self._finished[:k], self.encoding)
-            if len(seen.Y):
-                best = fit_model(_column(seen, objective)).recommendation
+            observations = observe(self.study, self._finished[:k], self.encoding)
+            if len(observations.Y):
+                best = fit_model(observations.objective(objective)).recommendation
                 found.append(Moment(self._finished[k - 1].number, best))
         return found
 
     def _tried(self) -> list[Tried]:
         by_number = {trial.number: trial for trial in self._finished}
-        errors = np.full(self.seen.Y.shape, math.nan) if self.seen.Yvar is None else self.seen.Yvar.sqrt().numpy()
-        rows = zip(self.seen.numbers, self.seen.Y.tolist(), errors.tolist(), strict=True)
+        observations = self.observations
+        Y, Yvar = observations.Y, observations.Yvar
+        errors = np.full(Y.shape, math.nan) if Yvar is None else Yvar.sqrt().numpy()
+        rows = zip(observations.numbers, Y.tolist(), errors.tolist(), strict=True)
         return [self._one(by_number[number], values, error) for number, values, error in rows]
 
     def _one(self, trial: FrozenTrial, values: list[float], errors: list[float]) -> Tried:
@@ -221,12 +223,6 @@ def read_findings(folder: Path) -> Findings:
     """
     study, values = read_study(folder)
     return Findings(folder, check_config({**values, "output": str(folder)}), study, read_comparison(folder))
-
-
-def _column(seen: Observations, objective: int) -> Observations:
-    """What was seen of one objective."""
-    Yvar = None if seen.Yvar is None else seen.Yvar[:, [objective]]
-    return Observations(seen.X, seen.Y[:, [objective]], Yvar, seen.numbers, seen.features)
 
 
 def same_settings(ours: FabricParams, other: FabricParams) -> bool:

@@ -135,8 +135,8 @@ def _chosen(found: Findings) -> dict[int, tuple[str, str]]:
     chosen: dict[int, tuple[str, str]] = {}
     if (fixed := found.best_preset) is not None and fixed.preset is not None:
         chosen[fixed.number] = (f"{fixed.preset} (best preset)", preset_colour(fixed.preset))
-    for objective, belief in zip(found.objectives, found.beliefs, strict=True):
-        number = belief.recommendation.number
+    for objective, fitted in zip(found.objectives, found.models, strict=True):
+        number = fitted.recommendation.number
         best = "recommended" if len(found.objectives) == 1 else f"best by {objective}"
         if number in chosen:
             name, colour = chosen[number]

@@ -38,25 +38,25 @@ def model_plots(found: Findings) -> list[Plot]:
     """Which parameters matter, and slices, of each objective."""
     plots = []
     for m, objective in enumerate(found.objectives):
-        influence = sorted(((found.label(name), x) for name, x in found.influence[m].items()), key=lambda x: -x[1])
+        importances = sorted(((found.label(name), x) for name, x in found.importances[m].items()), key=lambda x: -x[1])
         plots.append(
             Plot(
                 f"importance-{m}",
                 f"Which parameters matter: {objective}",
                 "Total Sobol index of the model's mean over the whole space: the share of its variance that is left "
                 "when all other parameters are held. More than 100 % together means that parameters act jointly.",
-                "Bars: " + ", ".join(f"{name} {share:.0%}" for name, share in influence) + ".",
-                partial(_importance, influence),
+                "Bars: " + ", ".join(f"{name} {share:.0%}" for name, share in importances) + ".",
+                partial(_importance, importances),
             )
         )
-        best = found.beliefs[m].recommendation.number
+        best = found.models[m].recommendation.number
         plots.append(
             Plot(
                 f"slices-{m}",
                 f"The model around trial {best}: {objective}",
                 f"One parameter moves, the others stay as in trial {best} (vertical line). Band: 95 % interval. Dots "
                 "are trials, the stronger the more alike they are in the other parameters.",
-                f"Posterior mean and interval along each of {len(influence)} parameters, with observed points.",
+                f"Posterior mean and interval along each of {len(importances)} parameters, with observed points.",
                 partial(_slices, found, m),
             )
         )
@@ -85,13 +85,13 @@ def _pair(setting: tuple[Recommendation, ...], m: int) -> str:
     return f"({setting[0].mean:+.3f}, {setting[m].mean:+.3f})"
 
 
-def _importance(influence: list[tuple[str, float]], layout: Layout) -> Figure:
-    figure, (axis,) = panels(layout, 1, 0.32 * len(influence) + 0.7)
-    for row, (_, share) in enumerate(influence):
+def _importance(importances: list[tuple[str, float]], layout: Layout) -> Figure:
+    figure, (axis,) = panels(layout, 1, 0.32 * len(importances) + 0.7)
+    for row, (_, share) in enumerate(importances):
         axis.barh(row, share, color=TUNED, height=0.62)
         axis.annotate(f"{share:.0%}", (share, row), (5, 0), textcoords="offset points", va="center")
-    axis.set_yticks(range(len(influence)), [name for name, _ in influence], color=INK)
-    axis.set_ylim(len(influence) - 0.4, -0.6)
+    axis.set_yticks(range(len(importances)), [name for name, _ in importances], color=INK)
+    axis.set_ylim(len(importances) - 0.4, -0.6)
     axis.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axis.margins(x=0.1)
     axis.grid(visible=False, axis="y")
@@ -114,7 +114,7 @@ def _slices(found: Findings, m: int, layout: Layout) -> Figure:
         Line2D([], [], color=TUNED, lw=2.2, label="model's mean"),
         Patch(color=TUNED, alpha=0.16, label="95 % interval"),
         Line2D([], [], color=INK, marker="o", ls="", ms=4, label="trial"),
-        Line2D([], [], color=TUNED, lw=1.2, ls=":", label=f"trial {found.beliefs[m].recommendation.number}"),
+        Line2D([], [], color=TUNED, lw=1.2, ls=":", label=f"trial {found.models[m].recommendation.number}"),
     ]
     legend_below(figure, handles, layout)
     return figure
@@ -126,14 +126,14 @@ def _slice(axis: Axes, found: Findings, m: int, one: Slice, floor: float) -> Non
     axis.fill_between(x, means - halves, means + halves, color=TUNED, alpha=0.16, lw=0)
     axis.plot(x, means, color=TUNED, lw=2.2)
     axis.axhline(0, color=NEUTRAL, lw=1, ls="--")
-    belief = found.beliefs[m]
-    here = float(found.encoding.decode(belief.point)[one.name])  # type: ignore[arg-type]
+    fitted = found.models[m]
+    here = float(found.encoding.decode(fitted.point)[one.name])  # type: ignore[arg-type]
     axis.axvline(here, color=TUNED, lw=1.2, ls=":")
     closeness = _closeness(found, m, one.name)
     for place, trial in enumerate(found.tried):
         value = trial.values[m]
         if value >= floor:
-            at = float(found.encoding.decode(belief.X[place])[one.name])  # type: ignore[arg-type]
+            at = float(found.encoding.decode(fitted.X[place])[one.name])  # type: ignore[arg-type]
             axis.plot(at, value, "o", color=INK, alpha=float(closeness[place]), ms=4, mew=0, zorder=4)
     distribution = found.encoding.space[one.name]
     if isinstance(distribution, FloatDistribution | IntDistribution) and distribution.log:
@@ -144,20 +144,20 @@ def _slice(axis: Axes, found: Findings, m: int, one: Slice, floor: float) -> Non
 
 def _closeness(found: Findings, m: int, name: str) -> NDArray[np.float64]:
     """How alike trials and the best one are in all parameters but one, by the model's lengthscales; 0.12 to 1."""
-    belief = found.beliefs[m]
+    fitted = found.models[m]
     with torch.no_grad():
-        columns, moved = found.encoding.columns[name], belief.X.clone()
-        moved[:, columns] = belief.point[columns]
-        apart = found.encoding.features(moved) - found.encoding.features(belief.point)
-        apart = apart / lengthscales(belief.model.covar_module)
+        columns, moved = found.encoding.columns[name], fitted.X.clone()
+        moved[:, columns] = fitted.point[columns]
+        apart = found.encoding.features(moved) - found.encoding.features(fitted.point)
+        apart = apart / lengthscales(fitted.model.covar_module)
         alike = (-0.5 * apart.square().sum(1)).exp()
     return np.clip(alike.numpy(), 0.12, 1.0)
 
 
 def _front(found: Findings, m: int, layout: Layout) -> Figure:
-    """Beliefs of all trials, the front with intervals, presets in their colours."""
+    """Posteriors of all trials, the front with intervals, presets in their colours."""
     figure, (axis,) = panels(layout, 1, 5.0 if not layout.narrow else 4.2)
-    pairs = list(zip(found.beliefs[0].settings, found.beliefs[m].settings, strict=True))
+    pairs = list(zip(found.models[0].settings, found.models[m].settings, strict=True))
     axis.plot([a.mean for a, _ in pairs], [b.mean for _, b in pairs], "o", color=MUTED, alpha=0.45, ms=5, mew=0)
     front = [(setting[0], setting[m]) for setting in found.front]
     axis.plot([a.mean for a, _ in front], [b.mean for _, b in front], color=TUNED, lw=1.2, alpha=0.6)

@@ -1,4 +1,4 @@
-"""Plots of the search: how the values and the model's belief came about, and all settings that were tried."""
+"""Plots of the search: how the values and the model's recommendation came about, and all settings that were tried."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WINDOW = f" {_SHARE} is the begin of the window as a share of its end."
 
 
 def convergence_plots(found: Findings) -> list[Plot]:
-    """How the belief about each objective came about."""
+    """How the recommendation for each objective came about."""
     plots = []
     for m, objective in enumerate(found.objectives):
         moments = found.moments(m)
@@ -77,7 +77,7 @@ def parallel_plots(found: Findings) -> list[Plot]:
 
 
 def _convergence(found: Findings, m: int, moments: Sequence[Moment], layout: Layout) -> Figure:
-    """Trials in their order, and the belief after them."""
+    """Trials in their order, and the recommendation after them."""
     figure, (axis,) = panels(layout, 1, 4.4 if not layout.narrow else 3.9)
     _phases(axis, found, layout)
     steps = [moment.number for moment in moments]
@@ -146,14 +146,14 @@ def _phases(axis: Axes, found: Findings, layout: Layout) -> None:
 
 def _parallel(found: Findings, m: int, layout: Layout) -> Figure:
     """Parameters side by side; one below the other on a narrow screen."""
-    influence = found.influence[m]
-    names = sorted(influence, key=lambda name: -influence[name])
+    importances = found.importances[m]
+    names = sorted(importances, key=lambda name: -importances[name])
     height = 4.4 if not layout.narrow else 0.75 * (len(names) + 1) + 0.6
     figure, (axis,) = panels(layout, 1, height)
     values = np.array([one.values[m] for one in found.tried])
     low, high = float(np.quantile(values, 0.1)), float(values.max())
     colours = ScalarMappable(Normalize(low, high if high > low else low + 1e-9), "viridis_r")
-    best = found.beliefs[m].recommendation.number
+    best = found.models[m].recommendation.number
     for k in np.argsort(values):
         one = found.tried[k]
         shares = [one.shares[name] for name in names]

@@ -106,7 +106,7 @@ def _gain(found: Findings, m: int, one: Tried | None, chosen: bool) -> str:
     """What the model believes of a trial; of a preset that the space cannot express, of its nearest setting."""
     if one is None:
         return NOTHING
-    its = next(each for each in found.beliefs[m].settings if each.number == one.number)
+    its = next(each for each in found.models[m].settings if each.number == one.number)
     return f"{'' if chosen or one.exact else '≈ '}{its.mean:+.3f}\n[{its.low:+.3f}, {its.high:+.3f}]"
 
 

@@ -20,7 +20,7 @@ from experiments.config.schema import RunConfig
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
 from experiments.run.space import absent
-from experiments.run.stopping import belief_in_words, finished, reason_to_stop, running
+from experiments.run.stopping import finished, reason_to_stop, recommendation_in_words, running
 from experiments.run.study import Store, open_study, read_study
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
@@ -53,14 +53,14 @@ class Run:
         trials = self.study.get_trials(deepcopy=False) if count is None else finished(self.study)[:count]
         return observe(self.study, trials, self.plan.encoding)
 
-    def belief(self, count: int | None = None) -> FittedModel | None:
-        """What the model thinks of one objective; None of several, and before anything was observed."""
+    def fitted_model(self, count: int | None = None) -> FittedModel | None:
+        """The model of the objective; None where there are several, and before anything was observed."""
         observations = self.observations(count)
         single = len(self.plan.config.objective) == 1
         return fit_model(observations) if single and len(observations.Y) else None
 
     def recommended(self, count: int | None = None) -> tuple[Recommendation, FabricParams]:
-        """The setting to use, by the model's belief; of several objectives the best of the first one on the front.
+        """The best setting by the model's posterior mean; of several objectives the best of the first one on the front.
 
         Args:
             count: finished trials to learn from; all by default.
@@ -140,13 +140,13 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
     """Asks, tries and tells until there is a reason to stop; the known settings, first, are not stopped early."""
     config, study, failures = run.plan.config, store.study, 0
     runner.plain(study)
-    belief = run.belief()
-    while (reason := reason_to_stop(config, study, belief)) is None:
+    fitted = run.fitted_model()
+    while (reason := reason_to_stop(config, study, fitted)) is None:
         store.reap()
         left = config.trials - len(finished(study)) - len(running(study))
         if left < 1:  # other processes are at the last ones; should one die, there is a trial left
             time.sleep(_WAIT)
-            belief = run.belief()
+            fitted = run.fitted_model()
             continue
         trials = [store.ask(run.plan.space.distributions) for _ in range(min(config.at_once, left))]
         progress.proposed(trials[-1].number, trials[-1].params)
@@ -160,8 +160,8 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
                 raise
             continue
         failures = 0
-        belief = run.belief()
-        progress.told(len(trials), belief_in_words(config, belief) if belief else "")
+        fitted = run.fitted_model()
+        progress.told(len(trials), recommendation_in_words(config, fitted) if fitted else "")
     progress.say(f"stopped after {reason}")
 
 
@@ -172,7 +172,7 @@ def _failing(study: Study, trials: Sequence[Trial]) -> Iterator[None]:
         yield
     except BaseException as error:
         for trial in trials:
-            with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was told before
+            with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was finished before
                 if isinstance(error, KeyboardInterrupt):
                     trial.set_user_attr(LOST, True)
                 study.tell(trial, state=TrialState.FAIL)

@@ -1,4 +1,4 @@
-"""When a run ends, and what the agent thinks meanwhile; all of it read off the study."""
+"""When a run ends, and what it would recommend meanwhile; all of it read off the study."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def minutes_taken(study: Study) -> float:
     return sum(trial.duration.total_seconds() for trial in finished(study) if trial.duration is not None) / 60
 
 
-def reason_to_stop(config: RunConfig, study: Study, belief: FittedModel | None) -> str | None:
+def reason_to_stop(config: RunConfig, study: Study, fitted: FittedModel | None) -> str | None:
     """Why a run is over, or None.
 
     Args:
         config: budgets and stopping rule.
         study: of the run.
-        belief: what the model thinks, of one objective.
+        fitted: the model of the objective, where there is one objective and something is observed.
     """
     stop, count = config.stop, len(finished(study))
     if count >= config.trials:
@@ -45,15 +45,15 @@ def reason_to_stop(config: RunConfig, study: Study, belief: FittedModel | None) 
         return f"{made:.0f} images"
     if stop.minutes is not None and (minutes := minutes_taken(study)) >= stop.minutes:
         return f"{minutes:.1f} minutes"
-    if stop.chance is not None and belief is not None and count >= stop.least:
-        chance = belief.chance_of_better(stop.margin)
+    if stop.chance is not None and fitted is not None and count >= stop.least:
+        chance = fitted.chance_of_better(stop.margin)
         if chance < stop.chance:
             return f"{count} trials: the chance that a setting is better by more than {stop.margin:g} is {chance:.1%}"
     return None
 
 
-def belief_in_words(config: RunConfig, belief: FittedModel) -> str:
+def recommendation_in_words(config: RunConfig, fitted: FittedModel) -> str:
     """The setting that the agent would recommend now, and how sure it is that it is the best."""
-    best, chance = belief.recommendation, belief.chance_of_better(config.stop.margin)
+    best, chance = fitted.recommendation, fitted.chance_of_better(config.stop.margin)
     interval = f"{best.mean:+.3f} [{best.low:+.3f}, {best.high:+.3f}]"
     return f"best: trial {best.number}, {interval}, {chance:.0%} that a better one exists"

@@ -86,7 +86,7 @@ class Runner:
         are not stopped: they are what others are compared with.
 
         Args:
-            study: is told the values.
+            study: gets the values.
             trials: q running ones, their parameters asked for.
         """
         plain = self.plain(study)

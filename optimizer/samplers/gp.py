@@ -29,5 +29,7 @@ class GaussianProcessSampler(ModelSampler):
     def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
         """The point of the greatest expected improvement, d; None before two observations."""
         trials = study.get_trials(deepcopy=False)
-        seen = observe(study, trials, encoding)
-        return None if len(seen.Y) < 2 else propose(seen, encoding, pending(trials, encoding, trial.number), seed)
+        observations = observe(study, trials, encoding)
+        if len(observations.Y) < 2:
+            return None
+        return propose(observations, encoding, pending(trials, encoding, trial.number), seed)

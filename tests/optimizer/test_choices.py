@@ -4,15 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from optimizer.choices import OpinionLikelihood, Opinions
+from optimizer.choices import PreferenceData, PreferenceLikelihood
 
 LEVEL, SCALE = torch.tensor(0.4).double(), torch.tensor(0.3).double()
 CHOICES = [[0, 1, 2], [3, 4], [5, 0, 4, 2]]
 RATINGS = [(1, 0.75, 0.2), (1, 0.5, 0.1), (5, 0.0, 0.3)]
 
 
-def _likelihood(choices: list[list[int]], ratings: list[tuple[int, float, float]]) -> OpinionLikelihood:
-    return OpinionLikelihood(Opinions(torch.zeros(6, 1).double(), [0] * 6, choices, ratings, list(range(6))))
+def _likelihood(choices: list[list[int]], ratings: list[tuple[int, float, float]]) -> PreferenceLikelihood:
+    return PreferenceLikelihood(PreferenceData(torch.zeros(6, 1).double(), [0] * 6, choices, ratings, list(range(6))))
 
 
 @pytest.mark.parametrize(("choices", "ratings"), [(CHOICES, RATINGS), (CHOICES, []), ([], RATINGS)])
@@ -41,7 +41,7 @@ def test_the_likelihood_is_that_of_softmax_and_normal() -> None:
 
 
 def test_what_cannot_be_is_named() -> None:
-    with pytest.raises(ValueError, match="opinions: none; allowed: one or more"):
-        Opinions(torch.zeros(2, 1), [0, 0], [], [], [0, 1])
+    with pytest.raises(ValueError, match="choices and ratings: none; allowed: one or more"):
+        PreferenceData(torch.zeros(2, 1), [0, 0], [], [], [0, 1])
     with pytest.raises(ValueError, match="items: 2, 1, 2; allowed: equal numbers"):
-        Opinions(torch.zeros(2, 1), [0], [[0, 1]], [], [0, 1])
+        PreferenceData(torch.zeros(2, 1), [0], [[0, 1]], [], [0, 1])

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import Tensor
 
-from optimizer.choices import Opinions
+from optimizer.choices import PreferenceData
 from optimizer.preference import PreferenceGP, fit_preference
 
 NONE = -40.0  # logarithm of a variance that is none
@@ -22,9 +22,9 @@ def _utility(X: Tensor) -> Tensor:
     return -12 * ((X - 0.6) ** 2).sum(dim=1)
 
 
-def _opinions(
+def _simulated(
     count: int, dimensions: int, choices: int, shown: int = 4, ratings: int = 0, seed: int = 0
-) -> tuple[Opinions, Tensor]:
+) -> tuple[PreferenceData, Tensor]:
     """What a person says whose utility is known."""
     generator = torch.Generator().manual_seed(seed)
     X = torch.rand(count, dimensions, generator=generator, dtype=torch.float64)
@@ -38,7 +38,7 @@ def _opinions(
     rated = torch.randperm(count, generator=generator)[:ratings].tolist()
     noise = 0.1 * torch.randn(ratings, generator=generator, dtype=torch.float64)
     values = [(row, 0.6 + 0.1 * float(utility[row] + e), 0.1) for row, e in zip(rated, noise, strict=True)]
-    return Opinions(X, [row // 4 for row in range(count)], picked, values, list(range(count))), utility
+    return PreferenceData(X, [row // 4 for row in range(count)], picked, values, list(range(count))), utility
 
 
 def _set(
@@ -52,15 +52,15 @@ def _set(
 
 
 def test_pairs_are_botorchs_pairwise_model() -> None:
-    opinions, _ = _opinions(12, 3, 20, 2)
-    pairs = torch.tensor(opinions.choices)
-    ours = PreferenceGP(opinions)
-    theirs = PairwiseGP(opinions.X, pairs, likelihood=PairwiseLogitLikelihood())
+    data, _ = _simulated(12, 3, 20, 2)
+    pairs = torch.tensor(data.choices)
+    ours = PreferenceGP(data)
+    theirs = PairwiseGP(data.X, pairs, likelihood=PairwiseLogitLikelihood())
     lengthscale = torch.tensor([[0.4, 0.8, 1.5]], dtype=torch.float64)
     _set(ours, lengthscale, 3.0, NONE, NONE)
     theirs.covar_module.base_kernel.lengthscale = lengthscale
     theirs.covar_module.outputscale = 3.0
-    theirs.set_train_data(opinions.X, pairs, update_model=True)
+    theirs.set_train_data(data.X, pairs, update_model=True)
     Z = torch.rand(6, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
     a, b = ours.eval().posterior(Z), theirs.eval().posterior(Z)
     assert isinstance(b, GPyTorchPosterior)
@@ -70,18 +70,18 @@ def test_pairs_are_botorchs_pairwise_model() -> None:
 
 def test_ratings_alone_are_regression_in_closed_form() -> None:
     """Rasmussen & Williams 2006, eq. 2.23 to 2.25, of ratings of utility; evidence: eq. 2.30."""
-    opinions, _ = _opinions(10, 2, 0, ratings=8)
-    opinions = Opinions(opinions.X, opinions.groups, [], [*opinions.ratings, (0, 0.3, 0.4)], opinions.numbers)
-    model = PreferenceGP(opinions)
+    data, _ = _simulated(10, 2, 0, ratings=8)
+    data = PreferenceData(data.X, data.groups, [], [*data.ratings, (0, 0.3, 0.4)], data.numbers)
+    model = PreferenceGP(data)
     _set(model, torch.tensor([[0.4, 0.8]], dtype=torch.float64), 3.0)
     level, scale = model.level.item(), model.log_scale.exp().item()
-    rows, y, errors = (np.array(column) for column in zip(*opinions.ratings, strict=True))
-    X, Z = opinions.X.numpy(), np.random.default_rng(0).random((5, 2))
+    rows, y, errors = (np.array(column) for column in zip(*data.ratings, strict=True))
+    X, Z = data.X.numpy(), np.random.default_rng(0).random((5, 2))
 
     def kernel(A: np.ndarray, B: np.ndarray) -> np.ndarray:
         return 3.0 * np.exp(-0.5 * (((A[:, None] - B[None]) / [0.4, 0.8]) ** 2).sum(-1))
 
-    groups = np.array(opinions.groups)
+    groups = np.array(data.groups)
     items = kernel(X, X) + 0.5 * np.eye(10) + 0.7 * (groups[:, None] == groups[None])
     C = scale**2 * items[np.ix_(rows, rows)] + np.diag(errors**2)
     across = scale * kernel(Z, X[rows])
@@ -96,18 +96,18 @@ def test_ratings_alone_are_regression_in_closed_form() -> None:
 
 
 def test_the_mode_is_that_of_a_generic_optimiser() -> None:
-    opinions, _ = _opinions(10, 2, 12, 4, ratings=5, seed=1)
-    opinions = Opinions(  # choices may differ in size
-        opinions.X, opinions.groups, [opinions.choices[0][:3], *opinions.choices[1:]], opinions.ratings, range(10)
+    data, _ = _simulated(10, 2, 12, 4, ratings=5, seed=1)
+    data = PreferenceData(  # choices may differ in size
+        data.X, data.groups, [data.choices[0][:3], *data.choices[1:]], data.ratings, range(10)
     )
-    model = PreferenceGP(opinions)
+    model = PreferenceGP(data)
     _set(model, torch.tensor([[0.4, 0.8]], dtype=torch.float64), 3.0)
     inverse = np.linalg.inv(model._prior().detach().numpy())
     level, scale = model.level.item(), model.log_scale.exp().item()
 
     def minus_log_posterior(f: np.ndarray) -> float:
-        picked = sum(f[rows[0]] - logsumexp(f[list(rows)]) for rows in opinions.choices)
-        rated = sum(-0.5 * ((y - level - scale * f[row]) / s) ** 2 for row, y, s in opinions.ratings)
+        picked = sum(f[rows[0]] - logsumexp(f[list(rows)]) for rows in data.choices)
+        rated = sum(-0.5 * ((y - level - scale * f[row]) / s) ** 2 for row, y, s in data.ratings)
         return float(0.5 * f @ inverse @ f - picked - rated)
 
     found = minimize(minus_log_posterior, np.zeros(10), method="BFGS", options={"gtol": 1e-7})
@@ -115,13 +115,13 @@ def test_the_mode_is_that_of_a_generic_optimiser() -> None:
 
 
 def test_evidence_is_about_that_of_sampling_the_prior() -> None:
-    opinions, _ = _opinions(5, 2, 4, 3, ratings=2, seed=2)
-    model = PreferenceGP(opinions)
+    data, _ = _simulated(5, 2, 4, 3, ratings=2, seed=2)
+    model = PreferenceGP(data)
     K = model._prior().detach()
     noise = torch.randn(200_000, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     f = noise @ torch.linalg.cholesky(K).mT
-    logs = torch.stack([torch.log_softmax(f[:, list(rows)], dim=1)[:, 0] for rows in opinions.choices]).sum(dim=0)
-    for row, value, error in opinions.ratings:
+    logs = torch.stack([torch.log_softmax(f[:, list(rows)], dim=1)[:, 0] for rows in data.choices]).sum(dim=0)
+    for row, value, error in data.ratings:
         rating = torch.distributions.Normal(model.level + model.log_scale.exp() * f[:, row], error)
         logs = logs + rating.log_prob(torch.tensor(value)).detach()
     sampled = float(logs.logsumexp(0)) - math.log(len(f))
@@ -129,8 +129,8 @@ def test_evidence_is_about_that_of_sampling_the_prior() -> None:
 
 
 def test_the_evidences_gradient_is_that_of_differences() -> None:
-    opinions, _ = _opinions(15, 3, 12, 4, ratings=6)
-    model = PreferenceGP(opinions)
+    data, _ = _simulated(15, 3, 12, 4, ratings=6)
+    model = PreferenceGP(data)
     parameters = list(model.parameters())
     gradients = torch.autograd.grad(model.log_evidence() + model.log_prior(), parameters)
     for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -145,8 +145,8 @@ def test_the_evidences_gradient_is_that_of_differences() -> None:
 
 @pytest.mark.parametrize(("choices", "ratings"), [(45, 0), (0, 50), (25, 25)])
 def test_utility_is_learnt(choices: int, ratings: int) -> None:
-    opinions, _ = _opinions(60, 4, choices, 4, ratings)
-    model = fit_preference(opinions)
+    data, _ = _simulated(60, 4, choices, 4, ratings)
+    model = fit_preference(data)
     Z = torch.rand(200, 4, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
     found = model.posterior(Z).mean[:, 0]
     assert torch.corrcoef(torch.stack([found, _utility(Z)]))[0, 1] > 0.7
@@ -156,7 +156,7 @@ def test_one_pick_counts_once() -> None:
     """A pick of one in four is less sure of its best than three independent pairs would be."""
     X = torch.rand(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     pick, pairs = (
-        PreferenceGP(Opinions(X, [0] * 4, choices, [], range(4)))
+        PreferenceGP(PreferenceData(X, [0] * 4, choices, [], range(4)))
         for choices in ([[0, 1, 2, 3]], [[0, 1], [0, 2], [0, 3]])
     )
     assert float(pick.posterior(X).variance[0]) > float(pairs.posterior(X).variance[0]) + 0.01
@@ -165,7 +165,8 @@ def test_one_pick_counts_once() -> None:
 def test_saying_it_again_of_one_item_tells_less_than_seeing_another_of_the_setting() -> None:
     X = torch.tensor([[0.2], [0.8], [0.2], [0.8]], dtype=torch.float64)
     same, other = (
-        PreferenceGP(Opinions(X, [0, 0, 1, 1], choices, [], range(4))) for choices in ([[0, 1]] * 2, [[0, 1], [2, 3]])
+        PreferenceGP(PreferenceData(X, [0, 0, 1, 1], choices, [], range(4)))
+        for choices in ([[0, 1]] * 2, [[0, 1], [2, 3]])
     )
     for model in (same, other):
         _set(model, torch.tensor([[0.3]], dtype=torch.float64), 2.0, math.log(4.0))
@@ -178,35 +179,35 @@ def test_a_drift_between_looks_is_not_taken_for_the_settings() -> None:
     X = torch.tensor([[0.8], [0.2]] * 4, dtype=torch.float64)
     X[6:] -= 0.15  # the last look, by far the best rated, happens to lie to the left
     ratings = [(row, 0.2 * (row // 2) + 0.1 * (row % 2 == 0), 0.05) for row in range(8)]
-    model = fit_preference(Opinions(X, [row // 2 for row in range(8)], [], ratings, range(8)))
+    model = fit_preference(PreferenceData(X, [row // 2 for row in range(8)], [], ratings, range(8)))
     left, right = model.posterior(torch.tensor([[0.1], [0.8]]).double()).mean[:, 0]
     assert right > left
 
 
 def test_a_dimension_that_nobody_used_changes_nothing() -> None:
-    opinions, _ = _opinions(12, 3, 10, 4, ratings=4)
-    wide = torch.cat([opinions.X, torch.zeros(12, 1).double()], dim=1)
-    small = PreferenceGP(opinions)
-    large = PreferenceGP(Opinions(wide, opinions.groups, opinions.choices, opinions.ratings, opinions.numbers))
+    data, _ = _simulated(12, 3, 10, 4, ratings=4)
+    wide = torch.cat([data.X, torch.zeros(12, 1).double()], dim=1)
+    small = PreferenceGP(data)
+    large = PreferenceGP(PreferenceData(wide, data.groups, data.choices, data.ratings, data.numbers))
     lengthscale = torch.tensor([[0.4, 0.8, 1.5]], dtype=torch.float64)
     _set(small, lengthscale, 2.0)
     _set(large, torch.cat([lengthscale, torch.tensor([[0.5]], dtype=torch.float64)], dim=1), 2.0)
-    before, after = small.posterior(opinions.X), large.posterior(wide)
+    before, after = small.posterior(data.X), large.posterior(wide)
     torch.testing.assert_close(after.mean, before.mean, rtol=0, atol=1e-9)
     torch.testing.assert_close(after.variance, before.variance, rtol=0, atol=1e-9)
 
 
 def test_what_is_expected_of_items_need_not_be_said() -> None:
-    """Opinions that follow from the offsets leave nothing to learn; the same opinions without offsets do."""
-    opinions, utility = _opinions(24, 2, 30)
-    expected = Opinions(opinions.X, opinions.groups, opinions.choices, [], opinions.numbers, utility)
-    surprises = [fit_preference(each).posterior(opinions.X).mean[:, 0] for each in (expected, opinions)]
+    """Choices that follow from the offsets leave nothing to learn; the same choices without offsets do."""
+    data, utility = _simulated(24, 2, 30)
+    expected = PreferenceData(data.X, data.groups, data.choices, [], data.numbers, utility)
+    surprises = [fit_preference(choices).posterior(data.X).mean[:, 0] for choices in (expected, data)]
     left, learnt = (float(torch.cov(torch.stack([surprise, utility]))[0, 1]) for surprise in surprises)
     assert abs(left) < 0.3 * learnt
 
 
 def test_the_fit_draws_nothing_from_global_generators() -> None:
     before, numpys = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
-    fit_preference(_opinions(10, 2, 8, 3)[0])
+    fit_preference(_simulated(10, 2, 8, 3)[0])
     assert torch.equal(torch.get_rng_state(), before)
     assert str(np.random.get_state()) == numpys  # noqa: NPY002

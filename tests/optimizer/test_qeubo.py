@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from optimizer.choices import Opinions
+from optimizer.choices import PreferenceData
 from optimizer.preference import PreferenceGP, fit_preference
 from optimizer.qeubo import propose_look, surroundings
 
@@ -28,7 +28,7 @@ def _steer(rounds: int, learn: bool, seed: int) -> Tensor:
         choices.append([best, *(row for row in new if row != best)])
         candidates = torch.cat([X, surroundings(X, 8, number), _everywhere(4, 64, number)])
         if learn:
-            model = fit_preference(Opinions(X, [k // 4 for k in range(len(X))], choices, [], range(len(X))))
+            model = fit_preference(PreferenceData(X, [k // 4 for k in range(len(X))], choices, [], range(len(X))))
             X = torch.cat([X, candidates[propose_look(model, candidates, 4, number)]])
         else:
             X = torch.cat([X, _everywhere(4, 4, 100 * seed + number)])
@@ -42,7 +42,7 @@ def test_a_person_is_shown_better_and_better_settings() -> None:
 
 def _model() -> PreferenceGP:
     X = _everywhere(2, 8, 0)
-    return PreferenceGP(Opinions(X, [0] * 4 + [1] * 4, [[0, 1, 2, 3], [5, 4, 6, 7]], [], range(8)))
+    return PreferenceGP(PreferenceData(X, [0] * 4 + [1] * 4, [[0, 1, 2, 3], [5, 4, 6, 7]], [], range(8)))
 
 
 def test_the_first_is_believed_best_and_the_others_differ() -> None:

@@ -12,7 +12,7 @@ from experiments.studio.agent.features import Given, features
 from experiments.studio.history.state import Shown, State
 from fabric.params import FabricParams
 from objectives.human import Observation, Rating, observations
-from optimizer.choices import Opinions
+from optimizer.choices import PreferenceData
 
 Expected = Callable[[Sequence[FabricParams], Given], Tensor]
 """Utilities, B, that are expected of settings with given references before anything is said."""
@@ -32,7 +32,7 @@ def parts_of(state: State) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chain(past, state.liked, state.disliked)))
 
 
-def opinions_of(state: State, expected: Expected) -> Opinions | None:
+def opinions_of(state: State, expected: Expected) -> PreferenceData | None:
     """Picks, likes, dislikes and ratings; None where they say nothing about settings.
 
     A liked image is chosen over those of its round that are unmarked or disliked, an unmarked one over those that are
@@ -53,7 +53,7 @@ def opinions_of(state: State, expected: Expected) -> Opinions | None:
     parts = parts_of(state)
     rows = {each.id: row for row, each in enumerate(images)}
     pairs = list(zip(images, given, strict=True))
-    return Opinions(
+    return PreferenceData(
         torch.cat([features([each.params], references, parts) for each, references in pairs]),
         [each.round for each in images],
         [[rows[image] for image in choice] for choice in choices],

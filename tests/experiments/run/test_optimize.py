@@ -143,7 +143,7 @@ def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
     done = optimize(Plan.of(_config(tmp_path, objective=["clip-target", "diversity"], at_once=3, trials=6)))
     assert len(finished(done.study)) == 6
     assert {len(trial.values) for trial in done.study.trials} == {2}
-    assert done.belief() is None
+    assert done.fitted_model() is None
     best, params = done.recommended()  # of the first objective
     assert params == done.plan.space.params(done.study.trials[best.number].params)
     assert best.low < best.mean < best.high
