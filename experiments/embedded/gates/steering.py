@@ -16,6 +16,7 @@ from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.params import FabricParams, preset
 from fabric.seeding import generator_for
+from fabric.session import RoundChoice, Session
 
 Similarity = Callable[[Tensor, Tensor], Tensor]  # N images and M images in [-1, 1] to N x M cosines
 STEPS = 12
@@ -34,9 +35,9 @@ PAPER_SETTINGS = {
 }
 
 
-def feedback(images: Tensor, *, judged_in: int = 0) -> Feedback:
-    """Pictures in [-1, 1], N x 3 x 64 x 64, as feedback images of a round."""
-    return tuple(FeedbackImage(picture, judged_in) for picture in to_pictures(images))
+def feedback(images: Tensor) -> Feedback:
+    """Pictures in [-1, 1], N x 3 x 64 x 64, as feedback images."""
+    return tuple(FeedbackImage(picture) for picture in to_pictures(images))
 
 
 def generate(
@@ -58,38 +59,32 @@ def draw_targets(count: int, seed: int) -> Scenes:
     return sample(count, generator_for("targets", seed), held_out=True)
 
 
-def session(
+def play_session(
     fabric: FabricGenerator,
     similarity: Similarity,
-    prompt: str,
+    session: Session,
     target: Tensor,
     setting: FabricParams,
-    steps: int = SESSION_STEPS,
 ) -> Tensor:
     """The paper's protocol towards a target image: after each round the closest is liked, the farthest disliked.
 
     Args:
         fabric: the generator.
         similarity: of images.
-        prompt: shared by the target.
+        session: before its first round.
         target: 1 x 3 x 64 x 64 in [-1, 1]; never shown to the generator.
         setting: FABRIC parameters.
-        steps: of denoising.
 
     Returns:
         Similarities to the target, rounds x images of a round.
     """
-    liked: Feedback = ()
-    disliked: Feedback = ()
-    rounds = []
-    for index in range(ROUNDS):
-        seeds = [PER_ROUND * index + k for k in range(PER_ROUND)]
-        images = generate(fabric, prompt, seeds, [setting] * PER_ROUND, liked, disliked, steps)
-        scores = similarity(images, target)[:, 0]
-        liked += feedback(images[scores.argmax()][None], judged_in=index)
-        disliked += feedback(images[scores.argmin()][None], judged_in=index)
-        rounds.append(scores)
-    return torch.stack(rounds)
+    scores = []
+    for _ in range(ROUNDS):
+        generated = fabric(session.requests([setting] * PER_ROUND), session.steps)
+        scores.append(similarity(generated.images, target)[:, 0])
+        session.record(to_pictures(generated.images), generated.prompts, [setting] * PER_ROUND)
+        session.choose(RoundChoice((int(scores[-1].argmax()),), (int(scores[-1].argmin()),)))
+    return torch.stack(scores)
 
 
 @dataclass(frozen=True)
@@ -122,7 +117,6 @@ def measure_closeness(
 ) -> Closeness:
     """Runs a session for each target, with its references of comparison."""
     rows: list[list[Tensor]] = []
-    last = [PER_ROUND * (ROUNDS - 1) + k for k in range(PER_ROUND)]
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
         generator = generator_for("closeness", k)
         target = targets[k : k + 1]
@@ -131,10 +125,11 @@ def measure_closeness(
         twins = target.repeat(16).rejittered(generator)
         references = to_signed(render(concatenate(siblings, twins)))
         compared = similarity(references, picture)[:, 0]
-        settings = [setting] * PER_ROUND
+        session = Session(prompt, seed=k, steps=steps)
+        last, settings = session.seeds(ROUNDS - 1, PER_ROUND), [setting] * PER_ROUND
         plain = generate(fabric, prompt, last, settings, steps=steps)
         shown = generate(fabric, prompt, last, settings, feedback(picture), steps=steps)
-        steered = session(fabric, similarity, prompt, picture, setting, steps)
+        steered = play_session(fabric, similarity, session, picture, setting)
         rows.append(
             [
                 compared[:16].mean(),
