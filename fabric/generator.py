@@ -143,7 +143,7 @@ class FabricGenerator:
         half = len(requests) // 2
         _log.warning("out of memory with %d images at once; going on with %d", len(requests), half)
         self.bank.clear()
-        parts = [self(some, steps, (height, width), on_step) for some in (requests[:half], requests[half:])]
+        parts = [self(half, steps, (height, width), on_step) for half in (requests[:half], requests[half:])]
         return Generated(torch.cat([p.images for p in parts]), [text for p in parts for text in p.prompts])
 
     @torch.no_grad()

@@ -49,10 +49,10 @@ def rows_of(
     newest = max((image.round for image in (*liked, *disliked)), default=0)
     rows = []
     for images, scale in ((disliked, params.neg_scale), (liked, 1.0)):
-        distinct = {image.id: image for image in sorted(images, key=lambda one: one.round)}
+        distinct = {image.id: image for image in sorted(images, key=lambda image: image.round)}
         ages = [newest - image.round for image in distinct.values()]
-        each = image_weights(params, list(distinct), ages)
-        weights = scale * step_weights(params, steps)[:, None] * each
+        of_images = image_weights(params, list(distinct), ages)
+        weights = scale * step_weights(params, steps)[:, None] * of_images
         masks = tuple(image.fitted_mask(*size) for image in distinct.values())
         rows.append(Row(tuple(distinct.values()), masks, weights, params.bottleneck))
     return rows[0], rows[1]

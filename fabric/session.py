@@ -79,8 +79,10 @@ class Session:
     def feedback_before(self, number: int) -> tuple[tuple[FeedbackImage, ...], tuple[FeedbackImage, ...]]:
         """Liked and disliked images that a round was, or is to be, generated with."""
         earlier = list(enumerate(self.rounds[:number]))
-        liked = (FeedbackImage(one.pictures[place], k) for k, one in earlier for place in one.choice.liked)
-        disliked = (FeedbackImage(one.pictures[place], k) for k, one in earlier for place in one.choice.disliked)
+        liked = (FeedbackImage(round_.pictures[place], k) for k, round_ in earlier for place in round_.choice.liked)
+        disliked = (
+            FeedbackImage(round_.pictures[place], k) for k, round_ in earlier for place in round_.choice.disliked
+        )
         return (*self.given[0], *liked), (*self.given[1], *disliked)
 
     def seeds(self, number: int, count: int) -> list[int]:
@@ -91,8 +93,8 @@ class Session:
         """What the next round asks for, one image for each element of `params`."""
         liked, disliked = self.liked, self.disliked
         return [
-            Request(self.prompt, seed, each, liked, disliked, self.negative_prompt)
-            for seed, each in zip(self.seeds(len(self.rounds), len(params)), params, strict=True)
+            Request(self.prompt, seed, setting, liked, disliked, self.negative_prompt)
+            for seed, setting in zip(self.seeds(len(self.rounds), len(params)), params, strict=True)
         ]
 
     def record(self, pictures: Sequence[Image.Image], prompts: Sequence[str], params: Sequence[FabricParams]) -> Round:
@@ -106,8 +108,8 @@ class Session:
         Raises:
             ValueError: a place is not in the round.
         """
-        one = self.rounds[number]
+        round_ = self.rounds[number]
         for place in (*choice.liked, *choice.disliked):
-            if not 0 <= place < len(one.pictures):
-                raise ValueError(f"choice: there is no image {place}; allowed: 0 to {len(one.pictures) - 1}")
-        one.choice = choice
+            if not 0 <= place < len(round_.pictures):
+                raise ValueError(f"choice: there is no image {place}; allowed: 0 to {len(round_.pictures) - 1}")
+        round_.choice = choice

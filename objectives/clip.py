@@ -119,7 +119,7 @@ class Diversity(_Embedding):
         groups = [(context.prompt, context.group) for context in contexts]
         values = {}
         for group in dict.fromkeys(groups):
-            members = [image for image, its in zip(images, groups, strict=True) if its == group]
+            members = [image for image, other in zip(images, groups, strict=True) if other == group]
             cosine = mean_pairwise(self.embedder.images(members))
             values[group] = cosine if self.similarity else 1 - cosine
         return [values[group] for group in groups]

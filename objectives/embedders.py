@@ -51,7 +51,7 @@ class Embedder(ABC):
     def images(self, images: Sequence[Image]) -> Tensor:
         """Unit embeddings of pictures of any mode, N x D in float32 on the CPU."""
         keys = [("image", content_key(image)) for image in images]
-        return self._look_up(keys, images, lambda some: self._embed_images([to_rgb(image) for image in some]))
+        return self._look_up(keys, images, lambda items: self._embed_images([to_rgb(image) for image in items]))
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Unit embeddings of texts, N x D in float32 on the CPU."""
@@ -61,8 +61,8 @@ class Embedder(ABC):
     def _look_up(
         self, keys: Sequence[Hashable], items: Sequence[Item], embed: Callable[[list[Item]], Tensor]
     ) -> Tensor:
-        def unit(some: list[Item]) -> Tensor:
-            return F.normalize(embed(some).float(), dim=-1).cpu()
+        def unit(items: list[Item]) -> Tensor:
+            return F.normalize(embed(items).float(), dim=-1).cpu()
 
         return torch.stack(look_up(self._kept, keys, items, unit, _BATCH))
 

@@ -160,10 +160,10 @@ def observations(ratings: Iterable[Rating], *, spread: float = 0.2) -> dict[str,
     by_image: dict[str, list[float]] = defaultdict(list)
     for rating in ratings:
         by_image[rating.image].append(rating.standardised)
-    squares = math.fsum(len(some) * statistics.pvariance(some) for some in by_image.values())
-    freedom = sum(len(some) - 1 for some in by_image.values())
+    squares = math.fsum(len(values) * statistics.pvariance(values) for values in by_image.values())
+    freedom = sum(len(values) - 1 for values in by_image.values())
     pooled = math.sqrt((2 * spread**2 + squares) / (2 + freedom))
     return {
-        image: Observation(statistics.fmean(some), pooled / math.sqrt(len(some)), len(some))
-        for image, some in by_image.items()
+        image: Observation(statistics.fmean(values), pooled / math.sqrt(len(values)), len(values))
+        for image, values in by_image.items()
     }

@@ -32,7 +32,7 @@ def look_up(
     found = {key: kept[key] for key in keys if key not in new}
     names = list(new)
     for start in range(0, len(names), batch):
-        some = names[start : start + batch]
-        found.update(zip(some, compute([new[key] for key in some]), strict=True))
+        batch_names = names[start : start + batch]
+        found.update(zip(batch_names, compute([new[key] for key in batch_names]), strict=True))
     kept.update(found)
     return [found[key] for key in keys]

@@ -105,7 +105,7 @@ def create(name: str, checkpoint: str | None = None, device: str = "cpu", model:
     if name in BUILT_IN:
         entry = BUILT_IN[name]
         if checkpoint == EMBEDDED and not entry.embedded:
-            can = ", ".join(other for other, its in BUILT_IN.items() if its.embedded)
+            can = ", ".join(other for other, entry in BUILT_IN.items() if entry.embedded)
             raise ValueError(f"checkpoint: there is no embedded model for {name}; allowed with embedded: {can}")
         usual = EMBEDDED if model == EMBEDDED and entry.embedded else entry.checkpoint
         return entry.make(checkpoint or usual, device)

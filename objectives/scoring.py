@@ -62,8 +62,8 @@ def score(
             objective.name, [math.nan] * len(images), dict.fromkeys(range(len(images)), together.problem)
         )
     singly = [_call(objective, [image], [context], time_limit) for image, context in zip(images, contexts, strict=True)]
-    scores = [math.nan if one.problem else one.scores[0] for one in singly]
-    return _finite(objective, scores, {place: one.problem for place, one in enumerate(singly) if one.problem})
+    scores = [math.nan if scored.problem else scored.scores[0] for scored in singly]
+    return _finite(objective, scores, {place: scored.problem for place, scored in enumerate(singly) if scored.problem})
 
 
 def _finite(objective: Objective, scores: list[float], failures: dict[int, str] | None = None) -> list[float]:

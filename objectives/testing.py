@@ -27,7 +27,7 @@ def sample_images(count: int, size: tuple[int, int] = (64, 64), seed: int = 0) -
         seed: of all of them.
     """
     noise = np.random.default_rng(seed).integers(0, 256, (count, 5, 5, 3), dtype=np.uint8)
-    return [Image.fromarray(each).resize(size, Image.Resampling.BICUBIC) for each in noise]
+    return [Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC) for pixels in noise]
 
 
 class ObjectiveContract:

@@ -156,12 +156,12 @@ class Bench:
             session = self._session(arm, k)
             steer(session, Artist(prompt, self._eye(picture), self._seed(k), self.options.wrong), self.options.rounds)
             rounds = session.state.rounds[: self.options.rounds]
-            images = torch.stack([pixels([session.picture(each.id) for each in shown]) for shown in rounds])
+            images = torch.stack([pixels([session.picture(image.id) for image in shown]) for shown in rounds])
             flat = images.flatten(0, 1)
             closeness.append(self.judge.similarity(flat, picture)[:, 0].view(images.shape[:2]))
             errors.append(self._errors(flat, target).view(images.shape[:2]))
             print(f"{arm}: target {k + 1}, closest {float(closeness[-1].max()):.3f}", flush=True)
-        return Play(*(torch.stack(each).double().numpy() for each in (closeness, errors)))
+        return Play(*(torch.stack(table).double().numpy() for table in (closeness, errors)))
 
     def _session(self, arm: str, target: int) -> StudioSession:
         options = StudioOptions(

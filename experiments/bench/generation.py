@@ -139,13 +139,13 @@ class Contenders:
             self.fabric.bank.clear()
         liked = tuple(self.images[: case.references])
         params = FabricParams(strength=_WEIGHT, guidance_scale=_GUIDANCE)
-        each = [
+        settings = [
             replace(params, strength=_WEIGHT + 0.1 * k, guidance_scale=3.0 + 0.2 * k, bottleneck=1 + 0.05 * k)
             if varied
             else params
             for k in range(case.batch)
         ]
-        requests = [Request(_PROMPT, k, one, liked) for k, one in enumerate(each)]
+        requests = [Request(_PROMPT, k, setting, liked) for k, setting in enumerate(settings)]
         return self._time(lambda: self.fabric(requests, self.steps))
 
     @torch.no_grad()

@@ -125,7 +125,7 @@ class HeldOutJudge:
         key = json.dumps(params.to_dict())
         if key not in self._known:
             outcomes = play(self.generator, [(task, params) for task in self.tasks], [self.objective])
-            self._known[key] = float(np.mean([each.value(self.generator.protocol.value) for each in outcomes]))
+            self._known[key] = float(np.mean([outcome.value(self.generator.protocol.value) for outcome in outcomes]))
         return self._known[key]
 
 

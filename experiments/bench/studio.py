@@ -70,7 +70,7 @@ def _round(session: StudioSession, number: int, seed: int) -> tuple[int, float, 
     proposed = time.perf_counter()
     session.generate()  # which proposes the same again
     whole = time.perf_counter() - proposed
-    images = [each.id for each in session.state.rounds[-1]]
+    images = [image.id for image in session.state.rounds[-1]]
     first = int(generator_for("bench studio", seed, number).initial_seed()) % len(images)
     session.append(Mark(rater=_RATER, image=images[first], sign="liked"))
     session.append(Mark(rater=_RATER, image=images[first - 1], sign="disliked"))

@@ -82,20 +82,22 @@ def table(found: Comparison) -> str:
         rounds = len(found.arms[0].scores[objective][0])
         heads = "".join(f"{f'round {k + 1}: max mean min':>24}" for k in range(rounds))
         lines.append(f"\n{objective:<28}{heads}{'first is better by':>28}{'wins':>6}{'s/image':>9}")
-        for one in found.arms:
-            scores = one.scores[objective]
+        for measured in found.arms:
+            scores = measured.scores[objective]
             cells = "".join(
                 f"{scores[:, k].max(1).mean():>12.3f}{scores[:, k].mean():>6.3f}{scores[:, k].min(1).mean():>6.3f}"
                 for k in range(rounds)
             )
-            its = differences.get(one.arm.name)
-            better = f"{its!s:>28}{its.wins:>6.0%}" if its else " " * 34
-            lines.append(f"{one.arm.name:<28}{cells}{better}{one.seconds:>9.2f}")
-        best, its = next((name, its) for name, its in differences.items() if name.startswith("best of"))
-        lines.append(f"{best:<28}{'':>{24 * rounds}}{its!s:>28}{its.wins:>6.0%}")
+            difference = differences.get(measured.arm.name)
+            better = f"{difference!s:>28}{difference.wins:>6.0%}" if difference else " " * 34
+            lines.append(f"{measured.arm.name:<28}{cells}{better}{measured.seconds:>9.2f}")
+        best, difference = next(
+            (name, difference) for name, difference in differences.items() if name.startswith("best of")
+        )
+        lines.append(f"{best:<28}{'':>{24 * rounds}}{difference!s:>28}{difference.wins:>6.0%}")
     for name in found.arms[0].measures:
         lines.append(f"\n{name:<28}" + "".join(f"{f'round {k + 1}':>12}" for k in range(rounds)))
-        for one in found.arms:
-            means = one.measures[name].mean(0)
-            lines.append(f"{one.arm.name:<28}" + "".join(f"{mean:>12.3f}" for mean in means))
+        for measured in found.arms:
+            means = measured.measures[name].mean(0)
+            lines.append(f"{measured.arm.name:<28}" + "".join(f"{mean:>12.3f}" for mean in means))
     return "\n".join(lines).lstrip("\n")

@@ -109,8 +109,8 @@ def _generate(
     pictures: list[Image.Image] = []
     with tqdm(total=len(batches) * fabric.evaluations(recipe.steps), desc="steps", leave=False) as bar:
         for batch in batches:
-            made = fabric(batch, recipe.steps, size, on_step=bar.update)
-            for request, prompt, picture in zip(batch, made.prompts, to_pictures(made.images), strict=True):
+            generated = fabric(batch, recipe.steps, size, on_step=bar.update)
+            for request, prompt, picture in zip(batch, generated.prompts, to_pictures(generated.images), strict=True):
                 path = folder / f"{first + len(pictures):04d}-{request.seed}.png"
                 save_png(picture, path, metadata(request, prompt, picture.size, recipe))
                 pictures.append(picture)

@@ -66,9 +66,9 @@ def report(found: Findings, path: Path) -> int:
     config = folder / "config.yaml"
     _write(config, config_text(found).encode())
     plots = draw(found)
-    drawn = [one for some in plots.values() for one in some]
-    for one in drawn:
-        _write(folder / f"{one.plot.name}.png", one.png)
+    drawn = [plot for plots_of_section in plots.values() for plot in plots_of_section]
+    for plot in drawn:
+        _write(folder / f"{plot.plot.name}.png", plot.png)
     _write(path, page(found, plots, config).encode())
     return len(drawn)
 

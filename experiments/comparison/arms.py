@@ -111,8 +111,8 @@ def measure(
         outcomes += play(generator, [(task, arm.params) for task in batch], objectives)
         on_tasks(len(batch))
     spent = (generator.seconds - seconds) / (generator.count - count)
-    scores = {each.name: np.stack([o.scores[m] for o in outcomes]) for m, each in enumerate(objectives)}
-    others = {name: _by_round(each, tasks, outcomes) for name, each in measures.items()}
+    scores = {objective.name: np.stack([o.scores[m] for o in outcomes]) for m, objective in enumerate(objectives)}
+    others = {name: _by_round(objective, tasks, outcomes) for name, objective in measures.items()}
     pictures = [_write(folder, arm, place, outcome) for place, outcome in enumerate(outcomes)]
     return Measured(arm, scores, others, spent, pictures)
 

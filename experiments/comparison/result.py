@@ -38,15 +38,15 @@ class Comparison:
     def best_preset(self) -> str:
         """The preset of the highest mean by the first objective: chosen on these very tasks, so in its favour."""
         objective = next(iter(self.differences))
-        presets = [one for one in self.arms if one.arm.kind == "preset"]
-        return max(presets, key=lambda one: _task_values(one.scores[objective], self.value).mean()).arm.name
+        presets = [measured for measured in self.arms if measured.arm.kind == "preset"]
+        return max(presets, key=lambda measured: _task_values(measured.scores[objective], self.value).mean()).arm.name
 
     @property
     def verdict(self) -> str:
         """One sentence with numbers."""
         objective, found = next(iter(self.differences.items()))
         best = next(name for name in found if name.startswith("best of"))
-        known = next((one.arm.name for one in self.arms if one.arm.kind == "best known"), None)
+        known = next((measured.arm.name for measured in self.arms if measured.arm.kind == "best known"), None)
         over_known = f"over the {known} of its own prompts {found[known]}, " if known is not None else ""
         fixed = found[self.best_preset]
         mean = _task_values(self.arms[0].scores[objective], self.value).mean()
@@ -73,15 +73,15 @@ class Comparison:
             },
             "arms": [
                 {
-                    "name": one.arm.name,
-                    "kind": one.arm.kind,
-                    "params": one.arm.params.to_dict(),
-                    "scores": {name: table.tolist() for name, table in one.scores.items()},
-                    "measures": {name: _without_nan(each) for name, each in one.measures.items()},
-                    "seconds": one.seconds,
-                    "pictures": one.pictures,
+                    "name": measured.arm.name,
+                    "kind": measured.arm.kind,
+                    "params": measured.arm.params.to_dict(),
+                    "scores": {name: table.tolist() for name, table in measured.scores.items()},
+                    "measures": {name: _without_nan(table) for name, table in measured.measures.items()},
+                    "seconds": measured.seconds,
+                    "pictures": measured.pictures,
                 }
-                for one in self.arms
+                for measured in self.arms
             ],
         }
 
@@ -131,11 +131,14 @@ def _without_nan(measures: Scores) -> list[list[float | None]]:
 def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[Measured]) -> Comparison:
     """Differences of the first arm to all others, and to the best of as many images without feedback."""
     tuned, others = arms[0], arms[1:]
-    plain = next(one for one in others if one.arm.kind == "plain")
+    plain = next(measured for measured in others if measured.arm.kind == "plain")
     differences = {}
     for objective, scores in tuned.scores.items():
         ours = _task_values(scores, value)
-        found = {one.arm.name: paired_difference(ours, _task_values(one.scores[objective], value)) for one in others}
+        found = {
+            measured.arm.name: paired_difference(ours, _task_values(measured.scores[objective], value))
+            for measured in others
+        }
         best = BEST_OF.format(count=scores[0].size)
         found[best] = paired_difference(scores.max((1, 2)), plain.scores[objective].max((1, 2)))
         differences[objective] = found

@@ -87,7 +87,7 @@ class RunConfig(Part):
     @field_validator("objective")
     @classmethod
     def _distinct(cls, given: tuple[ObjectiveConfig, ...]) -> tuple[ObjectiveConfig, ...]:
-        names = [each.name for each in given]
+        names = [image.name for image in given]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"{', '.join(names) or 'none'}; allowed: one or more, each once")
         return given
@@ -119,7 +119,7 @@ class RunConfig(Part):
         """Scores are kept by an objective's name, so another of the same name would replace the run's."""
         for place, other in enumerate(self.held_out.objectives):
             namesakes = (*self.objective, *self.held_out.objectives[:place])
-            if other not in self.objective and any(each.name == other.name for each in namesakes):
+            if other not in self.objective and any(objective.name == other.name for objective in namesakes):
                 raise ValueError(
                     f"held_out.objectives.{place}: another {other.name} is scored too; allowed: one objective of a name"
                 )

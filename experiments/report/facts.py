@@ -36,7 +36,7 @@ def counts(found: Findings) -> dict[str, str]:
     running = found.count(TrialState.RUNNING)
     plain = sum(len(round_) for task in study.user_attrs.get(PLAIN, []) for round_ in task[0])
     times = [trial.user_attrs.get(TIMES, {}) for trial in study.get_trials(deepcopy=False)]
-    generating, scoring = (sum(each.get(part, 0.0) for each in times) for part in ("generating", "scoring"))
+    generating, scoring = (sum(seconds.get(part, 0.0) for seconds in times) for part in ("generating", "scoring"))
     protocol = config.protocol
     facts = {
         "trials": f"{complete} complete, {pruned} stopped early, {failed} failed"

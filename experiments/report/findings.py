@@ -103,7 +103,7 @@ class Findings:
         self.plan = plan_of(config)
         self.study = study
         self.comparison = comparison
-        self.objectives = [each.name for each in config.objective]
+        self.objectives = [objective.name for objective in config.objective]
         self._finished = finished(study)
         self.tasks = list(self.plan.tasks)
         self._known = len(self.plan.known_settings)
@@ -131,7 +131,7 @@ class Findings:
     def slices(self) -> list[list[Slice]]:
         """The model along each parameter, the one that matters most first, M."""
         return [
-            sorted(slices(fitted, self.encoding), key=lambda one: -weight[one.name])
+            sorted(slices(fitted, self.encoding), key=lambda slice_: -weight[slice_.name])
             for fitted, weight in zip(self.models, self.importances, strict=True)
         ]
 
@@ -151,8 +151,8 @@ class Findings:
     @property
     def best_preset(self) -> Tried | None:
         """Fixed FABRIC: the preset that did best by the first objective; None before any was tried."""
-        known = [one for one in self.tried if one.preset is not None]
-        return max(known, key=lambda one: one.values[0], default=None)
+        known = [trial for trial in self.tried if trial.preset is not None]
+        return max(known, key=lambda trial: trial.values[0], default=None)
 
     def label(self, parameter: str) -> str:
         """What a parameter is called."""
@@ -160,7 +160,7 @@ class Findings:
 
     def trial(self, number: int) -> Tried:
         """A trial by its number."""
-        return next(one for one in self.tried if one.number == number)
+        return next(trial for trial in self.tried if trial.number == number)
 
     def count(self, state: TrialState) -> int:
         """Trials in a state."""

@@ -64,4 +64,4 @@ def label(parameter: str, given: Sequence[GivenImage]) -> str:
 
 def image_label(image: str, given: Sequence[GivenImage]) -> str:
     """What an image is called."""
-    return next((one.name for one in given if one.id == image), image[:6])
+    return next((known.name for known in given if known.id == image), image[:6])

@@ -99,20 +99,24 @@ class SideBySide:
 def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySide]:
     """No feedback, the best preset and the tuned settings, on held-out prompts; without those that have no pictures."""
     objective = next(iter(comparison.differences))
-    plain = [one for one in comparison.arms if one.arm.kind == "plain"]
-    fixed = [one for one in comparison.arms if one.arm.kind == "preset" and one.arm.name == comparison.best_preset]
+    plain = [measured for measured in comparison.arms if measured.arm.kind == "plain"]
+    fixed = [
+        measured
+        for measured in comparison.arms
+        if measured.arm.kind == "preset" and measured.arm.name == comparison.best_preset
+    ]
     tasks = _matching(held_out_tasks_of(found.plan), comparison.prompts)
     shown = []
     for k, prompt in enumerate(comparison.prompts[:MOST]):
         columns = []
-        for one in (*plain, *fixed, comparison.arms[0]):
-            name = f"{one.arm.name} (best preset)" if one.arm.kind == "preset" else one.arm.name
-            with_choices = one.arm.params.strength > 0
-            files = [[found.folder / file for file in row] for row in one.pictures[k]]
-            rounds = _cells(files, one.scores[objective][k], name, k, with_choices)
-            columns.append(Column(name, arm_colour(one.arm), rounds))
+        for measured in (*plain, *fixed, comparison.arms[0]):
+            name = f"{measured.arm.name} (best preset)" if measured.arm.kind == "preset" else measured.arm.name
+            with_choices = measured.arm.params.strength > 0
+            files = [[found.folder / file for file in row] for row in measured.pictures[k]]
+            rounds = _cells(files, measured.scores[objective][k], name, k, with_choices)
+            columns.append(Column(name, arm_colour(measured.arm), rounds))
         shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
-    return [one for one in shown if one.columns]
+    return [prompt_row for prompt_row in shown if prompt_row.columns]
 
 
 def run_pictures(found: Findings) -> list[SideBySide]:
@@ -127,7 +131,7 @@ def run_pictures(found: Findings) -> list[SideBySide]:
             for number, (name, colour) in chosen.items()
         ]
         shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
-    return [one for one in shown if one.columns]
+    return [prompt_row for prompt_row in shown if prompt_row.columns]
 
 
 def _chosen(found: Findings) -> dict[int, tuple[str, str]]:
@@ -150,11 +154,11 @@ def given_pictures(found: Findings, params: FabricParams) -> list[Picture]:
     """Feedback that was given from the start, with its weights in some settings."""
     return [
         Picture(
-            to_uri(one.picture, _TARGET_SIDE),
-            f"{one.name}: weight {params.weights.get(one.id, 1.0):.2g}",
-            one.name.split()[0],
+            to_uri(image.picture, _TARGET_SIDE),
+            f"{image.name}: weight {params.weights.get(image.id, 1.0):.2g}",
+            image.name.split()[0],
         )
-        for one in found.given
+        for image in found.given
     ]
 
 
@@ -163,15 +167,15 @@ def run_prompts(found: Findings) -> list[str]:
     if found.config.prompts:
         return [task.prompt for task in found.config.prompts]
     trials = found.study.get_trials(deepcopy=False)
-    used: list[list[list[str]]] = max((trials[one.number].user_attrs[PROMPTS] for one in found.tried), key=len)
+    used: list[list[list[str]]] = max((trials[trial.number].user_attrs[PROMPTS] for trial in found.tried), key=len)
     return [rounds[0][0] for rounds in used]
 
 
-def _trial_cells(found: Findings, one: Tried, name: str, place: int) -> list[Cell]:
+def _trial_cells(found: Findings, trial: Tried, name: str, place: int) -> list[Cell]:
     """Rounds of a trial's prompt; none where it was stopped before, or its images are not at hand."""
-    trial = found.study.get_trials(deepcopy=False)[one.number]
-    scores = trial.user_attrs[ROUNDS]
-    kept = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(trial, storage=found.study._storage)}
+    frozen = found.study.get_trials(deepcopy=False)[trial.number]
+    scores = frozen.user_attrs[ROUNDS]
+    kept = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(frozen, storage=found.study._storage)}
     if place >= len(scores):
         return []
     table = np.array(scores[place][0])
@@ -179,7 +183,7 @@ def _trial_cells(found: Findings, one: Tried, name: str, place: int) -> list[Cel
     if any(file not in kept for row in names for file in row):
         return []
     files = [[found.folder / "artifacts" / kept[file] for file in row] for row in names]
-    return _cells(files, table, name, place, one.params.strength > 0)
+    return _cells(files, table, name, place, trial.params.strength > 0)
 
 
 def _cells(
@@ -200,15 +204,20 @@ def _cells(
         return []
     side = _SIDE if place < SHOWN else _FOLDED_SIDE
     cells = []
-    for number, (row, its) in enumerate(zip(rows, scores, strict=True)):
+    for number, (row, row_scores) in enumerate(zip(rows, scores, strict=True)):
         pictures = []
-        for k, (image, score) in enumerate(zip(row, its, strict=True)):
+        for k, (image, score) in enumerate(zip(row, row_scores, strict=True)):
             role = ""
-            if with_choices and number + 1 < len(scores) and len(its) > 1:
-                role = "liked" if k == its.argmax() else "disliked" if k == its.argmin() else ""
+            if with_choices and number + 1 < len(scores) and len(row_scores) > 1:
+                role = "liked" if k == row_scores.argmax() else "disliked" if k == row_scores.argmin() else ""
             alt = f"{name}, round {number + 1}, image {k + 1}: {score:.3f}{f', {role}' if role else ''}"
             pictures.append(Picture(to_uri(image, side), alt, role))
-        cells.append(Cell(pictures, f"mean\N{NO-BREAK SPACE}{its.mean():.3f} · best\N{NO-BREAK SPACE}{its.max():.3f}"))
+        cells.append(
+            Cell(
+                pictures,
+                f"mean\N{NO-BREAK SPACE}{row_scores.mean():.3f} · best\N{NO-BREAK SPACE}{row_scores.max():.3f}",
+            )
+        )
     return cells
 
 

@@ -62,7 +62,7 @@ def comparison_plots(found: Comparison) -> list[Plot]:
         "time",
         "Time for an image",
         "Mean over the images of an arm, without scoring.",
-        "Bars: " + ", ".join(f"{one.arm.name} {one.seconds:.2f} s" for one in found.arms) + ".",
+        "Bars: " + ", ".join(f"{measured.arm.name} {measured.seconds:.2f} s" for measured in found.arms) + ".",
         partial(_time, found),
     )
     return [_differences_plot(found), *rounds, *_measures_plot(found), time]
@@ -96,8 +96,8 @@ def _measure(name: str) -> str:
     return MEASURES.get(name, name)
 
 
-def _colour(found: Comparison, one: Measured) -> str:
-    return arm_colour(one.arm, [each.arm for each in found.arms])
+def _colour(found: Comparison, measured: Measured) -> str:
+    return arm_colour(measured.arm, [measured.arm for measured in found.arms])
 
 
 def _forest(found: Comparison, layout: Layout) -> Figure:
@@ -105,13 +105,13 @@ def _forest(found: Comparison, layout: Layout) -> Figure:
     rows = max(map(len, found.differences.values()))
     figure, axes = panels(layout, len(found.differences), 0.36 * rows + 0.9, columns=2)
     for axis, (objective, differences) in zip(axes, found.differences.items(), strict=True):
-        colours = {one.arm.name: _colour(found, one) for one in found.arms}
-        for row, (name, its) in enumerate(differences.items()):
+        colours = {measured.arm.name: _colour(found, measured) for measured in found.arms}
+        for row, (name, difference) in enumerate(differences.items()):
             colour = colours.get(name, name_colour(name))
-            axis.plot([its.low, its.high], [row, row], color=colour, lw=2.4, solid_capstyle="butt")
-            axis.plot(its.mean, row, "o" if name in colours else "D", color=colour, ms=7, mec="white", mew=0.8)
+            axis.plot([difference.low, difference.high], [row, row], color=colour, lw=2.4, solid_capstyle="butt")
+            axis.plot(difference.mean, row, "o" if name in colours else "D", color=colour, ms=7, mec="white", mew=0.8)
             axis.annotate(
-                f"{its}" if not layout.narrow else f"{its.mean:+.3f}",
+                f"{difference}" if not layout.narrow else f"{difference.mean:+.3f}",
                 (1.01, row),
                 xycoords=("axes fraction", "data"),
                 va="center",
@@ -133,15 +133,15 @@ def _short(name: str, layout: Layout) -> str:
     return name.replace(", ", ",\n") if layout.narrow else name
 
 
-def _curve(axis: Axes, found: Comparison, one: Measured, values: Curve) -> None:
+def _curve(axis: Axes, found: Comparison, measured: Measured, values: Curve) -> None:
     """An arm by round; the two that matter most are stronger."""
-    chief = one.arm.kind == "tuned" or one.arm.name == found.best_preset
+    chief = measured.arm.kind == "tuned" or measured.arm.name == found.best_preset
     axis.plot(
         np.arange(1, len(values) + 1),
         values,
-        color=_colour(found, one),
+        color=_colour(found, measured),
         lw=2.6 if chief else 1.5,
-        ls=_dashes(one),
+        ls=_dashes(measured),
         marker="o",
         ms=5 if chief else 3.5,
         alpha=1 if chief else 0.85,
@@ -151,28 +151,36 @@ def _curve(axis: Axes, found: Comparison, one: Measured, values: Curve) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _dashes(one: Measured) -> str:
-    return "--" if one.arm.kind in ("plain", "without feedback") else "-"
+def _dashes(measured: Measured) -> str:
+    return "--" if measured.arm.kind in ("plain", "without feedback") else "-"
 
 
 def _legend(figure: Figure, found: Comparison, layout: Layout) -> None:
     handles = [
-        Line2D([], [], color=_colour(found, one), ls=_dashes(one), marker="o", ms=4, label=_named(found, one))
-        for one in found.arms
+        Line2D(
+            [],
+            [],
+            color=_colour(found, measured),
+            ls=_dashes(measured),
+            marker="o",
+            ms=4,
+            label=_named(found, measured),
+        )
+        for measured in found.arms
     ]
     legend_below(figure, handles, layout)
 
 
-def _named(found: Comparison, one: Measured) -> str:
-    return f"{one.arm.name} (best preset)" if one.arm.name == found.best_preset else one.arm.name
+def _named(found: Comparison, measured: Measured) -> str:
+    return f"{measured.arm.name} (best preset)" if measured.arm.name == found.best_preset else measured.arm.name
 
 
 def _rounds(found: Comparison, objective: str, layout: Layout) -> Figure:
     """Best, mean and worst image of a round."""
     figure, axes = panels(layout, len(_OF_ROUND), 3.4 if not layout.narrow else 2.7)
     for axis, (title, of_round) in zip(axes, _OF_ROUND.items(), strict=True):
-        for one in found.arms:
-            _curve(axis, found, one, of_round(one.scores[objective]))
+        for measured in found.arms:
+            _curve(axis, found, measured, of_round(measured.scores[objective]))
         axis.set_title(title)
     axes[0].set_ylabel(objective)
     _legend(figure, found, layout)
@@ -184,10 +192,10 @@ def _measures(found: Comparison, layout: Layout) -> Figure:
     names = list(found.arms[0].measures)
     figure, axes = panels(layout, len(names), 3.4 if not layout.narrow else 2.7)
     for axis, name in zip(axes, names, strict=True):
-        for one in found.arms:
-            _curve(axis, found, one, one.measures[name].mean(0))
+        for measured in found.arms:
+            _curve(axis, found, measured, measured.measures[name].mean(0))
         axis.set_title(_measure(name))
-        axis.set_xlim(0.8, one.measures[name].shape[1] + 0.2)
+        axis.set_xlim(0.8, measured.measures[name].shape[1] + 0.2)
     _legend(figure, found, layout)
     return figure
 
@@ -195,10 +203,12 @@ def _measures(found: Comparison, layout: Layout) -> Figure:
 def _time(found: Comparison, layout: Layout) -> Figure:
     """A bar for each arm."""
     figure, (axis,) = panels(layout, 1, 0.32 * len(found.arms) + 0.8)
-    for row, one in enumerate(found.arms):
-        axis.barh(row, one.seconds, color=_colour(found, one), height=0.62)
-        axis.annotate(f"{one.seconds:.2f} s", (one.seconds, row), (5, 0), textcoords="offset points", va="center")
-    axis.set_yticks(range(len(found.arms)), [_short(one.arm.name, layout) for one in found.arms], color=INK)
+    for row, measured in enumerate(found.arms):
+        axis.barh(row, measured.seconds, color=_colour(found, measured), height=0.62)
+        axis.annotate(
+            f"{measured.seconds:.2f} s", (measured.seconds, row), (5, 0), textcoords="offset points", va="center"
+        )
+    axis.set_yticks(range(len(found.arms)), [_short(measured.arm.name, layout) for measured in found.arms], color=INK)
     axis.set_ylim(len(found.arms) - 0.4, -0.6)
     axis.margins(x=0.12)
     axis.grid(visible=False, axis="y")

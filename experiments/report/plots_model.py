@@ -103,11 +103,15 @@ def _importance(importances: list[tuple[str, float]], layout: Layout) -> Figure:
 def _slices(found: Findings, m: int, layout: Layout) -> Figure:
     """A panel for each parameter, on a common vertical axis."""
     figure, axes = panels(layout, len(found.slices[m]), 2.6 if not layout.narrow else 2.3)
-    values = [one.values[m] for one in found.tried]
-    lows = [mean - half for one in found.slices[m] for mean, half in zip(one.means, reach(one.errors), strict=True)]
-    highs = [mean + half for one in found.slices[m] for mean, half in zip(one.means, reach(one.errors), strict=True)]
-    for k, (axis, one) in enumerate(zip(axes, found.slices[m], strict=True)):
-        _slice(axis, found, m, one, fit_range(axis, values, [*lows, *highs]))
+    values = [trial.values[m] for trial in found.tried]
+    lows = [
+        mean - half for slice_ in found.slices[m] for mean, half in zip(slice_.means, reach(slice_.errors), strict=True)
+    ]
+    highs = [
+        mean + half for slice_ in found.slices[m] for mean, half in zip(slice_.means, reach(slice_.errors), strict=True)
+    ]
+    for k, (axis, slice_) in enumerate(zip(axes, found.slices[m], strict=True)):
+        _slice(axis, found, m, slice_, fit_range(axis, values, [*lows, *highs]))
         if layout.narrow or k % layout.columns == 0:
             axis.set_ylabel("gain")
     handles: list[Artist] = [
@@ -120,26 +124,26 @@ def _slices(found: Findings, m: int, layout: Layout) -> Figure:
     return figure
 
 
-def _slice(axis: Axes, found: Findings, m: int, one: Slice, floor: float) -> None:
-    means, halves = np.array(one.means), np.array(reach(one.errors))
-    x = np.array(one.values, dtype=np.float64)
+def _slice(axis: Axes, found: Findings, m: int, slice_: Slice, floor: float) -> None:
+    means, halves = np.array(slice_.means), np.array(reach(slice_.errors))
+    x = np.array(slice_.values, dtype=np.float64)
     axis.fill_between(x, means - halves, means + halves, color=TUNED, alpha=0.16, lw=0)
     axis.plot(x, means, color=TUNED, lw=2.2)
     axis.axhline(0, color=NEUTRAL, lw=1, ls="--")
     fitted = found.models[m]
-    here = float(found.encoding.decode(fitted.point)[one.name])  # type: ignore[arg-type]
+    here = float(found.encoding.decode(fitted.point)[slice_.name])  # type: ignore[arg-type]
     axis.axvline(here, color=TUNED, lw=1.2, ls=":")
-    closeness = _closeness(found, m, one.name)
+    closeness = _closeness(found, m, slice_.name)
     for place, trial in enumerate(found.tried):
         value = trial.values[m]
         if value >= floor:
-            at = float(found.encoding.decode(fitted.X[place])[one.name])  # type: ignore[arg-type]
+            at = float(found.encoding.decode(fitted.X[place])[slice_.name])  # type: ignore[arg-type]
             axis.plot(at, value, "o", color=INK, alpha=float(closeness[place]), ms=4, mew=0, zorder=4)
-    distribution = found.encoding.space[one.name]
+    distribution = found.encoding.space[slice_.name]
     if isinstance(distribution, FloatDistribution | IntDistribution) and distribution.log:
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axis.set_title(found.label(one.name))
+    axis.set_title(found.label(slice_.name))
 
 
 def _closeness(found: Findings, m: int, name: str) -> NDArray[np.float64]:
@@ -170,11 +174,11 @@ def _front(found: Findings, m: int, layout: Layout) -> Figure:
         Line2D([], [], color=TUNED, marker="o", lw=1.2, label="front, with trial number"),
         Line2D([], [], color=MUTED, marker="o", ls="", alpha=0.6, label="other trials"),
     ]
-    for (a, b), one in zip(pairs, found.tried, strict=True):
-        if one.preset:
-            look = {"color": preset_colour(one.preset), "marker": preset_marker(one.preset)}
+    for (a, b), trial in zip(pairs, found.tried, strict=True):
+        if trial.preset:
+            look = {"color": preset_colour(trial.preset), "marker": preset_marker(trial.preset)}
             axis.plot(a.mean, b.mean, ms=8, mec="white", zorder=6, **look)  # type: ignore[arg-type]
-            handles.append(Line2D([], [], ls="", ms=7, label=one.preset, **look))  # type: ignore[arg-type]
+            handles.append(Line2D([], [], ls="", ms=7, label=trial.preset, **look))  # type: ignore[arg-type]
     axis.plot(0, 0, "x", color=NEUTRAL, ms=9, mew=2, zorder=6)
     handles.append(Line2D([], [], color=NEUTRAL, marker="x", ls="", mew=2, label="no feedback"))
     axis.set(xlabel=f"gain ({found.objectives[0]})", ylabel=f"gain ({found.objectives[m]})")

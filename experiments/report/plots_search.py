@@ -95,11 +95,11 @@ def _convergence(found: Findings, m: int, moments: Sequence[Moment], layout: Lay
         axis.axhline(fixed.values[m], color=colour, lw=1.6, ls="-.")
         handles.append(Line2D([], [], color=colour, ls="-.", label=f"fixed FABRIC: {fixed.preset}"))
     later = len(lows) // 2  # the first intervals may be very wide
-    floor = fit_range(axis, [one.values[m] for one in found.tried], [0.0, *lows[later:], *highs[later:]])
-    for one in found.tried:
-        _dot(axis, one, m, floor)
+    floor = fit_range(axis, [trial.values[m] for trial in found.tried], [0.0, *lows[later:], *highs[later:]])
+    for trial in found.tried:
+        _dot(axis, trial, m, floor)
     handles.append(Line2D([], [], color=INK, marker="o", ls="", ms=5, label="trial"))
-    if any(one.pruned for one in found.tried):
+    if any(trial.pruned for trial in found.tried):
         handles.append(Line2D([], [], color=INK, marker="o", mfc="white", ls="", ms=5, label="stopped early"))
     if math.isfinite(floor):
         handles.append(Line2D([], [], color=MUTED, marker=11, ls="", ms=6, label="below the plot"))
@@ -110,24 +110,24 @@ def _convergence(found: Findings, m: int, moments: Sequence[Moment], layout: Lay
     return figure
 
 
-def _dot(axis: Axes, one: Tried, m: int, floor: float) -> None:
+def _dot(axis: Axes, trial: Tried, m: int, floor: float) -> None:
     """A trial: its preset's marker and colour, hollow where it was stopped early."""
-    value, error = one.values[m], one.errors[m]
-    colour = preset_colour(one.preset) if one.preset else INK
+    value, error = trial.values[m], trial.errors[m]
+    colour = preset_colour(trial.preset) if trial.preset else INK
     if value < floor:
-        axis.plot(one.number, floor, marker=11, color=MUTED, ms=6, ls="")
+        axis.plot(trial.number, floor, marker=11, color=MUTED, ms=6, ls="")
         return
     if math.isfinite(error):
-        axis.errorbar(one.number, value, error, color=colour, lw=1, alpha=0.55)
-    marker = preset_marker(one.preset) if one.preset else "o"
-    face = "white" if one.pruned else colour
-    axis.plot(one.number, value, marker, color=colour, mfc=face, ms=6 if one.preset else 4.8, zorder=5)
+        axis.errorbar(trial.number, value, error, color=colour, lw=1, alpha=0.55)
+    marker = preset_marker(trial.preset) if trial.preset else "o"
+    face = "white" if trial.pruned else colour
+    axis.plot(trial.number, value, marker, color=colour, mfc=face, ms=6 if trial.preset else 4.8, zorder=5)
 
 
 def _phases(axis: Axes, found: Findings, layout: Layout) -> None:
     """Marks where settings came from."""
     for k, (phase, name) in enumerate(_PHASES.items()):
-        numbers = [one.number for one in found.tried if one.phase == phase]
+        numbers = [trial.number for trial in found.tried if trial.phase == phase]
         if not numbers:
             continue
         if phase == "search" and found.config.sampler != "gp":
@@ -150,22 +150,22 @@ def _parallel(found: Findings, m: int, layout: Layout) -> Figure:
     names = sorted(importances, key=lambda name: -importances[name])
     height = 4.4 if not layout.narrow else 0.75 * (len(names) + 1) + 0.6
     figure, (axis,) = panels(layout, 1, height)
-    values = np.array([one.values[m] for one in found.tried])
+    values = np.array([trial.values[m] for trial in found.tried])
     low, high = float(np.quantile(values, 0.1)), float(values.max())
     colours = ScalarMappable(Normalize(low, high if high > low else low + 1e-9), "viridis_r")
     best = found.models[m].recommendation.number
     for k in np.argsort(values):
-        one = found.tried[k]
-        shares = [one.shares[name] for name in names]
-        chosen = one.number == best
-        _line(axis, shares, layout, TUNED if chosen else colours.to_rgba(values[k]), chosen, one.pruned)
+        trial = found.tried[k]
+        shares = [trial.shares[name] for name in names]
+        chosen = trial.number == best
+        _line(axis, shares, layout, TUNED if chosen else colours.to_rgba(values[k]), chosen, trial.pruned)
     _rails(axis, found, names, layout)
     bar = figure.colorbar(colours, ax=axis, extend="min", location="bottom" if layout.narrow else "right", pad=0.02)
     bar.set_label(f"{_VALUE} ({found.objectives[m]})")
     bar.outline.set_visible(False)
     label = f"recommended (trial {best})" if len(found.objectives) == 1 else f"best by this objective (trial {best})"
     handles = [Line2D([], [], color=TUNED, lw=3, label=label)]
-    if any(one.pruned for one in found.tried):
+    if any(trial.pruned for trial in found.tried):
         handles.append(Line2D([], [], color=MUTED, lw=1.2, ls=":", label="stopped early"))
     legend_below(figure, handles, layout)
     return figure

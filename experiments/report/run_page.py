@@ -99,7 +99,7 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         settings=tables.settings_table(found),
         parameter_notes=tables.parameter_notes(found),
         about_settings=_about_settings(found),
-        inexact=[one.preset for one in found.tried if one.preset and not one.exact],
+        inexact=[trial.preset for trial in found.tried if trial.preset and not trial.exact],
         recipes=_recipes(found),
         given=given_pictures(found, next(iter(tables.chosen_settings(found).values()))),
         images=images,

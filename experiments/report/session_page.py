@@ -77,7 +77,7 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
         config=config,
         insight=insight,
         best=insight.best.to_yaml(),
-        blind=[_sentence(each) for each in results(study)],
+        blind=[_sentence(result) for result in results(study)],
         rounds=[_round(folder, state, images) for images in state.rounds],
         uploads=[_picture(folder, state, image, name) for image, name in state.uploads.items()],
         raters=sorted(state.undoable),
@@ -93,7 +93,7 @@ def _sentence(result: Result) -> str:
 
 
 def _round(folder: Path, state: State, images: Sequence[Shown]) -> SessionRound:
-    return SessionRound(images[0].prompt, [_picture(folder, state, each.id, _about(state, each)) for each in images])
+    return SessionRound(images[0].prompt, [_picture(folder, state, image.id, _about(state, image)) for image in images])
 
 
 def _about(state: State, shown: Shown) -> str:

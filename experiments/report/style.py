@@ -119,7 +119,7 @@ def panels(layout: Layout, count: int, height: float, columns: int | None = None
 def arm_colour(arm: Arm, arms: Iterable[Arm] = ()) -> str:
     """The colour of an arm; of several tuned ones by their place among all arms."""
     if arm.kind == "tuned":
-        tuned = [one.name for one in arms if one.kind == "tuned"]
+        tuned = [other.name for other in arms if other.kind == "tuned"]
         place = tuned.index(arm.name) if arm.name in tuned else 0
         return (TUNED, *_OTHERS)[min(place, len(_OTHERS))]
     return preset_colour(arm.name) if arm.kind == "preset" else name_colour(arm.name)

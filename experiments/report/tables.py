@@ -76,14 +76,14 @@ def settings_table(found: Findings) -> Table:
     heads += [Head(name, preset_colour(name)) for name in found.presets]
     heads.append(Head(PLAIN, name_colour(PLAIN)))
     settings = [*chosen.values(), *found.presets.values(), found.plan.protocol.plain]
-    by_preset = {one.preset: one for one in found.tried if one.preset}
+    by_preset = {trial.preset: trial for trial in found.tried if trial.preset}
     tried: list[Tried | None] = [_tried_of(found, name) for name in chosen]
     tried += [by_preset.get(name) for name in found.presets]
     lead = [
-        [f"gain: {objective}", *(_gain(found, m, one, k < len(chosen)) for k, one in enumerate(tried)), "0"]
+        [f"gain: {objective}", *(_gain(found, m, trial, k < len(chosen)) for k, trial in enumerate(tried)), "0"]
         for m, objective in enumerate(found.objectives)
     ]
-    rows = [[name, *(_setting(found, each, name) for each in settings)] for name in _fields()]
+    rows = [[name, *(_setting(found, params, name) for params in settings)] for name in _fields()]
     return Table("", heads, lead + rows, len(lead))
 
 
@@ -102,17 +102,18 @@ def _tried_of(found: Findings, name: str) -> Tried:
     return found.trial(int(name.split()[-1]))
 
 
-def _gain(found: Findings, m: int, one: Tried | None, chosen: bool) -> str:
+def _gain(found: Findings, m: int, trial: Tried | None, chosen: bool) -> str:
     """What the model believes of a trial; of a preset that the space cannot express, of its nearest setting."""
-    if one is None:
+    if trial is None:
         return NOTHING
-    its = next(each for each in found.models[m].settings if each.number == one.number)
-    return f"{'' if chosen or one.exact else '≈ '}{its.mean:+.3f}\n[{its.low:+.3f}, {its.high:+.3f}]"
+    settings = {setting.number: setting for setting in found.models[m].settings}
+    text = interval(settings[trial.number]).replace(" ", "\n", 1)
+    return text if chosen or trial.exact else f"≈ {text}"
 
 
-def interval(its: Recommendation) -> str:
+def interval(value: Recommendation) -> str:
     """A mean with its interval."""
-    return f"{its.mean:+.3f} [{its.low:+.3f}, {its.high:+.3f}]"
+    return f"{value.mean:+.3f} [{value.low:+.3f}, {value.high:+.3f}]"
 
 
 def _fields() -> list[str]:
@@ -122,8 +123,8 @@ def _fields() -> list[str]:
 def parameter_notes(found: Findings) -> dict[str, str]:
     """What each parameter is, and where it was sought."""
     notes = dict(MEANINGS)
-    for name, its in found.config.space.items():
-        notes[name] += f"; sought from {its.low:g} to {its.high:g}{', by the logarithm' if its.log else ''}"
+    for name, sought in found.config.space.items():
+        notes[name] += f"; sought from {sought.low:g} to {sought.high:g}{', by the logarithm' if sought.log else ''}"
     for name in found.config.fixed:
         notes[name] += "; fixed"
     return notes
@@ -151,33 +152,37 @@ def _objective_table(found: Comparison, objective: str) -> Table:
     heads = [Head("arm"), Head(f"{found.arms[0].arm.name} is better by"), Head("better on\nso many prompts")]
     heads += [*(Head(f"round {k + 1}\nbest / mean / worst") for k in range(rounds)), Head("s / image")]
     rows = []
-    for one in found.arms:
-        its = differences.get(one.arm.name)
-        better = [f"{its}", f"{its.wins:.0%}"] if its else [NOTHING, NOTHING]
-        cells = [_round(one, objective, k) for k in range(rounds)]
-        rows.append([_arm_name(found, one), *better, *cells, f"{one.seconds:.2f}"])
-    for name, its in differences.items():
-        if name not in [one.arm.name for one in found.arms]:
-            rows.append([f"{name} (images without feedback)", f"{its}", f"{its.wins:.0%}", *[""] * (rounds + 1)])
+    for measured in found.arms:
+        difference = differences.get(measured.arm.name)
+        better = [f"{difference}", f"{difference.wins:.0%}"] if difference else [NOTHING, NOTHING]
+        cells = [_round(measured, objective, k) for k in range(rounds)]
+        rows.append([_arm_name(found, measured), *better, *cells, f"{measured.seconds:.2f}"])
+    for name, difference in differences.items():
+        if name not in [measured.arm.name for measured in found.arms]:
+            rows.append(
+                [f"{name} (images without feedback)", f"{difference}", f"{difference.wins:.0%}", *[""] * (rounds + 1)]
+            )
     return Table(objective, heads, rows)
 
 
-def _round(one: Measured, objective: str, k: int) -> str:
-    scores = one.scores[objective][:, k]
+def _round(measured: Measured, objective: str, k: int) -> str:
+    scores = measured.scores[objective][:, k]
     return f"{scores.max(1).mean():.3f} / {scores.mean():.3f} / {scores.min(1).mean():.3f}"
 
 
-def _arm_name(found: Comparison, one: Measured) -> str:
-    return f"{one.arm.name} (best preset)" if one.arm.name == found.best_preset else one.arm.name
+def _arm_name(found: Comparison, measured: Measured) -> str:
+    return f"{measured.arm.name} (best preset)" if measured.arm.name == found.best_preset else measured.arm.name
 
 
 def _measure_table(found: Comparison) -> Table:
     names, rounds = list(found.arms[0].measures), next(iter(found.arms[0].measures.values())).shape[1]
     heads = [Head("arm"), *(Head(f"{MEASURES.get(name, name)}\nround by round") for name in names)]
     rows = []
-    for one in found.arms:
-        cells = [" / ".join(_number(float(one.measures[name][:, k].mean())) for k in range(rounds)) for name in names]
-        rows.append([_arm_name(found, one), *cells])
+    for measured in found.arms:
+        cells = [
+            " / ".join(_number(float(measured.measures[name][:, k].mean())) for k in range(rounds)) for name in names
+        ]
+        rows.append([_arm_name(found, measured), *cells])
     return Table("measures", heads, rows)
 
 
@@ -209,17 +214,17 @@ def key_figures(found: Findings) -> list[Figure]:
     if found.comparison is None:
         return []
     comparison = found.comparison
-    its = next(iter(comparison.differences.values()))
-    colours = {one.arm.name: arm_colour(one.arm) for one in comparison.arms}
-    others: Sequence[Any] = [comparison.best_preset, *(name for name in its if name not in found.presets)]
+    differences = next(iter(comparison.differences.values()))
+    colours = {measured.arm.name: arm_colour(measured.arm) for measured in comparison.arms}
+    others: Sequence[Any] = [comparison.best_preset, *(name for name in differences if name not in found.presets)]
     return [
         Figure(
             f"over {f'the best preset, {name}' if name == comparison.best_preset else name}",
-            f"{its[name].mean:+.3f}",
-            f"95 %: {its[name].interval}, better on {its[name].wins:.0%} of prompts",
+            f"{differences[name].mean:+.3f}",
+            f"95 %: {differences[name].interval}, better on {differences[name].wins:.0%} of prompts",
             colours.get(name, name_colour(name)),
-            "better" if its[name].low > 0 else "worse" if its[name].high < 0 else "no difference shown",
+            "better" if differences[name].low > 0 else "worse" if differences[name].high < 0 else "no difference shown",
         )
         for name in others
-        if its[name].pairs
+        if differences[name].pairs
     ]

@@ -64,7 +64,7 @@ class FabricFeatureMap:
         shapes = torch.stack([width, (start + end) / 2, floor, *self._sought(encoding, points, _SHAPES)], dim=-1)
         always = self._sought(encoding, points, _ALWAYS)
         shown = shapes * fade(attention)
-        return torch.cat([shares, shown, *(each[..., None] for each in always)], dim=-1)
+        return torch.cat([shares, shown, *(column[..., None] for column in always)], dim=-1)
 
     def _shares(
         self, encoding: Encoding, points: Tensor, names: Sequence[str], effect: Tensor, crowding: Tensor

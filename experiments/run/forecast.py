@@ -24,10 +24,10 @@ def forecast(plan: Plan) -> str:
     tasks, protocol, space = plan.tasks, plan.protocol, plan.space
     plain = len(tasks) * protocol.rounds * protocol.images
     given = sum(bool(task.liked or task.disliked) for task in tasks)
-    each = (len(tasks) * (protocol.rounds - 1) + given) * protocol.images
-    most = plain + config.trials * each
+    images_per_trial = (len(tasks) * (protocol.rounds - 1) + given) * protocol.images
+    most = plain + config.trials * images_per_trial
     seconds = _seconds_for_an_image(plan)
-    minutes = (plain + _FEEDBACK_COSTS * config.trials * each) * seconds / 60
+    minutes = (plain + _FEEDBACK_COSTS * config.trials * images_per_trial) * seconds / 60
     sought = ", ".join(space.distributions)
     known = len(plan.known_settings)
     alone = " and each given picture alone" if known > len(plan.presets) else ""
@@ -38,7 +38,8 @@ def forecast(plan: Plan) -> str:
             f"tasks      {len(tasks)} prompts, {protocol.rounds} rounds of {protocol.images} images",
             f"space      {len(space.distributions)} dimensions: {sought}",
             f"trials     {config.trials} by {config.sampler}, the first {known} are the presets{alone}",
-            f"images     at most {most}: {plain} without feedback, {each} for each trial that is not stopped early",
+            f"images     at most {most}: {plain} without feedback, "
+            f"{images_per_trial} for each trial that is not stopped early",
             f"time       about {minutes:.0f} minutes ({seconds:.2f} s for an image without feedback)",
             f"output     {config.output}",
         ]

@@ -130,7 +130,7 @@ class Plan:
         Raises:
             ValueError: an objective is unknown, or the tasks lack what it needs.
         """
-        return self._checked([self._objective(each) for each in self.config.objective], self.tasks, "prompts")
+        return self._checked([self._objective(which) for which in self.config.objective], self.tasks, "prompts")
 
     @cached_property
     def held_out_objectives(self) -> list[Objective]:
@@ -140,7 +140,7 @@ class Plan:
             ValueError: an objective is unknown, or the tasks lack what it needs.
         """
         held_out = self.config.held_out
-        others = [self._objective(each) for each in held_out.objectives if each not in self.config.objective]
+        others = [self._objective(which) for which in held_out.objectives if which not in self.config.objective]
         place = "held_out.prompts" if held_out.prompts else "prompts"
         return self._checked([*self.objectives, *others], self.held_out_tasks, place)
 
@@ -170,10 +170,10 @@ class Plan:
     def _assembled(self, which: ObjectiveConfig) -> Objective:
         """An objective and the parts that it is made of."""
         if which.parts:
-            made = combine(which.name, [self._assembled(part) for part in which.parts], which.weights)
+            objective = combine(which.name, [self._assembled(part) for part in which.parts], which.weights)
         else:
-            made = create(which.name, which.checkpoint, self._device, self.config.model.name)
-        return made if which.scale is None else Unit(made, *which.scale)
+            objective = create(which.name, which.checkpoint, self._device, self.config.model.name)
+        return objective if which.scale is None else Unit(objective, *which.scale)
 
     @property
     def _device(self) -> str:

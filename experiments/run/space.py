@@ -31,7 +31,7 @@ class Space:
     """
 
     def __init__(self, sought: Mapping[str, RangeConfig], base: FabricParams, images: Sequence[str] = ()) -> None:
-        self.sought = {field: each for field, each in sought.items() if field != WEIGHTS}
+        self.sought = {field: range_ for field, range_ in sought.items() if field != WEIGHTS}
         self.base = base
         self.images = tuple(images) if WEIGHTS in sought else ()
         self._weight = sought.get(WEIGHTS, RangeConfig(low=0, high=1))
@@ -41,8 +41,8 @@ class Space:
     def distributions(self) -> dict[str, FloatDistribution]:
         """Optuna's form of it."""
         found = {
-            self._name(field): FloatDistribution(each.low, each.high, log=each.log)
-            for field, each in self.sought.items()
+            self._name(field): FloatDistribution(range_.low, range_.high, log=range_.log)
+            for field, range_ in self.sought.items()
         }
         if self._window:
             found[SHARE] = FloatDistribution(0.0, 1.0)
@@ -63,7 +63,7 @@ class Space:
 
     def values(self, params: FabricParams) -> dict[str, float]:
         """A trial's values of settings, cut to the ranges; what is not sought is lost."""
-        found = {self._name(field): _cut(getattr(params, field), each) for field, each in self.sought.items()}
+        found = {self._name(field): _cut(getattr(params, field), range_) for field, range_ in self.sought.items()}
         if self._window:
             found[SHARE] = params.start / params.end if params.end > 0 else 0.0
         weights = {weight_name(image): _cut(params.weights.get(image, 1.0), self._weight) for image in self.images}

@@ -41,8 +41,8 @@ def reason_to_stop(config: RunConfig, study: Study, fitted: FittedModel | None) 
     stop, count = config.stop, len(finished(study))
     if count >= config.trials:
         return f"{count} trials"
-    if stop.images is not None and (made := images_made(study)) >= stop.images:
-        return f"{made:.0f} images"
+    if stop.images is not None and (images := images_made(study)) >= stop.images:
+        return f"{images:.0f} images"
     if stop.minutes is not None and (minutes := minutes_taken(study)) >= stop.minutes:
         return f"{minutes:.1f} minutes"
     if stop.chance is not None and fitted is not None and count >= stop.least:

@@ -212,7 +212,7 @@ def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> st
             found.append(_difference(before, after, f"{here}."))
         elif before != after:
             found.append(f"{here}: {before} -> {after}")
-    return ", ".join(each for each in found if each)
+    return ", ".join(line for line in found if line)
 
 
 def stored_config(folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def run_tasks(config: RunConfig) -> list[Task]:
     """
     if config.scenes is not None:
         return scenes_as_tasks(config.scenes)
-    return [_task(each) for each in config.prompts]
+    return [_task(task) for task in config.prompts]
 
 
 def held_out_tasks(config: RunConfig, own: Sequence[Task]) -> list[Task]:
@@ -35,7 +35,7 @@ def held_out_tasks(config: RunConfig, own: Sequence[Task]) -> list[Task]:
     given = config.held_out
     if given.scenes is not None:
         return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in own))
-    return [_task(each) for each in given.prompts] or list(own)
+    return [_task(task) for task in given.prompts] or list(own)
 
 
 def _task(config: TaskConfig) -> Task:

@@ -39,7 +39,7 @@ with attributes
 No third-party data was used. One (shape, colour, background) combination in twelve is held out from the generator."""
 
 _TASTE = "\n".join(
-    f"- {name}: " + ", ".join(f"{value} +{worth:g}" for value, worth in worths.items())
+    f"- {name}: " + ", ".join(f"{value} +{utility:g}" for value, utility in worths.items())
     for name, worths in TASTE.items()
 )
 

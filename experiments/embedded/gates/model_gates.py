@@ -128,13 +128,13 @@ def preference_gate(preference: Preference, prompts: int = 500) -> GateResult:
     repeated = [prompt for prompt in choice.prompts for _ in range(OPTIONS)]
     parts = zip(range(0, len(repeated), 200), images.split(200), strict=True)
     scores = torch.cat([preference.score(repeated[k : k + 200], part) for k, part in parts])
-    margin, worth = (
+    margin, utility = (
         (x.unflatten(0, (-1, OPTIONS))[:, :, None] - x.unflatten(0, (-1, OPTIONS))[:, None])
         for x in (scores, choice.utility)
     )
-    pairs = torch.triu(torch.ones_like(margin, dtype=torch.bool), diagonal=1) & (worth != 0)
-    right = (margin.sign() == worth.sign())[pairs].float()
-    clear = right[worth[pairs].abs() > 0.5]
+    pairs = torch.triu(torch.ones_like(margin, dtype=torch.bool), diagonal=1) & (utility != 0)
+    right = (margin.sign() == utility.sign())[pairs].float()
+    clear = right[utility[pairs].abs() > 0.5]
     return GateResult(
         "Preference judge",
         [Check("pairs as the ground truth says", float(right.mean()), 0.85)],
@@ -155,7 +155,7 @@ def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClass
     params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
     requests = [Request(prompt, seed, params) for seed, prompt in enumerate(captions(scenes, FULL_PROMPT))]
     parts = [requests[start : start + 32] for start in range(0, count, 32)]
-    read = [classifier.read(fabric(some, GENERATOR_STEPS).images) for some in parts]
+    read = [classifier.read(fabric(part, GENERATOR_STEPS).images) for part in parts]
     kept = (torch.cat(read) == scenes.attributes).float().mean(0)
     bounds = {"shape": 0.85, "colour": 0.95, "background": 0.98, "position": 0.80}
     checks = [Check(f"{name} kept", float(kept[COLUMN[name]]), bounds[name]) for name in STATED]

@@ -50,7 +50,7 @@ def generate(
     steps: int = STEPS,
 ) -> Tensor:
     """One image of the prompt for each seed and setting, B x 3 x 64 x 64 in [-1, 1]."""
-    requests = [Request(prompt, seed, each, liked, disliked) for seed, each in zip(seeds, settings, strict=True)]
+    requests = [Request(prompt, seed, setting, liked, disliked) for seed, setting in zip(seeds, settings, strict=True)]
     return fabric(requests, steps).images
 
 
@@ -171,8 +171,8 @@ def sobol_settings(count: int, seed: int = 0) -> list[FabricParams]:
     """
     points = torch.quasirandom.SobolEngine(5 + len(_PLACES), scramble=True, seed=seed).draw(count)
     settings = []
-    for strength, neg_scale, one, other, guidance, *weights in points.tolist():
-        start, end = sorted((one, other))
+    for strength, neg_scale, first, other, guidance, *weights in points.tolist():
+        start, end = sorted((first, other))
         settings.append(
             FabricParams(
                 strength=0.05 * 160**strength,

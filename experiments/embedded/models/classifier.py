@@ -93,10 +93,10 @@ def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, f
         level = _MILD * torch.rand(len(batch.images), generator=generator)
         logits = model(degrade(batch.images, level, generator).to(device))
         targets = batch.scenes.attributes.to(device)
-        losses = [F.cross_entropy(one, targets[:, k]) for k, one in enumerate(logits)]
+        losses = [F.cross_entropy(head, targets[:, k]) for k, head in enumerate(logits)]
         right = {
-            name: float((one.argmax(1) == targets[:, k]).float().mean())
-            for k, (name, one) in enumerate(zip(NAMES, logits, strict=True))
+            name: float((head.argmax(1) == targets[:, k]).float().mean())
+            for k, (name, head) in enumerate(zip(NAMES, logits, strict=True))
         }
         return torch.stack(losses).sum(), right
 

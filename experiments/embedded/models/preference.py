@@ -63,8 +63,8 @@ def utility(scenes: Scenes, asked: Tensor, said: Tensor, level: Tensor) -> Tenso
     """
     kept = ((scenes.attributes == asked) & said).sum(1) / said.sum(1).clamp(min=1)
     taste = torch.zeros(len(scenes))
-    for name, worth in TASTE.items():
-        table = torch.tensor([worth.get(value, 0.0) for value in ATTRIBUTES[name]])
+    for name, liking in TASTE.items():
+        table = torch.tensor([liking.get(value, 0.0) for value in ATTRIBUTES[name]])
         taste = taste + table[scenes.column(name)]
     return PROMPT_WORTH * kept + FORM_WORTH * (1 - level) + taste
 
@@ -109,9 +109,9 @@ def bradley_terry(scores: Tensor, chosen: Tensor) -> Tensor:
     return F.softplus(-sign * margin)[upper].mean()
 
 
-def simulate(worth: Tensor, generator: torch.Generator) -> Tensor:
+def simulate(utility: Tensor, generator: torch.Generator) -> Tensor:
     """Choices of the simulated person: i over j with probability sigmoid(2 (worth_i - worth_j)); N x K to N x K x K."""
-    probability = torch.sigmoid(2 * (worth[:, :, None] - worth[:, None, :]))
+    probability = torch.sigmoid(2 * (utility[:, :, None] - utility[:, None, :]))
     return torch.rand(probability.shape, generator=generator) < probability
 
 
@@ -181,8 +181,8 @@ def train_preference(config: Config) -> tuple[CLIPModel, float]:
         images = pictures_of(choice, generator).to(device)
         tokens = tokenizer(choice.prompts, padding=True, return_tensors="pt").input_ids.to(device)
         scores, features = model(images, tokens)
-        worth = choice.utility.unflatten(0, (-1, OPTIONS))
-        chosen = simulate(worth, generator).to(device)
+        utilities = choice.utility.unflatten(0, (-1, OPTIONS))
+        chosen = simulate(utilities, generator).to(device)
         reading = model.reader.loss(features, choice.scenes.attributes.to(device))
         value = bradley_terry(scores, chosen)
         return value + reading, {
