@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
 from experiments.run.stopping import images_made, minutes_taken, reason_to_stop
-from experiments.run.study import VERSIONS
+from experiments.run.study import VERSIONS, storage_url
 from experiments.run.trials import PLAIN, SEEDS, TIMES
 from fabric.models import EMBEDDED
 
@@ -93,7 +93,7 @@ def commands(folder: Path, config: Path) -> list[tuple[str, str]]:
     """
     here, again = shlex.quote(str(folder)), shlex.quote(f"{folder}-again")
     artifacts = shlex.quote(str(folder / "artifacts"))
-    study = shlex.quote(f"sqlite:///{folder / 'study.db'}")
+    study = shlex.quote(storage_url(folder, None))
     return [
         ("the run, anew", f"fabric-bo optimize {shlex.quote(str(config))} --output {again}"),
         ("more trials", f"fabric-bo resume {here} --trials N"),

@@ -21,7 +21,8 @@ from experiments.run.plan import Plan
 from experiments.run.progress import Progress
 from experiments.run.space import absent
 from experiments.run.stopping import finished, reason_to_stop, recommendation_in_words, running
-from experiments.run.study import Store, open_study, read_study
+from experiments.run.study import Store, check_pictures, open_study, read_study
+from experiments.run.tasks import pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
@@ -105,7 +106,7 @@ def optimize(plan: Plan) -> Run:
 
     Raises:
         ValueError: something in the configuration is not to be had, or the study is of another one.
-        ObjectiveError: the objective failed in three trials in a row.
+        ObjectiveError: the objective failed three times in a row.
         KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
     """
     plan.check()
@@ -122,6 +123,7 @@ def optimize(plan: Plan) -> Run:
     store = open_study(
         config.output, config.model_dump(mode="json"), len(config.objective), sampler, _pruner_of(config)
     )
+    check_pictures(store.study, pictures_of(plan.tasks))
     generator = plan.generator()
     with Progress(config.trials, len(finished(store.study)), len(plan.tasks), config.protocol.rounds) as progress:
         runner = Runner(plan, generator, config.output / "artifacts", progress.prompts, progress.round)
@@ -154,7 +156,7 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
             with store.alive(trials), _failing(study, trials):
                 runner.run(study, trials)
         except ObjectiveError as error:
-            failures += len(trials)
+            failures += 1  # of trials that were tried at once, one makes the others fail
             _log.warning("trial %d failed: %s", trials[0].number, error)
             if failures >= _FAILURES:
                 raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,8 +28,17 @@ def images_made(study: Study) -> float:
 
 
 def minutes_taken(study: Study) -> float:
-    """Of a study's trials, over all times that it was taken up."""
-    return sum(trial.duration.total_seconds() for trial in finished(study) if trial.duration is not None) / 60
+    """In which at least one trial was tried, over all times that a study was taken up."""
+    spans = [
+        (trial.datetime_start, trial.datetime_complete)
+        for trial in finished(study)
+        if trial.datetime_start is not None and trial.datetime_complete is not None
+    ]
+    seconds, end = 0.0, datetime.min
+    for began, ended in sorted(spans):  # trials that are tried at once overlap
+        seconds += max(0.0, (ended - max(began, end)).total_seconds())
+        end = max(end, ended)
+    return seconds / 60
 
 
 def reason_to_stop(config: RunConfig, study: Study, fitted: FittedModel | None) -> str | None:

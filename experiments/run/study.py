@@ -24,6 +24,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.files.atomic import atomic_write
@@ -37,11 +38,16 @@ CONFIG = "fabric-bo:config"
 VERSIONS = "fabric-bo:versions"
 """User attribute of a study: the software and hardware that it was begun with."""
 
+PICTURES = "fabric-bo:pictures"
+"""User attribute of a study: its prompts with the ids of their pictures; see `check_pictures`."""
+
 _WORKER = "worker"
 _FILE = "config.yaml"
 _BEAT, _GRACE = 10, 60  # seconds
 _TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
-_WITHOUT_EFFECT = ("trials", "stop", "output", "storage", "held_out")  # on what a trial is
+# On what a trial is; what one changes after running out of memory is among it.
+_WITHOUT_EFFECT = ("trials", "at_once", "stop", "output", "storage", "held_out")
+_WITHOUT_EFFECT_WITHIN = {"protocol": ("batch",), "model": ("device", "offload")}
 
 
 class Store:
@@ -122,7 +128,7 @@ def _is_dead(trial: FrozenTrial) -> bool:
 
 def storage_url(folder: Path, given: str | None) -> str:
     """Where a run's study is: as given, else an SQLite file in the run's folder."""
-    return given or f"sqlite:///{folder / 'study.db'}"
+    return given or URL.create("sqlite", database=str(folder / "study.db")).render_as_string()
 
 
 def connect(url: str) -> RDBStorage:
@@ -142,11 +148,13 @@ def connect(url: str) -> RDBStorage:
 
 
 def _connect(url: str) -> RDBStorage:
-    if url.startswith("sqlite:///"):
-        with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+    place = make_url(url)
+    is_file = place.get_backend_name() == "sqlite" and place.database is not None
+    if is_file:
+        with contextlib.closing(sqlite3.connect(str(place.database))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
     # With several processes on one file each waits for its turn to write.
-    options = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    options = {"connect_args": {"timeout": 60}} if is_file else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
         return RDBStorage(url, engine_kwargs=options, heartbeat_interval=_BEAT, grace_period=_GRACE)
@@ -198,9 +206,35 @@ def open_study(
     return store
 
 
+def check_pictures(study: Study, tasks: Sequence[Mapping[str, Any]]) -> None:
+    """Checks that a study's prompts have the pictures that it was begun with, and keeps them if it begins now.
+
+    Args:
+        study: of a run.
+        tasks: see `experiments.run.tasks.pictures_of`.
+
+    Raises:
+        ValueError: a picture is another one; the message names its place.
+    """
+    known = study.user_attrs.get(PICTURES)
+    if known is None:  # new, or of a version that did not keep them
+        study.set_user_attr(PICTURES, list(tasks))
+        return
+    for place, (before, now) in enumerate(zip(known, tasks, strict=True)):
+        for kind in ("targets", "liked", "disliked"):
+            if before[kind] != now[kind]:
+                raise ValueError(
+                    f"prompts.{place}.{kind}: other pictures than the run began with; allowed: the same, or another run"
+                )
+
+
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:
     """What of a configuration must not change between trials."""
-    return {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
+    decisive = {name: value for name, value in config.items() if name not in _WITHOUT_EFFECT}
+    for part, names in _WITHOUT_EFFECT_WITHIN.items():
+        if isinstance(decisive.get(part), dict):
+            decisive[part] = {name: value for name, value in decisive[part].items() if name not in names}
+    return decisive
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from experiments.config.parts import TaskConfig
 from experiments.config.schema import RunConfig
@@ -36,6 +37,19 @@ def held_out_tasks(config: RunConfig, own: Sequence[Task]) -> list[Task]:
     if given.scenes is not None:
         return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in own))
     return [_task(task) for task in given.prompts] or list(own)
+
+
+def pictures_of(tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """What tasks are, pictures by their content: prompt and ids of targets, liked and disliked images."""
+    return [
+        {
+            "prompt": task.prompt,
+            "targets": [FeedbackImage(target).id for target in task.targets],
+            "liked": [image.id for image in task.liked],
+            "disliked": [image.id for image in task.disliked],
+        }
+        for task in tasks
+    ]
 
 
 def _task(config: TaskConfig) -> Task:

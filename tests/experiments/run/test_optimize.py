@@ -22,10 +22,11 @@ from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
 from experiments.run.protocol import task_value
 from experiments.run.stopping import finished
-from experiments.run.study import VERSIONS, connect, read_study
-from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
+from experiments.run.study import VERSIONS, connect, open_study, read_study
+from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES, Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
+from objectives.testing import sample_images
 from optimizer.attributes import SCORES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
@@ -123,6 +124,38 @@ def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
     assert TrialState.FAIL in states
     strengths = [trial.user_attrs[PARAMS]["strength"] for trial in finished(done.study)]
     assert strengths == [max(0.05, params.strength) for params in done.plan.presets.values()][:4]
+
+
+def test_a_batch_of_trials_that_fails_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, failures = Runner.run, iter(range(2))
+
+    def flaky(self: Runner, study: optuna.Study, trials: Sequence[optuna.Trial]) -> None:
+        if next(failures, None) is not None:
+            raise ObjectiveError("flaky", [float("nan")], {0: "a bad day"})
+        run(self, study, trials)
+
+    monkeypatch.setattr(Runner, "run", flaky)
+    done = optimize(Plan.of(_config(tmp_path, at_once=3, trials=3)))
+    assert [trial.state.name for trial in done.study.trials] == ["FAIL"] * 6 + ["COMPLETE"] * 3
+
+
+def test_a_run_goes_on_with_what_has_no_effect_on_a_trial(tmp_path: Path) -> None:
+    optimize(Plan.of(_config(tmp_path, trials=1)))
+    smaller = {**TINY["protocol"], "batch": 1}  # type: ignore[dict-item]
+    done = optimize(Plan.of(_config(tmp_path, trials=2, at_once=2, protocol=smaller, model={"offload": True})))
+    assert len(finished(done.study)) == 2
+
+
+def test_a_picture_that_was_replaced_is_another_run(tmp_path: Path) -> None:
+    target = tmp_path / "target.png"
+    first, second = sample_images(2)
+    first.save(target)
+    changes: dict[str, object] = {"scenes": None, "prompts": [{"prompt": "a red star", "targets": [str(target)]}]}
+    optimize(Plan.of(_config(tmp_path / "run", trials=1, **changes)))
+    optimize(Plan.of(_config(tmp_path / "run", trials=1, **changes)))
+    second.save(target)
+    with pytest.raises(ValueError, match=r"prompts.0.targets: other pictures than the run began with; allowed: "):
+        optimize(Plan.of(_config(tmp_path / "run", trials=2, **changes)))
 
 
 def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Path) -> None:
@@ -247,6 +280,14 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
 def test_a_run_that_was_never_begun_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is no output of a run"):
         read_study(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["q?x", "p%20x", "a#b", "one & 'two'"])
+def test_the_study_is_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    open_study(tmp_path / name, _config(tmp_path / name).model_dump(mode="json"))
+    assert (tmp_path / name / "study.db").exists()
+    assert read_study(tmp_path / name)[0].study_name == "fabric-bo"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_versions_are_kept(whole: Run) -> None:
