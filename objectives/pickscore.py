@@ -30,7 +30,7 @@ class PickScore(Objective):
     Model: `yuvalkirstain/PickScore_v1`, a CLIP ViT-H/14 trained on Pick-a-Pic v1 (images of Stable Diffusion 1.5 to
         XL), with the processor of `laion/CLIP-ViT-H-14-laion2B-s32B-b79K`; or another CLIPModel with its processor.
     Scale: -100 to 100; 16 to 25 is usual. The prompt decides most of it, so scores are compared within a prompt, as a
-        difference to a baseline (`objectives.combine.BaselineDifference`).
+        difference to a baseline (`objectives.combinators.BaselineDifference`).
     Licence: code MIT; the weights' card names none.
     Gamed by: glossy, saturated, centred subjects; hardly sees artifacts (rank correlation with rated plausibility about
         0.03, Liang et al. 2024). Prompts are cut at 77 tokens.

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optimizer.encoding import Encoding
-from optimizer.recommend import FittedModel
+from optimizer.recommendation import FittedModel
 
 _DRAWS = 1024
 _AT_ONCE = 4096  # points, to bound memory

@@ -24,7 +24,7 @@ from fabric.seeding import generator_for
 from optimizer.attributes import STANDARD_ERROR
 from optimizer.encoding import Encoding
 from optimizer.observations import observe
-from optimizer.recommend import recommend
+from optimizer.recommendation import recommend
 from optimizer.samplers.baselines import SAMPLERS, create_sampler
 
 NOISE = 0.1  # standard deviation, as a share of a function's range

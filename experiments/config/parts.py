@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from fabric.models import EMBEDDED, SCHEDULERS
-from objectives.combine import COMBINATIONS
+from objectives.combinators import COMBINATIONS
 
 Positive = Annotated[int, Field(ge=1, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -79,7 +79,7 @@ class ModelConfig(Part):
 
 
 class ObjectiveConfig(Part):
-    """What an image is worth; see `objectives.registry.create` and `objectives.combine`.
+    """What an image is worth; see `objectives.create` and `objectives.combine`.
 
     Attributes:
         name: built in, of a plug-in, or module:attribute; of one made of `parts` how they are combined.

@@ -28,7 +28,7 @@ from experiments.run.trials import PARAMS
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
 from optimizer.observations import observe, relative_space
-from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
+from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.known_first import place_of
 from optimizer.samplers.model_based import design_size
 from optimizer.sensitivity import Slice, importance, slices

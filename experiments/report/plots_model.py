@@ -30,7 +30,7 @@ from experiments.report.style import (
     reach,
 )
 from optimizer.gp import lengthscales
-from optimizer.recommend import Recommendation
+from optimizer.recommendation import Recommendation
 from optimizer.sensitivity import Slice
 
 

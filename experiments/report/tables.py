@@ -15,7 +15,7 @@ from experiments.report.given import image_label
 from experiments.report.plots_comparison import MEASURES
 from experiments.report.style import INK, TUNED, arm_colour, name_colour, preset_colour
 from fabric.params import FabricParams
-from optimizer.recommend import Recommendation
+from optimizer.recommendation import Recommendation
 
 MEANINGS = {
     "strength": "attention weight of liked images",

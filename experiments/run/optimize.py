@@ -28,7 +28,7 @@ from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from optimizer.attributes import LOST
 from optimizer.observations import Observations, observe
-from optimizer.recommend import FittedModel, Recommendation, fit_model, pareto
+from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
 from optimizer.samplers.known_first import place_of
 

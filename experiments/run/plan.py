@@ -24,7 +24,7 @@ from fabric.models import EMBEDDED, checked_device, load
 from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
-from objectives.combine import Unit, combine
+from objectives.combinators import Unit, combine
 from objectives.registry import create
 from optimizer.encoding import Encoding
 

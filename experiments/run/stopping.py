@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from experiments.config.schema import RunConfig
 from experiments.run.trials import MADE
-from optimizer.recommend import FittedModel
+from optimizer.recommendation import FittedModel
 
 
 def finished(study: Study) -> list[FrozenTrial]:

@@ -6,7 +6,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from optimizer.encoding import Encoding
 from optimizer.observations import Observations
-from optimizer.recommend import FittedModel, fit_model
+from optimizer.recommendation import FittedModel, fit_model
 from optimizer.sensitivity import importance, slices
 
 SPACE: dict[str, BaseDistribution] = {

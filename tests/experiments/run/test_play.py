@@ -14,7 +14,7 @@ from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.session import Session
 from objectives.base import Context, Objective
-from objectives.combine import BaselineDifference
+from objectives.combinators import BaselineDifference
 from objectives.testing import sample_images
 from tests.fabric.pipelines import build
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL.Image import Image
 
 from objectives.base import Context, Objective
-from objectives.combine import (
+from objectives.combinators import (
     BaselineDifference,
     Chebyshev,
     Combined,

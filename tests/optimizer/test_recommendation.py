@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from optimizer.observations import Observations
-from optimizer.recommend import fit_model, pareto, recommend
+from optimizer.recommendation import fit_model, pareto, recommend
 
 NOISE = 0.3
 
