@@ -163,7 +163,7 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
             continue
         failures = 0
         fitted = run.fitted_model()
-        progress.told(len(trials), recommendation_in_words(config, fitted) if fitted else "")
+        progress.finished(len(trials), recommendation_in_words(config, fitted) if fitted else "")
     progress.say(f"stopped after {reason}")
 
 

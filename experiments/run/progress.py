@@ -1,4 +1,4 @@
-"""What a running optimisation shows: bars for trials, prompts and rounds, and what the agent thinks."""
+"""What a running optimisation shows: bars for trials, prompts and rounds, and the best setting so far."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ class Progress:
         """A round is done."""
         self._rounds.update()
 
-    def told(self, count: int, belief: str) -> None:
+    def finished(self, count: int, recommendation: str) -> None:
         """Trials are done.
 
         Args:
             count: how many more.
-            belief: what the agent thinks now.
+            recommendation: the best setting so far, in words.
         """
-        self._trials.set_postfix_str(belief)
+        self._trials.set_postfix_str(recommendation)
         self._trials.update(count)
 
     def say(self, text: str) -> None:
