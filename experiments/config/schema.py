@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -60,6 +60,7 @@ class RunConfig(Part):
         held_out: what the comparison uses.
         seed: of the sampler.
         storage: URL of the study, `sqlite:///` in the output by default; of a PostgreSQL server for several machines.
+        study: name of the study in its storage; by default that of the output's folder where runs share a storage.
         output: folder of study, images and report.
     """
 
@@ -77,6 +78,7 @@ class RunConfig(Part):
     held_out: HeldOutConfig = HeldOutConfig()
     seed: int = 0
     storage: str | None = None
+    study: Annotated[str, Field(min_length=1)] | None = None
     output: Path = Path("runs/optimize")
 
     @field_validator("objective", mode="before")

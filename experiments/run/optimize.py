@@ -21,7 +21,7 @@ from experiments.run.plan import Plan
 from experiments.run.progress import Progress
 from experiments.run.space import absent
 from experiments.run.stopping import finished, reason_to_stop, recommendation_in_words, running
-from experiments.run.study import Store, check_pictures, open_study, read_study
+from experiments.run.study import Store, check_pictures, open_study, read_study, run_name
 from experiments.run.tasks import pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
@@ -120,9 +120,9 @@ def optimize(plan: Plan) -> Run:
         feature_map=plan.feature_map,
         seed=config.seed,
     )
-    store = open_study(
-        config.output, config.model_dump(mode="json"), len(config.objective), sampler, _pruner_of(config)
-    )
+    values = config.model_dump(mode="json")
+    name = run_name(values, config.output)
+    store = open_study(config.output, values, len(config.objective), sampler, _pruner_of(config), name)
     check_pictures(store.study, pictures_of(plan.tasks))
     generator = plan.generator()
     with Progress(config.trials, len(finished(store.study)), len(plan.tasks), config.protocol.rounds) as progress:

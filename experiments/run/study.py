@@ -46,7 +46,7 @@ _FILE = "config.yaml"
 _BEAT, _GRACE = 10, 60  # seconds
 _TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
 # On what a trial is; what one changes after running out of memory is among it.
-_WITHOUT_EFFECT = ("trials", "at_once", "stop", "output", "storage", "held_out")
+_WITHOUT_EFFECT = ("trials", "at_once", "stop", "output", "storage", "study", "held_out")
 _WITHOUT_EFFECT_WITHIN = {"protocol": ("batch",), "model": ("device", "offload")}
 
 
@@ -129,6 +129,12 @@ def _is_dead(trial: FrozenTrial) -> bool:
 def storage_url(folder: Path, given: str | None) -> str:
     """Where a run's study is: as given, else an SQLite file in the run's folder."""
     return given or URL.create("sqlite", database=str(folder / "study.db")).render_as_string()
+
+
+def run_name(config: Mapping[str, Any], folder: Path) -> str:
+    """Name of a run's study in its storage: as configured, else that of its folder where runs share the storage."""
+    own_file = config.get("storage") is None
+    return config.get("study") or (NAME if own_file else folder.resolve().name)
 
 
 def connect(url: str) -> RDBStorage:
@@ -262,19 +268,22 @@ def stored_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_study(folder: Path, name: str = NAME) -> tuple[Study, dict[str, Any]]:
-    """The study of a run's folder and its configuration, to be looked at.
+def read_study(folder: Path, name: str | None = None) -> tuple[Study, dict[str, Any]]:
+    """The study of a folder and its configuration, to be looked at.
 
     Args:
-        folder: of the run.
-        name: of the study in its storage.
+        folder: of a run, or of a session of the studio.
+        name: of the study in its storage; that of the folder's run by default.
 
     Raises:
         ValueError: there is none.
     """
-    storage = connect(storage_url(folder, stored_config(folder).get("storage")))
+    stored = stored_config(folder)
+    if name is None:  # runs had no name of their own once
+        name = run_name(stored, folder) if "study" in stored else NAME
+    storage = connect(storage_url(folder, stored.get("storage")))
     try:
         study = optuna.load_study(study_name=name, storage=storage)
-        return study, study.user_attrs[CONFIG]
+        return study, {"study": name, **study.user_attrs[CONFIG]}
     except KeyError:
         raise ValueError(f"run: {folder} was never begun; allowed: an output of fabric-bo optimize") from None

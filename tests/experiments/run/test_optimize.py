@@ -290,6 +290,24 @@ def test_the_study_is_in_its_folder_whatever_that_is_called(tmp_path: Path, name
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_runs_that_share_a_storage_have_studies_of_their_own(tmp_path: Path) -> None:
+    storage = f"sqlite:///{tmp_path / 'shared.db'}"
+    first, second = (optimize(Plan.of(_config(tmp_path / name, storage=storage, trials=1))) for name in ("a", "b"))
+    assert [len(done.study.trials) for done in (first, second)] == [1, 1]
+    assert [read_study(tmp_path / name)[0].study_name for name in ("a", "b")] == ["a", "b"]
+    joined = optimize(Plan.of(_config(tmp_path / "elsewhere", storage=storage, study="a", trials=2)))
+    assert len(joined.study.trials) == 2
+    assert len(read_study(tmp_path / "a")[0].trials) == 2
+
+
+def test_a_run_from_before_runs_had_names_is_found(tmp_path: Path) -> None:
+    old = _config(tmp_path, storage=f"sqlite:///{tmp_path / 'shared.db'}").model_dump(mode="json")
+    del old["study"]
+    open_study(tmp_path, old)
+    study, values = read_study(tmp_path)
+    assert study.study_name == values["study"] == "fabric-bo"
+
+
 def test_versions_are_kept(whole: Run) -> None:
     assert whole.study.user_attrs[VERSIONS]["optuna"] == optuna.__version__
     assert whole.study.user_attrs[VERSIONS]["device"]
