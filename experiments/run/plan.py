@@ -115,8 +115,13 @@ class Plan:
         """
         images = self.space.images if len(self.space.images) <= _ALONE else ()
         strong = self.presets["paper-target"]
+        names = {
+            image: f"{kind} {place + 1} alone"
+            for kind in ("liked", "disliked")
+            for place, image in enumerate(_ids(self.tasks, kind))
+        }
         alone = {
-            f"{image} alone": replace(strong, weights={other: float(other == image) for other in images})
+            names[image]: replace(strong, weights={other: float(other == image) for other in images})
             for image in images
         }
         return {**self.presets, **alone}

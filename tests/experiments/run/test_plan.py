@@ -69,6 +69,8 @@ def test_a_plan_reads_each_thing_once() -> None:
 def test_known_settings_are_the_presets_then_each_given_picture_alone() -> None:
     board = _plan(scenes={"count": 1, "board": 5}, prompts=[], space={"weights": [0, 1]})
     assert list(board.known_settings)[: len(board.presets)] == list(board.presets)
+    names = ["liked 1 alone", "liked 2 alone", "disliked 1 alone", "disliked 2 alone"]
+    assert list(board.known_settings)[len(board.presets) :] == names
     alone = [params.weights for params in board.known_settings.values()][len(board.presets) :]
     assert len(alone) == 4
     assert all(sorted(weights.values()) == [0, 0, 0, 1] for weights in alone)
