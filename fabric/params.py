@@ -11,11 +11,12 @@ import torch
 import yaml
 from torch import Tensor
 
+from fabric.knobs import KNOBS
 from fabric.weighting import thin, window_weight
 
 
-def _knob(default: float, low: float, high: float) -> Any:
-    return field(default=default, metadata={"range": (low, high)})
+def _knob(name: str) -> Any:
+    return field(default=KNOBS[name].default)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,40 +27,47 @@ class FabricParams:
     probabilities of its tokens (von Rütte et al. 2023, arXiv 2307.10159, eq. 2).
 
     Attributes:
-        strength: weight of liked images inside the window, 0 to 8; above 1 they outweigh the image itself.
-        floor: weight outside the window as a fraction of `strength`, 0 to 1.
-        start: begin of the window as a fraction of the denoising steps, 0 (noisiest) to 1.
-        end: end of the window, `start` to 1; the window is half-open, and a step partly inside counts in part.
-        neg_scale: weight of disliked relative to liked images, 0 to 2.
-        bottleneck: multiplier at the U-Net's middle block, 0 to 2, linear to 1 at its outer blocks.
-        recency: multiplier for each round of an image's age, 0 to 1; 1: all rounds equal, 0: only the newest.
-        crowding: images of one sign are divided by max(1, sum of their weights) ** crowding, 0 to 1; 0: official
-            FABRIC, 1: constant total however many images.
-        weights: multipliers by image id, 0 to 1 each; 1 for images not named.
-        prompt_dropout: probability that a word of the prompt is dropped, drawn for each image, 0 to 1.
-        guidance_scale: of classifier-free guidance, 1 to 20.
+        strength: How much the liked pictures count inside the window; the image itself counts 1. (0 to 8, attention
+            weight, default 0.8)
+        floor: How much of the strength is left outside the window. (0 to 1, fraction of strength, default 0)
+        start: Where the window begins; 0 is the first, noisiest step. (0 to 1, fraction of the denoising steps, default
+            0)
+        end: Where the window ends, not before its start; a step partly inside counts in part. (0 to 1, fraction of the
+            denoising steps, default 1)
+        neg_scale: How much disliked pictures count, relative to liked ones. (0 to 2, fraction of the liked pictures'
+            weight, default 0.5)
+        bottleneck: Factor on the weights at the U-Net's middle block; it runs linearly to 1 at the outer blocks. (0 to
+            2, factor, default 1)
+        recency: Factor on a picture's weight for each round of its age; 1: all rounds equal, 0: only the newest. (0 to
+            1, factor for each round, default 1)
+        crowding: How far pictures of one sign share one weight: each is divided by max(1, sum of their weights) **
+            crowding; 0: official FABRIC, 1: constant total however many. (0 to 1, exponent, default 0)
+        weights: Factors on the weights of single pictures, by image id; 1 for pictures not named. (0 to 1, factor for
+            each picture, default 1)
+        prompt_dropout: Probability that a word of the prompt is left out, drawn for each image. (0 to 1, probability,
+            default 0)
+        guidance_scale: Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked
+            pictures, away from the disliked ones. (1 to 20, factor, default 7)
 
     Raises:
         ValueError: a value is out of range; the message names field, value and what is allowed.
     """
 
-    strength: float = _knob(0.8, 0.0, 8.0)
-    floor: float = _knob(0.0, 0.0, 1.0)
-    start: float = _knob(0.0, 0.0, 1.0)
-    end: float = _knob(1.0, 0.0, 1.0)
-    neg_scale: float = _knob(0.5, 0.0, 2.0)
-    bottleneck: float = _knob(1.0, 0.0, 2.0)
-    recency: float = _knob(1.0, 0.0, 1.0)
-    crowding: float = _knob(0.0, 0.0, 1.0)
+    strength: float = _knob("strength")
+    floor: float = _knob("floor")
+    start: float = _knob("start")
+    end: float = _knob("end")
+    neg_scale: float = _knob("neg_scale")
+    bottleneck: float = _knob("bottleneck")
+    recency: float = _knob("recency")
+    crowding: float = _knob("crowding")
     weights: Mapping[str, float] = field(default_factory=dict)
-    prompt_dropout: float = _knob(0.0, 0.0, 1.0)
-    guidance_scale: float = _knob(7.0, 1.0, 20.0)
+    prompt_dropout: float = _knob("prompt_dropout")
+    guidance_scale: float = _knob("guidance_scale")
 
     def __post_init__(self) -> None:
-        for knob in fields(self):
-            if knob.name != "weights":
-                low, high = knob.metadata["range"]
-                object.__setattr__(self, knob.name, _number(knob.name, getattr(self, knob.name), low, high))
+        for name, (low, high) in self.bounds().items():
+            object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
         if self.start > self.end:
             raise ValueError(f"start: {self.start:g} is above end ({self.end:g}); allowed: start <= end")
         if not isinstance(self.weights, Mapping):
@@ -70,7 +78,7 @@ class FabricParams:
     @classmethod
     def bounds(cls) -> dict[str, tuple[float, float]]:
         """Least and greatest value of every scalar field."""
-        return {knob.name: knob.metadata["range"] for knob in fields(cls) if knob.name != "weights"}
+        return {name: (knob.low, knob.high) for name, knob in KNOBS.items() if name != "weights"}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:

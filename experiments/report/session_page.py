@@ -18,6 +18,7 @@ from experiments.studio.blind import Result, results
 from experiments.studio.history.state import Shown, State
 from experiments.studio.session import picture_path, state_of
 from fabric.images import read_picture
+from fabric.knobs import KNOBS
 
 _WIDTH = 256  # pixels of a picture on the page
 _QUALITY = 88
@@ -77,6 +78,7 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
         config=config,
         insight=insight,
         best=insight.best.to_yaml(),
+        knobs=KNOBS,
         blind=[_sentence(result) for result in results(study)],
         rounds=[_round(folder, state, images) for images in state.rounds],
         uploads=[_picture(folder, state, image, name) for image, name in state.uploads.items()],

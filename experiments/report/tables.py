@@ -14,23 +14,9 @@ from experiments.report.findings import Findings, Tried
 from experiments.report.given import image_label
 from experiments.report.plots_comparison import MEASURES
 from experiments.report.style import INK, TUNED, arm_colour, name_colour, preset_colour
+from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from optimizer.recommendation import Recommendation
-
-MEANINGS = {
-    "strength": "attention weight of liked images",
-    "floor": "share of it outside the window",
-    "start": "begin of the window, 0 is noisiest",
-    "end": "end of the window",
-    "neg_scale": "disliked relative to liked",
-    "bottleneck": "weight at the U-Net's middle",
-    "recency": "weight for each round of age",
-    "crowding": "how far many images share one weight",
-    "weights": "of single images, from 0 to 1",
-    "prompt_dropout": "chance that a word is dropped",
-    "guidance_scale": "classifier-free guidance",
-}
-"""What each parameter is, in a few words; `FabricParams` has more."""
 
 _FRONT = 5  # settings of the front in the table
 NOTHING = "–"
@@ -121,12 +107,12 @@ def _fields() -> list[str]:
 
 
 def parameter_notes(found: Findings) -> dict[str, str]:
-    """What each parameter is, and where it was sought."""
-    notes = dict(MEANINGS)
+    """What each parameter is and does, and where it was sought."""
+    notes = {name: f"{knob.meaning} {knob.effect}" for name, knob in KNOBS.items()}
     for name, sought in found.config.space.items():
-        notes[name] += f"; sought from {sought.low:g} to {sought.high:g}{', by the logarithm' if sought.log else ''}"
+        notes[name] += f" Sought from {sought.low:g} to {sought.high:g}{', by the logarithm' if sought.log else ''}."
     for name in found.config.fixed:
-        notes[name] += "; fixed"
+        notes[name] += " Fixed."
     return notes
 
 

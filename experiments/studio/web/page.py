@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import html
+import json
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import gradio as gr
 
 from experiments.studio.web.desk import Desk
+from fabric.knobs import KNOBS
 
 Values: TypeAlias = dict[str, Any]
 
@@ -43,7 +46,7 @@ def build_page(desk: Desk) -> gr.Blocks:
     """
     with gr.Blocks(title="FABRIC studio", analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
-            _HEAD.format(study=desk.session.options.study),
+            _HEAD.format(study=html.escape(desk.session.options.study), knobs=html.escape(_about_knobs())),
             js_on_load=_START,
             server_functions=[_function(ask) for ask in _answers(desk)],
         )
@@ -82,6 +85,11 @@ def _studio() -> None:
     gr.on([start.click, prompt.submit, negative.submit], fn=None, inputs=[prompt, negative], js=_NEXT)
 
 
+def _about_knobs() -> str:
+    """What each knob is and does, as JSON: a sentence or two by name."""
+    return json.dumps({name: f"{knob.meaning} {knob.effect}" for name, knob in KNOBS.items()})
+
+
 def _answers(desk: Desk) -> tuple[Callable[[Values], Values], ...]:
     return desk.look, desk.act, desk.advance, desk.learnt, desk.pair, desk.judge, desk.verdict
 
@@ -103,5 +111,5 @@ def _place(*names: str) -> None:
 
 
 _HEAD = """
-<div id="studio-head"><h1>FABRIC <span>studio</span></h1><p>{study}</p><div id="studio-who"></div></div>
+<div id="studio-head" data-knobs="{knobs}"><h1>FABRIC <span>studio</span></h1><p>{study}</p><div id="studio-who"></div></div>
 """

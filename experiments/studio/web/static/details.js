@@ -2,7 +2,7 @@
 
 import { act, onChange, rater, view } from "./channel.js";
 import { tools } from "./cards.js";
-import { button, drawn, h, icon, picture } from "./dom.js";
+import { button, drawn, h, icon, picture, place } from "./dom.js";
 
 const SCORES = [
   ["plausibility", "Plausibility"], ["alignment", "Fits the prompt"], ["aesthetics", "Aesthetics"], ["overall", "Overall"],
@@ -81,7 +81,7 @@ function knobs(image, frozen) {
   return h("table", { class: "knobs" }, Object.entries(image.knobs).map(([name, value]) => {
     const held = frozen[name] !== undefined;
     const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(value)}`;
-    return h("tr", { "data-knob": name }, h("th", {}, words(name)), h("td", {}, number(value)),
+    return h("tr", { "data-knob": name }, h("th", { title: about(name) }, words(name)), h("td", {}, number(value)),
       h("td", {}, held && h("span", { class: "held" }, `held at ${number(frozen[name])}`)),
       h("td", {}, lock(label, held, () => act("freeze", { knob: name, value: held ? null : value }))));
   }));
@@ -121,10 +121,13 @@ function send(image) {
 }
 
 function toggle(some, value) {
-  const place = some.indexOf(value);
-  if (place < 0) some.push(value);
-  else some.splice(place, 1);
+  const index = some.indexOf(value);
+  if (index < 0) some.push(value);
+  else some.splice(index, 1);
 }
+
+// What a knob is and does; the server wrote it into the page.
+export const about = (name) => JSON.parse(place("studio-head").dataset.knobs)[name];
 
 export const words = (name) => name.replaceAll("_", " ");
 export const number = (value) => String(Number(value.toFixed(value < 1 ? 3 : 2)));

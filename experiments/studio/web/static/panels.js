@@ -1,7 +1,7 @@
 // What surrounds the batch: references, what the agent has learnt, the gallery, who rates.
 
 import { act, ask, onChange, rater, setRater, upload } from "./channel.js";
-import { number, openDetails, words } from "./details.js";
+import { about, number, openDetails, words } from "./details.js";
 import { button, drawn, h, icon, picture, place } from "./dom.js";
 
 const LATER = 400; // milliseconds of rest before the agent is asked what it has learnt
@@ -98,9 +98,9 @@ function settings(seen) {
   return h("table", { class: "knobs" }, names.map((name) => {
     const held = seen.frozen[name] !== undefined;
     const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(learnt.best[name])}`;
-    return h("tr", { "data-knob": name, title: `influence ${(influence[name] ?? 0).toFixed(2)}` },
-      h("th", {}, words(name)), h("td", {}, number(held ? seen.frozen[name] : learnt.best[name])),
-      h("td", { class: "influence" }, h("i", { style: `width:${100 * (influence[name] ?? 0)}%` })),
+    return h("tr", { "data-knob": name },
+      h("th", { title: about(name) }, words(name)), h("td", {}, number(held ? seen.frozen[name] : learnt.best[name])),
+      h("td", { class: "influence", title: `influence ${(influence[name] ?? 0).toFixed(2)}` }, h("i", { style: `width:${100 * (influence[name] ?? 0)}%` })),
       h("td", {}, h("button", { type: "button", class: "tool freeze", "aria-pressed": String(held), title: label, "aria-label": label,
         onclick: () => act("freeze", { knob: name, value: held ? null : learnt.best[name] }) }, icon(held ? "lock" : "open"))));
   }));

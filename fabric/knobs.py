@@ -1,0 +1,110 @@
+"""The knobs of FABRIC: range, default, unit, and what each is and does, in sentences that help, reports and pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One field of `FabricParams`.
+
+    Attributes:
+        name: of the field.
+        low: least value.
+        high: greatest value.
+        default: value where none is given.
+        unit: what its values count.
+        meaning: what it is, one sentence.
+        effect: what it does to an image, one sentence.
+    """
+
+    name: str
+    low: float
+    high: float
+    default: float
+    unit: str
+    meaning: str
+    effect: str
+
+    @property
+    def range(self) -> str:
+        """Range, unit and default in words."""
+        return f"{self.low:g} to {self.high:g}, {self.unit}, default {self.default:g}"
+
+
+_ALL = (
+    Knob(
+        *("strength", 0, 8, 0.8),
+        unit="attention weight",
+        meaning="How much the liked pictures count inside the window; the image itself counts 1.",
+        effect="More brings images closer to the liked pictures and further from the prompt; 0 is no feedback.",
+    ),
+    Knob(
+        *("floor", 0, 1, 0.0),
+        unit="fraction of strength",
+        meaning="How much of the strength is left outside the window.",
+        effect="More lets the pictures act in all denoising steps; 0 leaves steps outside the window to the prompt.",
+    ),
+    Knob(
+        *("start", 0, 1, 0.0),
+        unit="fraction of the denoising steps",
+        meaning="Where the window begins; 0 is the first, noisiest step.",
+        effect="A later start leaves the layout, which the first steps settle, to the prompt.",
+    ),
+    Knob(
+        *("end", 0, 1, 1.0),
+        unit="fraction of the denoising steps",
+        meaning="Where the window ends, not before its start; a step partly inside counts in part.",
+        effect="An earlier end leaves the last steps, which refine details, to the prompt.",
+    ),
+    Knob(
+        *("neg_scale", 0, 2, 0.5),
+        unit="fraction of the liked pictures' weight",
+        meaning="How much disliked pictures count, relative to liked ones.",
+        effect="More keeps images further from the disliked pictures, above 1 at the cost of prompt and liked ones; 0 ignores them.",
+    ),
+    Knob(
+        *("bottleneck", 0, 2, 1.0),
+        unit="factor",
+        meaning="Factor on the weights at the U-Net's middle block; it runs linearly to 1 at the outer blocks.",
+        effect="More lets the pictures decide the coarse layers, where an image's content is laid out; 0 leaves them to the prompt.",
+    ),
+    Knob(
+        *("recency", 0, 1, 1.0),
+        unit="factor for each round",
+        meaning="Factor on a picture's weight for each round of its age; 1: all rounds equal, 0: only the newest.",
+        effect="Less follows the latest likes and dislikes and forgets older ones.",
+    ),
+    Knob(
+        *("crowding", 0, 1, 0.0),
+        unit="exponent",
+        meaning="How far pictures of one sign share one weight: each is divided by max(1, sum of their weights) "
+        "** crowding; 0: official FABRIC, 1: constant total however many.",
+        effect="More keeps many pictures together from drowning the prompt.",
+    ),
+    Knob(
+        *("weights", 0, 1, 1.0),
+        unit="factor for each picture",
+        meaning="Factors on the weights of single pictures, by image id; 1 for pictures not named.",
+        effect="0 is as if the picture were not given, 1 lets it count in full.",
+    ),
+    Knob(
+        *("prompt_dropout", 0, 1, 0.0),
+        unit="probability",
+        meaning="Probability that a word of the prompt is left out, drawn for each image.",
+        effect="More makes images differ more from each other and follow the prompt less.",
+    ),
+    Knob(
+        *("guidance_scale", 1, 20, 7.0),
+        unit="factor",
+        meaning="Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked "
+        "pictures, away from the disliked ones.",
+        effect="More follows the prompt and the feedback more closely, with less variety and harder contrasts.",
+    ),
+)
+
+KNOBS: Mapping[str, Knob] = MappingProxyType({knob.name: knob for knob in _ALL})
+"""All knobs by name, in the order of the fields of `FabricParams`."""
