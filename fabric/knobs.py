@@ -1,4 +1,4 @@
-"""The knobs of FABRIC: range, default, unit, and what each is and does, in sentences that help, reports and pages show."""
+"""The knobs of FABRIC: range, unit, default, and what each is and does, in sentences that help and reports show."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ _ALL = (
         *("neg_scale", 0, 2, 0.5),
         unit="fraction of the liked pictures' weight",
         meaning="How much disliked pictures count, relative to liked ones.",
-        effect="More keeps images further from the disliked pictures, above 1 at the cost of prompt and liked ones; 0 ignores them.",
+        effect="More keeps images away from disliked pictures, above 1 at the cost of the prompt too; 0 ignores them.",
     ),
     Knob(
         *("bottleneck", 0, 2, 1.0),
         unit="factor",
         meaning="Factor on the weights at the U-Net's middle block; it runs linearly to 1 at the outer blocks.",
-        effect="More lets the pictures decide the coarse layers, where an image's content is laid out; 0 leaves them to the prompt.",
+        effect="More lets the pictures decide the coarse layers, which lay the image out; 0 leaves them to the prompt.",
     ),
     Knob(
         *("recency", 0, 1, 1.0),
@@ -102,7 +102,7 @@ _ALL = (
         unit="factor",
         meaning="Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked "
         "pictures, away from the disliked ones.",
-        effect="More follows the prompt and the feedback more closely, with less variety and harder contrasts.",
+        effect="More follows the prompt and the feedback more closely; too much of it spoils colours and shapes.",
     ),
 )
 

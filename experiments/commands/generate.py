@@ -11,11 +11,13 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from experiments.commands.help import knob_help
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_png
 from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
+from fabric.knobs import KNOBS
 from fabric.models import DTYPES, EMBEDDED, SCHEDULERS, load
 from fabric.params import PRESETS, FabricParams, preset
 
@@ -26,11 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative-prompt", default="", help="what not to show")
     parser.add_argument("--liked", type=Path, nargs="+", default=[], help="pictures or folders to come closer to")
     parser.add_argument("--disliked", type=Path, nargs="+", default=[], help="pictures or folders to keep away from")
-    parser.add_argument("--weights", nargs="+", default=[], metavar="IMAGE=WEIGHT", help="weight of a picture, 0 to 1")
+    parser.add_argument("--weights", nargs="+", default=[], metavar="IMAGE=X", help=knob_help(KNOBS["weights"]))
     parser.add_argument("--preset", choices=PRESETS, help="the authors' settings; single parameters change them")
     parser.add_argument("--params", type=Path, help="a YAML file of parameters")
-    for name, (low, high) in FabricParams.bounds().items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar=f"{low:g}..{high:g}")
+    for name in FabricParams.bounds():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="X", help=knob_help(KNOBS[name]))
     parser.add_argument("--seed", type=int, default=0, help="of the first image; the next have the next")
     parser.add_argument("--num-images", type=int, default=1, help="for each prompt")
     parser.add_argument("--batch", type=int, default=4, help="images at once")

@@ -111,5 +111,6 @@ def _place(*names: str) -> None:
 
 
 _HEAD = """
-<div id="studio-head" data-knobs="{knobs}"><h1>FABRIC <span>studio</span></h1><p>{study}</p><div id="studio-who"></div></div>
+<div id="studio-head" data-knobs="{knobs}">
+<h1>FABRIC <span>studio</span></h1><p>{study}</p><div id="studio-who"></div></div>
 """

@@ -23,6 +23,7 @@ from experiments.report.run_page import draw, page
 from experiments.run.optimize import optimize
 from experiments.run.plan import Plan
 from experiments.run.study import open_study, read_study
+from fabric.knobs import KNOBS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
 
@@ -105,6 +106,14 @@ def test_all_sections_are_there(html: str) -> None:
     assert ids == SECTIONS
     links = [attributes["href"] for tag, attributes in _elements(html) if tag == "a"]
     assert links == [f"#{name}" for name in SECTIONS]
+
+
+def test_every_parameter_says_what_it_is_and_where_it_was_sought(html: str) -> None:
+    text = unescape(html)
+    for name, knob in KNOBS.items():
+        assert f"{name}<small>{knob.meaning} {knob.effect}" in text
+    strength = KNOBS["strength"]
+    assert f"{strength.effect} Sought from 0.05 to 8, by the logarithm.</small>" in text
 
 
 def test_every_picture_says_what_it_shows(html: str) -> None:

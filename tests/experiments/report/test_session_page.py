@@ -11,6 +11,7 @@ from experiments.cli import main
 from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Prompt
 from experiments.studio.session import StudioSession
+from fabric.knobs import KNOBS
 from fabric.params import FabricParams, preset
 
 pytestmark = pytest.mark.slow
@@ -39,6 +40,8 @@ def test_the_report_has_the_blind_result_with_its_interval_and_all_pictures(
     assert "a &lt;b&gt;blue&lt;/b&gt; star" in html
     assert "<b>" not in html
     assert session.best().to_yaml().splitlines()[0] in html
+    strength = KNOBS["strength"]
+    assert f"strength<small>{strength.meaning} {strength.effect}</small>" in html
     assert str(tmp_path / "report.html") in capsys.readouterr().out
 
 

@@ -22,6 +22,7 @@ from experiments.studio.blind import BlindArm, BlindComparison, Side
 from experiments.studio.history.records import Mark
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator
+from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from tests.experiments.studio.serving import Served, chromium, served
 from tests.experiments.studio.web.test_uploads import encoded, png_header
@@ -129,6 +130,9 @@ def test_a_session_from_prompt_to_export(studio: Served, visit: Callable[[str], 
 
     page.locator(".card .more").first.click()
     page.locator("dialog .more-like").click()
+    strength = KNOBS["strength"]
+    about = page.locator("dialog [data-knob=strength] th").get_attribute("title")
+    assert about == f"{strength.meaning} {strength.effect}"
     page.locator("dialog [data-knob=strength] .freeze").click()
     page.keyboard.press("Escape")
     settle(lambda: session.state.frozen != {} and session.state.more_like is not None)
