@@ -48,6 +48,7 @@ class FabricParams:
             default 0)
         guidance_scale: Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked
             pictures, away from the disliked ones. (1 to 20, factor, default 7)
+
     Raises:
         ValueError: a value is out of range; the message names field, value and what is allowed.
     """
