@@ -189,7 +189,7 @@ class BlindComparison:
         Raises:
             ValueError: there is no such pair or side.
         """
-        if pair not in {one.number for one in self.pairs()}:
+        if not isinstance(pair, int) or pair not in {one.number for one in self.pairs()}:
             raise ValueError(f"pair: {pair!r} is unknown; allowed: pairs that were made")
         if side not in ("left", "right", None):
             raise ValueError(f"side: {side!r} is unknown; allowed: left, right, or null for neither")

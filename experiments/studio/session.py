@@ -14,7 +14,7 @@ from typing import Any
 from cachetools import LRUCache
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 from PIL.Image import Image
 
 from experiments.config.schema import guidance_of
@@ -124,6 +124,7 @@ class StudioSession:
         self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
         (options.folder / _FOLDER).mkdir(parents=True, exist_ok=True)
         self._pictures: LRUCache[str, Image] = LRUCache(_PICTURES)
+        self._known: tuple[tuple[int, int], State] = (0, 0), State()
         self._lock, self._generating = threading.Lock(), threading.RLock()
 
     @classmethod
@@ -149,8 +150,13 @@ class StudioSession:
 
     @property
     def state(self) -> State:
-        """Everything that was shown and done, up to this moment."""
-        return state_of(self.study)
+        """Everything that was shown and done, up to this moment; the same object until something more was."""
+        shown, records = _history(self.study)
+        revision = len(shown), len(records)  # both are only appended to
+        known = self._known
+        if known[0] != revision:
+            known = self._known = revision, _folded(shown, records)
+        return known[1]
 
     def append(self, record: Record) -> None:
         """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
@@ -273,7 +279,9 @@ class StudioSession:
             Its id; a like or dislike of it is an `Upload` record.
         """
         image = FeedbackImage(picture).id
-        save_png(picture.convert("RGB"), picture_path(self.options.folder, image), {})
+        path = picture_path(self.options.folder, image)
+        if not path.exists():  # one that the session made says how; it keeps that
+            save_png(picture.convert("RGB"), path, {})
         return image
 
     def _keep(self, picture: Image, request: Request, prompt: str) -> str:
@@ -294,10 +302,19 @@ class StudioSession:
 
 def state_of(study: Study) -> State:
     """Everything that was shown and done in a session, up to this moment."""
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
+    return _folded(*_history(study))
+
+
+def _history(study: Study) -> tuple[list[FrozenTrial], list[dict[str, Any]]]:
+    """Trials of what was shown, and what was done in the order in which it was appended."""
     kept = study.user_attrs
-    return fold(shown, [from_dict(kept[key]) for key in sorted(kept) if key.startswith(_RECORD)])
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return trials, [kept[key] for key in sorted(kept) if key.startswith(_RECORD)]
+
+
+def _folded(trials: Sequence[FrozenTrial], records: Sequence[dict[str, Any]]) -> State:
+    shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
+    return fold(shown, [from_dict(record) for record in records])
 
 
 def picture_path(folder: Path, image: str) -> Path:

@@ -73,11 +73,10 @@ def starting_settings(guidance: float) -> tuple[FabricParams, ...]:
     Args:
         guidance: of plain images.
     """
-    return (
-        FabricParams(strength=0.4, guidance_scale=0.6 * guidance),
-        FabricParams(strength=0.25, guidance_scale=0.6 * guidance),
-        FabricParams(strength=0.5, guidance_scale=0.7 * guidance),
-        FabricParams(strength=0.4, guidance_scale=0.5 * guidance),
+    least = FabricParams.bounds()["guidance_scale"][0]
+    return tuple(
+        FabricParams(strength=strength, guidance_scale=max(least, share * guidance))
+        for strength, share in ((0.4, 0.6), (0.25, 0.6), (0.5, 0.7), (0.4, 0.5))
     )
 
 

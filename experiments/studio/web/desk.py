@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeAlias
+
+from cachetools import LRUCache
 
 from experiments.studio.blind import BlindComparison
 from experiments.studio.history.acts import rater_of, record_of
@@ -18,6 +20,9 @@ from experiments.studio.web.worker import Worker
 
 _AHEAD = 2  # pairs of a blind comparison
 _NAME = 80  # characters of an upload's name
+_RATERS = 32  # whose sight of the session is kept
+
+Values: TypeAlias = dict[str, Any]
 
 
 class Desk:
@@ -33,47 +38,61 @@ class Desk:
         self.session = session
         self.worker = worker
         self.blind = blind
-        self._learnt: tuple[State, dict[str, Any]] | None = None
-        self._learning = threading.Lock()
+        self._seen: State | None = None
+        self._snapshots: LRUCache[str, Values] = LRUCache(_RATERS)
+        self._learnt: tuple[State, Values] | None = None
+        self._looking, self._learning = threading.Lock(), threading.Lock()
 
-    def look(self, values: dict[str, Any]) -> dict[str, Any]:
+    def look(self, values: Values) -> Values:
         """What there is to see: progress, and the session if its version is not the one that the page has."""
-        return _answer(lambda: self._look(values))
 
-    def _look(self, values: dict[str, Any]) -> dict[str, Any]:
-        progress = progress_view(self.worker.progress)
-        seen = snapshot(self.session.state, rater_of(values))
-        return {"progress": progress, "session": None if seen["version"] == values.get("version") else seen}
+        def see() -> Values:
+            progress = progress_view(self.worker.progress)
+            seen = self._snapshot(rater_of(values))
+            return {"progress": progress, "session": None if seen["version"] == values.get("version") else seen}
 
-    def learnt(self, values: dict[str, Any]) -> dict[str, Any]:
+        return _answer(values, see)
+
+    def _snapshot(self, rater: str) -> Values:
+        """The session as a rater sees it; worked out anew only when something was done since."""
+        with self._looking:
+            state = self.session.state
+            if self._seen is not state:
+                self._seen = state
+                self._snapshots.clear()
+            if rater not in self._snapshots:
+                self._snapshots[rater] = snapshot(state, rater)
+            return self._snapshots[rater]
+
+    def learnt(self, values: Values) -> Values:
         """What the agent has learnt; worked out anew only when something was done since."""
 
-        def learn() -> dict[str, Any]:
+        def learn() -> Values:
             with self._learning:
                 state = self.session.state
-                if self._learnt is None or self._learnt[0] != state:
+                if self._learnt is None or self._learnt[0] is not state:
                     self._learnt = state, insight_view(self.session.insight())
                 return self._learnt[1]
 
-        return _answer(learn)
+        return _answer(values, learn)
 
-    def act(self, values: dict[str, Any]) -> dict[str, Any]:
+    def act(self, values: Values) -> Values:
         """Takes one act; sent again, it changes nothing."""
 
-        def take() -> dict[str, Any]:
+        def take() -> Values:
             self.session.append(record_of(values))
             return {}
 
-        return _answer(take)
+        return _answer(values, take)
 
-    def advance(self, values: dict[str, Any]) -> dict[str, Any]:
+    def advance(self, values: Values) -> Values:
         """Starts the next round; the prompt is recorded where it was changed.
 
         Args:
             values: a prompt's record, and as `rounds` how many rounds the page knew: a click sent twice starts one.
         """
 
-        def start() -> dict[str, Any]:
+        def start() -> Values:
             known = values.get("rounds")
             prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
             if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
@@ -89,12 +108,12 @@ class Desk:
 
             return {"started": self.worker.start("next batch", self.session.generate, wanted)}
 
-        return _answer(start)
+        return _answer(values, start)
 
-    def pair(self, values: dict[str, Any]) -> dict[str, Any]:
+    def pair(self, values: Values) -> Values:
         """The next pair to judge, less which side is which, while the one after is being made."""
 
-        def find() -> dict[str, Any]:
+        def find() -> Values:
             blind, rater = self._blind(), rater_of(values)
             waiting = blind.waiting(rater)
             if len(waiting) < _AHEAD:
@@ -106,32 +125,32 @@ class Desk:
             pair = {name: getattr(shown, name) for name in ("number", "prompt", "left", "right")}
             return {"pair": pair, "done": done}
 
-        return _answer(find)
+        return _answer(values, find)
 
-    def judge(self, values: dict[str, Any]) -> dict[str, Any]:
+    def judge(self, values: Values) -> Values:
         """Takes a verdict: `pair`, its number, and `side`."""
 
-        def take() -> dict[str, Any]:
+        def take() -> Values:
             self._blind().judge(values.get("pair", -1), values.get("side"), rater_of(values))
             return {}
 
-        return _answer(take)
+        return _answer(values, take)
 
-    def verdict(self, values: dict[str, Any]) -> dict[str, Any]:
+    def verdict(self, values: Values) -> Values:
         """What the comparison has found so far."""
 
-        def tell() -> dict[str, Any]:
+        def tell() -> Values:
             result = self._blind().result()
             return {"text": str(result), "share": result.share, "low": result.interval[0], "high": result.interval[1]}
 
-        return _answer(tell)
+        return _answer(values, tell)
 
     def _blind(self) -> BlindComparison:
         if self.blind is None:
             raise ValueError("blind: no comparison was asked for; allowed: fabric-bo studio --blind A B")
         return self.blind
 
-    def upload(self, data: bytes, values: dict[str, Any]) -> dict[str, Any]:
+    def upload(self, data: bytes, values: Values) -> Values:
         """Keeps a picture of somebody's own as liked or disliked.
 
         Args:
@@ -139,7 +158,7 @@ class Desk:
             values: `id`, `rater`, `sign`, and `name`, which is shown and names no file.
         """
 
-        def keep() -> dict[str, Any]:
+        def keep() -> Values:
             name = PurePosixPath(str(values.get("name", "")).replace("\\", "/")).name[:_NAME]
             fields = {**values, "kind": "upload", "name": name, "image": ""}
             record_of(fields)  # who and how, before anything is kept
@@ -147,12 +166,14 @@ class Desk:
             self.session.append(record_of({**fields, "image": image}))
             return {"image": image}
 
-        return _answer(keep)
+        return _answer(values, keep)
 
 
-def _answer(ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What is answered, or as `error` why not: something is wrong with what was sent."""
+def _answer(values: object, ask: Callable[[], Values]) -> Values:
+    """What is answered to values of the page, or as `error` why not: something is wrong with what was sent."""
     try:
+        if not isinstance(values, dict):
+            raise ValueError(f"values: {type(values).__name__}; allowed: a mapping of names to values")
         return ask()
     except ValueError as error:
         return {"error": str(error)}

@@ -5,10 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from experiments.files.pictures import read_facts
 from experiments.studio.history.records import Freeze, Mark, MoreLike, Prompt, Upload
@@ -57,12 +59,20 @@ def test_images_are_what_their_records_say(tmp_path: Path, fabric: FabricGenerat
         tuple(FeedbackImage(session.picture(image), 0) for image in images) for images in (shown.liked, shown.disliked)
     )
     request = Request(shown.prompt, shown.seed, shown.params, liked, disliked, shown.negative_prompt)
-    picture = to_pictures(fabric([request], 2).images)[0]
-    assert FeedbackImage(picture).id == shown.id == FeedbackImage(session.picture(shown.id)).id
+    again = to_pictures(fabric([request], 2).images)[0]
+    assert FeedbackImage(session.picture(shown.id)).id == shown.id
+    # Rounding differs with the size of a batch.
+    assert _apart(again, session.picture(shown.id)) <= 2
+    assert all(_apart(again, session.picture(each.id)) > 5 for each in session.state.rounds[1] if each != shown)
     facts = read_facts(session.path(shown.id))
     assert facts is not None
     assert FabricParams.from_dict(facts["params"]) == shown.params
     assert facts["liked"] == list(shown.liked)
+
+
+def _apart(one: Image.Image, other: Image.Image) -> int:
+    """The largest difference of two pictures, in grey levels."""
+    return int(np.asarray(ImageChops.difference(one, other)).max())
 
 
 def test_a_session_is_there_again(tmp_path: Path, fabric: FabricGenerator, begin: Begin, judge: Judge) -> None:
@@ -137,6 +147,43 @@ def test_uploads_steer(tmp_path: Path, begin: Begin) -> None:
     assert {each.liked for each in shown} == {(image,)}
     assert all(each.params.strength > 0 for each in shown)
     assert session.picture(image).size == (80, 60)
+
+
+def test_one_picture_may_be_uploaded_by_many_at_once(tmp_path: Path, begin: Begin) -> None:
+    session, picture = begin(tmp_path), Image.effect_noise((128, 128), 60).convert("RGB")
+    together = threading.Barrier(15)
+
+    def upload(_: int) -> str:
+        together.wait()
+        return session.add_picture(picture)
+
+    with ThreadPoolExecutor(15) as pool:
+        images = set(pool.map(upload, range(30)))
+    assert images == {FeedbackImage(picture).id}
+    assert session.picture(images.pop()).tobytes() == picture.tobytes()
+
+
+def test_an_upload_of_what_the_session_made_leaves_its_recipe(tmp_path: Path, begin: Begin) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    shown = session.state.rounds[0][1]
+    assert session.add_picture(session.picture(shown.id)) == shown.id
+    facts = read_facts(session.path(shown.id))
+    assert facts is not None
+    assert facts["seed"] == shown.seed
+
+
+def test_the_state_is_worked_out_only_when_something_was_done(
+    tmp_path: Path, fabric: FabricGenerator, begin: Begin
+) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    state, other = session.state, StudioSession.open(session.options, fabric)
+    assert session.state is state
+    other.append(Mark(rater="bob", image=state.rounds[0][0].id, sign="liked"))
+    assert session.state.liked == (state.rounds[0][0].id,)
+    other.generate()
+    assert len(session.state.rounds) == 2
 
 
 def test_frozen_knobs_stay_and_wishes_are_followed(tmp_path: Path, begin: Begin, judge: Judge) -> None:

@@ -58,6 +58,12 @@ def test_with_references_and_nothing_said_of_settings_the_starting_settings_come
     assert tuple(replace(each.params, weights={}) for each in AGENT.propose(state)) == starting_settings(4.0)
 
 
+@pytest.mark.parametrize("guidance", [1.0, 1.5, 20.0])
+def test_any_guidance_of_plain_images_will_do(guidance: float) -> None:
+    proposals = Agent(4, guidance, 0).propose(fold(_round(0, [PLAIN] * 4), LIKES))
+    assert all(1 <= each.params.guidance_scale <= guidance for each in proposals)
+
+
 def test_images_of_a_round_have_different_parts_of_the_liked_images_and_at_least_one() -> None:
     likes = [Mark(rater="ann", image=image, sign="liked") for image in ("good", "bad", "02", "03")]
     state = fold(_round(0, [PLAIN] * 4), likes)

@@ -93,6 +93,14 @@ def test_only_own_names_and_origins(client: TestClient) -> None:
     assert sent.status_code == 403
 
 
+def test_the_name_of_a_session_is_text_on_the_page(fabric: FabricGenerator, tmp_path: Path) -> None:
+    options = StudioOptions(folder=tmp_path / "s", steps=2, study="<img src=x onerror=alert(1)>")
+    with TestClient(application(Desk(StudioSession.open(options, fabric), Worker()), LOCAL)) as client:
+        config = client.get("/config", headers={"host": "localhost"}).text
+    assert "&lt;img src=x" in config
+    assert "<img src=x" not in config
+
+
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     page = client.get("/")
     assert page.status_code == 200

@@ -1,0 +1,65 @@
+"""What the page is answered, without a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from experiments.studio.blind import BlindArm, BlindComparison
+from experiments.studio.history.records import Mark
+from experiments.studio.session import StudioSession
+from experiments.studio.web import desk as desk_module
+from experiments.studio.web.desk import Desk, Values
+from experiments.studio.web.views import snapshot
+from experiments.studio.web.worker import Worker
+from fabric.params import FabricParams, preset
+
+pytestmark = pytest.mark.slow
+
+Begin = Callable[[Path], StudioSession]
+ANN = {"rater": "ann"}
+
+
+def test_a_look_is_worked_out_only_when_something_was_done(
+    tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, worked_out = begin(tmp_path), 0
+    session.generate()
+    desk = Desk(session, Worker())
+
+    def counted(*args: object) -> Values:
+        nonlocal worked_out
+        worked_out += 1
+        return snapshot(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(desk_module, "snapshot", counted)
+    first = desk.look(ANN)["session"]
+    for _ in range(3):
+        assert desk.look({**ANN, "version": first["version"]})["session"] is None
+    assert desk.look({"rater": "bob"})["session"]["images"] == first["images"]
+    assert worked_out == 2  # one for each rater
+    session.append(Mark(rater="bob", image=session.state.rounds[0][0].id, sign="liked"))
+    assert desk.look({**ANN, "version": first["version"]})["session"]["liked"] == [session.state.rounds[0][0].id]
+    assert worked_out == 3
+
+
+@pytest.mark.parametrize("values", ["text", [1], None, 3])
+def test_what_is_no_mapping_is_answered_in_one_line(tmp_path: Path, begin: Begin, values: object) -> None:
+    desk = Desk(begin(tmp_path), Worker())
+    for ask in (desk.look, desk.learnt, desk.act, desk.advance, desk.pair, desk.judge, desk.verdict):
+        error = ask(values)["error"]  # type: ignore[arg-type]
+        assert "allowed: a mapping" in error
+        assert "\n" not in error
+
+
+@pytest.mark.parametrize("change", [{"pair": [1]}, {"pair": {}}, {"pair": "0"}, {"pair": 7}, {"side": ["left"]}])
+def test_a_wrong_verdict_is_answered_in_one_line(tmp_path: Path, begin: Begin, change: Values) -> None:
+    session = begin(tmp_path)
+    arms = BlindArm("one", preset("none", 2)), BlindArm("other", FabricParams(strength=0, guidance_scale=2))
+    blind = BlindComparison(session, *arms)
+    blind.make()
+    answer = Desk(session, Worker(), blind).judge({**ANN, "pair": 0, "side": "left", **change})
+    assert "allowed: " in answer["error"]
+    assert blind.verdicts() == []
