@@ -7,18 +7,20 @@ shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Point: TypeAlias = tuple[float, float]
 Heatmap: TypeAlias = NDArray[np.float64]
-
-SCORES = ("plausibility", "alignment", "aesthetics", "overall")
-MAPS = ("artifact", "misalignment")
+Score: TypeAlias = Annotated[int, Field(ge=1, le=5)]
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+# JSON has lists where these are tuples.
+Point: TypeAlias = Annotated[tuple[Fraction, Fraction], Field(strict=False)]
+Points: TypeAlias = Annotated[tuple[Point, ...], Field(strict=False)]
+Words: TypeAlias = Annotated[tuple[int, ...], Field(strict=False)]
 
 
 def tokens(prompt: str) -> list[str]:
@@ -26,8 +28,7 @@ def tokens(prompt: str) -> list[str]:
     return [word for word in re.split(r'[,.?!":; ]', prompt) if word]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RichRating:
+class RichRating(BaseModel):
     """What one rater says of one image.
 
     Attributes:
@@ -42,51 +43,30 @@ class RichRating:
         misaligned_words: places in `tokens(prompt)` of what is not shown.
 
     Raises:
-        ValueError: something is out of range; the message names field, value and what is allowed.
+        ValueError: something is missing, unknown, of a wrong type or out of range.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     rater: str
     prompt: str
-    plausibility: int
-    alignment: int
-    aesthetics: int
-    overall: int
-    artifact_points: tuple[Point, ...] = ()
-    misalignment_points: tuple[Point, ...] = ()
-    misaligned_words: tuple[int, ...] = ()
+    plausibility: Score
+    alignment: Score
+    aesthetics: Score
+    overall: Score
+    artifact_points: Points = ()
+    misalignment_points: Points = ()
+    misaligned_words: Words = ()
 
-    def __post_init__(self) -> None:
-        for name in SCORES:
-            if getattr(self, name) not in range(1, 6):
-                raise ValueError(f"{name}: {getattr(self, name)!r} is out of range; allowed: whole numbers from 1 to 5")
-        for name in MAPS:
-            points = tuple((float(x), float(y)) for x, y in getattr(self, f"{name}_points"))
-            object.__setattr__(self, f"{name}_points", points)
-            if wrong := [point for point in points if not all(0 <= part <= 1 for part in point)]:
-                raise ValueError(f"{name}_points: {wrong[0]} is out of range; allowed: fractions from 0 to 1")
-        object.__setattr__(self, "misaligned_words", tuple(self.misaligned_words))
+    @model_validator(mode="after")
+    def _words_are_of_the_prompt(self) -> RichRating:
         count = len(tokens(self.prompt))
-        if wrong_words := [place for place in self.misaligned_words if place not in range(count)]:
-            raise ValueError(f"misaligned_words: {wrong_words[0]}; allowed: 0 to {count - 1}, places of words")
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it; `from_dict` gives an equal one."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> RichRating:
-        """Of what `to_dict` gave.
-
-        Raises:
-            ValueError: a field is missing, unknown or out of range.
-        """
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise ValueError(f"rich rating: {error}") from error
+        if unknown := [place for place in self.misaligned_words if place not in range(count)]:
+            raise ValueError(f"misaligned_words: {unknown[0]}; allowed: 0 to {count - 1}, places of words")
+        return self
 
 
-def heatmap(points: Sequence[Point], size: tuple[int, int], radius: float = 1 / 20) -> Heatmap:
+def heatmap(points: Sequence[tuple[float, float]], size: tuple[int, int], radius: float = 1 / 20) -> Heatmap:
     """Discs around points: 1 within the effective radius of any, else 0. No points give zeros.
 
     Args:

@@ -9,11 +9,10 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from experiments.studio.history.records import Mark, Prompt
+from experiments.studio.history.records import Choice, Mark, Prompt
 from experiments.studio.session import StudioSession
 from fabric.images import FeedbackImage
 from fabric.seeding import generator_for
-from objectives.human import Choice
 
 RATER = "artist"
 

@@ -8,13 +8,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from experiments.studio.history.records import Mark, Prompt
+from experiments.studio.history.records import Choice, Mark, Prompt
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
 from fabric.models import EMBEDDED, load
 from fabric.seeding import generator_for
-from objectives.human import Choice
 
 _RATER = "bench"
 

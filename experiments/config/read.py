@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from experiments.config.errors import in_one_line
 from experiments.config.schema import RunConfig
 
 
@@ -44,18 +45,4 @@ def check_config(values: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ValueError(_in_one_line(error)) from error
-
-
-def _in_one_line(error: ValidationError) -> str:
-    """The first complaint, with its place and value; how many more there are."""
-    complaints = error.errors()
-    first = complaints[0]
-    place = ".".join(map(str, first["loc"]))
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif first["type"] != "value_error":
-        message = f"{first['input']!r}: {message}"
-    more = f" (and {len(complaints) - 1} more)" if len(complaints) > 1 else ""
-    return f"{place}: {message}{more}" if place else f"{message}{more}"
+        raise ValueError(in_one_line(error)) from error

@@ -22,7 +22,7 @@ from experiments.files.pictures import Recipe, metadata, save_png
 from experiments.run.study import open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
-from experiments.studio.history.records import Record, from_dict, to_dict
+from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
 from experiments.studio.history.references import references
 from experiments.studio.history.state import Shown, State, fold
 from fabric.bank import ReferenceBank
@@ -31,7 +31,6 @@ from fabric.images import FeedbackImage, read_picture, to_pictures
 from fabric.models import EMBEDDED, load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
-from objectives.human import Withdrawal
 
 _RECORD = "fabric-bo:record:"
 _FOLDER = "artifacts"

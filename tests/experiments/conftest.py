@@ -8,11 +8,10 @@ from pathlib import Path
 import optuna
 import pytest
 
-from experiments.studio.history.records import Mark, Prompt
+from experiments.studio.history.records import Choice, Mark, Prompt
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator
 from fabric.models import load
-from objectives.human import Choice
 
 
 @pytest.fixture(scope="session")

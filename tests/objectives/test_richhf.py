@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from objectives.richhf import SCORES, RichRating, heatmap, tokens
+from objectives.richhf import RichRating, heatmap, tokens
 
+SCORES = ("plausibility", "alignment", "aesthetics", "overall")
 PROMPT = 'a red star, at night: "soft" light'
 
 
@@ -42,18 +43,19 @@ def test_points_unite_and_none_give_zeros() -> None:
 
 def test_ratings_survive_json() -> None:
     one = rating(artifact_points=((0.25, 1),), misalignment_points=((0, 0.5), (1, 1)), misaligned_words=(0, 6))
-    assert RichRating.from_dict(json.loads(json.dumps(one.to_dict()))) == one
+    assert RichRating.model_validate(json.loads(json.dumps(one.model_dump(mode="json")))) == one
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        *(({name: 0}, f"{name}: 0 is out of range; allowed: whole numbers from 1 to 5") for name in SCORES),
-        ({"artifact_points": ((0.5, 1.2),)}, r"artifact_points: \(0.5, 1.2\) is out of range"),
+        *(({name: 0}, f"^1 .*\n{name}\n.*greater than or equal to 1") for name in SCORES),
+        *(({name: 6}, f"^1 .*\n{name}\n.*less than or equal to 5") for name in SCORES),
+        ({"artifact_points": ((0.5, 1.2),)}, r"artifact_points.0.1\n.*less than or equal to 1"),
         ({"misaligned_words": (7,)}, "misaligned_words: 7; allowed: 0 to 6"),
-        ({"mood": 3}, "rich rating: .*mood"),
+        ({"mood": 3}, "mood\n.*not permitted"),
     ],
 )
 def test_bad_ratings_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RichRating.from_dict({**rating().to_dict(), **changes})
+        RichRating.model_validate({**rating().model_dump(), **changes})

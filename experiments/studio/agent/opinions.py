@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from experiments.studio.agent.features import Given, features
 from experiments.studio.history.state import Shown, State
 from fabric.params import FabricParams
-from objectives.human import Observation, Rating, observations
+from objectives.human import MeanRating, mean_ratings
 from optimizer.choices import PreferenceData
 
 Expected = Callable[[Sequence[FabricParams], Given], Tensor]
@@ -90,13 +91,14 @@ def _marked(
     yield from ([image, *by_sign["disliked"]] for image in by_sign[None] if by_sign["disliked"])
 
 
-def _ratings(state: State) -> dict[str, Observation]:
+def _ratings(state: State) -> dict[str, MeanRating]:
     """Means over raters with their standard errors; who rated richly only said so by the overall score."""
-    plain = [(rater, image, value) for rater, said in state.ratings.items() for image, value in said.items()]
-    rich = [
-        (rater, image, each.overall)
-        for rater, said in state.rich.items()
-        for image, each in said.items()
-        if image not in state.ratings.get(rater, {})
-    ]
-    return observations(Rating(rater=rater, image=image, value=value) for rater, image, value in (*plain, *rich))
+    by_image: dict[str, list[int]] = defaultdict(list)
+    for said in state.ratings.values():
+        for image, value in said.items():
+            by_image[image].append(value)
+    for rater, richly in state.rich.items():
+        for image, rich in richly.items():
+            if image not in state.ratings.get(rater, {}):
+                by_image[image].append(rich.overall)
+    return mean_ratings(by_image)

@@ -1,159 +1,205 @@
 """What people do in a session: appended, never overwritten, each act under an id that its client made.
 
-Ratings, choices and withdrawals are those of `objectives.human`; the rest is the studio's own.
+Nothing is changed afterwards: a changed rating is a later record of the same rater and image, and what is undone is
+withdrawn by a record of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+import time
+import uuid
+from typing import Annotated, Any, Literal, TypeAlias
 
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+
+from experiments.config.errors import in_one_line
 from fabric.params import FabricParams
-from objectives import human
-from objectives.human import Choice, Rating, Statement, Withdrawal
 from objectives.richhf import RichRating
 
 Sign: TypeAlias = Literal["liked", "disliked"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Mark(Statement):
+class _Record(BaseModel):
+    """What all records have.
+
+    Attributes:
+        rater: who says it.
+        time: when, in seconds since 1970.
+        id: of the record; of several with one id the first counts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rater: str
+    time: float = Field(default_factory=time.time)
+    id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class Rating(_Record):
+    """A number for one image.
+
+    Attributes:
+        image: its id.
+        value: 1 (worst) to 5.
+    """
+
+    kind: Literal["rating"] = "rating"
+    image: str
+    value: Annotated[int, Field(ge=1, le=5)]
+
+
+class Choice(_Record):
+    """The best of some images shown together: two for a comparison, K for a pick.
+
+    Attributes:
+        options: ids of the images, each once.
+        chosen: the best of them; None for "can't tell".
+    """
+
+    kind: Literal["choice"] = "choice"
+    options: Annotated[tuple[str, ...], Field(strict=False)]  # JSON has a list
+    chosen: str | None
+
+    @model_validator(mode="after")
+    def _chosen_of_several(self) -> Choice:
+        if len(self.options) < 2 or len(set(self.options)) < len(self.options):
+            raise ValueError(f"options: {list(self.options)}; allowed: two or more different images")
+        if self.chosen is not None and self.chosen not in self.options:
+            raise ValueError(f"chosen: {self.chosen!r} is not among the options {list(self.options)}")
+        return self
+
+
+class Withdrawal(_Record):
+    """Takes a record back.
+
+    Attributes:
+        record: the id of what is withdrawn, one of the same rater.
+    """
+
+    kind: Literal["withdrawal"] = "withdrawal"
+    record: str
+
+
+class Mark(_Record):
     """A like or dislike; the image is a reference of the rounds after.
 
     Attributes:
         image: its id.
         sign: None takes an earlier mark away.
-
-    Raises:
-        ValueError: the sign is unknown.
     """
 
+    kind: Literal["mark"] = "mark"
     image: str
     sign: Sign | None
 
-    def __post_init__(self) -> None:
-        _check_sign(self.sign, None)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Upload(Statement):
+class Upload(_Record):
     """A picture of one's own, liked or disliked.
 
     Attributes:
         image: its id, as `StudioSession.add_picture` gave it.
         sign: how it is meant.
         name: what the person calls it.
-
-    Raises:
-        ValueError: the sign is unknown.
     """
 
+    kind: Literal["upload"] = "upload"
     image: str
     sign: Sign
     name: str = ""
 
-    def __post_init__(self) -> None:
-        _check_sign(self.sign)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Prompt(Statement):
+class Prompt(_Record):
     """What the rounds after are to show; feedback is kept."""
 
+    kind: Literal["prompt"] = "prompt"
     prompt: str
     negative_prompt: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Favourite(Statement):
+class Favourite(_Record):
     """An image to keep, or no longer."""
 
+    kind: Literal["favourite"] = "favourite"
     image: str
     kept: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class Freeze(Statement):
+class Freeze(_Record):
     """A knob that the agent is to leave alone.
 
     Attributes:
         knob: a field of `FabricParams`.
         value: it has from now on; None sets it free.
-
-    Raises:
-        ValueError: the knob is unknown or its value out of range.
     """
 
+    kind: Literal["freeze"] = "freeze"
     knob: str
     value: float | None
 
-    def __post_init__(self) -> None:
-        bounds = FabricParams.bounds()
-        if self.knob not in bounds:
-            raise ValueError(f"knob: {self.knob!r} is unknown; allowed: {', '.join(bounds)}")
-        low, high = bounds[self.knob]
+    @field_validator("knob")
+    @classmethod
+    def _known(cls, knob: str) -> str:
+        if knob not in FabricParams.bounds():
+            raise ValueError(f"{knob!r} is unknown; allowed: {', '.join(FabricParams.bounds())}")
+        return knob
+
+    @model_validator(mode="after")
+    def _in_range(self) -> Freeze:
+        low, high = FabricParams.bounds()[self.knob]
         if self.value is not None and not low <= self.value <= high:
             raise ValueError(f"{self.knob}: {self.value} is out of range; allowed: {low:g} to {high:g}")
+        return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class MoreLike(Statement):
+class MoreLike(_Record):
     """The next round is to be made with settings near those of an image."""
 
+    kind: Literal["more like"] = "more like"
     image: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rich(Statement):
+class Rich(_Record):
     """Rich feedback on an image.
 
     Attributes:
         image: its id.
         rich: scores, points and words; of the same rater.
-
-    Raises:
-        ValueError: the raters differ.
     """
 
+    kind: Literal["rich"] = "rich"
     image: str
     rich: RichRating
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _of_one_rater(self) -> Rich:
         if self.rich.rater != self.rater:
             raise ValueError(f"rater: {self.rich.rater!r} in the rich rating; allowed: {self.rater!r}, who says it")
+        return self
 
 
-Record: TypeAlias = Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | Rich
-
-_KINDS: dict[str, type[Any]] = {
-    **human.KINDS,
-    "mark": Mark,
-    "upload": Upload,
-    "prompt": Prompt,
-    "favourite": Favourite,
-    "freeze": Freeze,
-    "more like": MoreLike,
-    "rich": Rich,
-}
+Record: TypeAlias = Annotated[
+    Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | Rich,
+    Field(discriminator="kind"),
+]
+_READER: TypeAdapter[Record] = TypeAdapter(Record)
 
 
 def to_dict(record: Record) -> dict[str, Any]:
     """A record as JSON takes it; `from_dict` gives an equal one."""
-    return human.to_dict(record, _KINDS)
+    return record.model_dump(mode="json")
 
 
-def from_dict(values: dict[str, Any]) -> Record:
+def from_dict(values: object) -> Record:
     """A record of what `to_dict` gave.
 
+    Args:
+        values: a mapping of names to values, as JSON has them.
+
     Raises:
-        ValueError: the kind is unknown, a field is missing, unknown or out of range.
+        ValueError: something is missing, unknown, of a wrong type or out of range; the message is one line and begins
+            with the kind and the field.
     """
-    if values.get("kind") == "rich" and isinstance(values.get("rich"), dict):
-        values = {**values, "rich": RichRating.from_dict(values["rich"])}
-    record: Record = human.from_dict(values, _KINDS)
-    return record
-
-
-def _check_sign(sign: object, *besides: object) -> None:
-    if sign not in (*get_args(Sign), *besides):
-        raise ValueError(f"sign: {sign!r} is unknown; allowed: {', '.join(get_args(Sign))}")
+    try:
+        return _READER.validate_python(values)
+    except ValidationError as error:
+        raise ValueError(in_one_line(error)) from None

@@ -13,18 +13,20 @@ from functools import cached_property
 from typing import Any
 
 from experiments.studio.history.records import (
+    Choice,
     Favourite,
     Freeze,
     Mark,
     MoreLike,
     Prompt,
+    Rating,
     Record,
     Rich,
     Sign,
     Upload,
+    Withdrawal,
 )
 from fabric.params import FabricParams
-from objectives.human import Choice, Rating, Withdrawal
 from objectives.richhf import RichRating
 
 

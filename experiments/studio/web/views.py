@@ -37,7 +37,7 @@ def snapshot(state: State, rater: str) -> dict[str, Any]:
         "favourites": list(state.favourites),
         "frozen": state.frozen,
         "more": None if state.more_like is None else state.more_like.image,
-        "undo": None if undoable is None else {"id": undoable.id, "what": type(undoable).__name__.lower()},
+        "undo": None if undoable is None else {"id": undoable.id, "what": undoable.kind},
         "raters": sorted(state.undoable),
     }
     text = json.dumps(shown, sort_keys=True)
@@ -87,7 +87,7 @@ def _weighted(params: FabricParams, references: Sequence[tuple[str, int]]) -> li
 
 
 def _rich(rich: RichRating) -> dict[str, Any]:
-    return {name: value for name, value in rich.to_dict().items() if name not in ("rater", "prompt")}
+    return rich.model_dump(mode="json", exclude={"rater", "prompt"})
 
 
 def progress_view(progress: JobProgress) -> dict[str, Any]:

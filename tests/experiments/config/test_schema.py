@@ -24,7 +24,7 @@ PROMPTS = {"prompts": ["a red star"]}
         ({**PROMPTS, "protocol": {"rounds": "three"}}, "protocol.rounds: 'three': "),
         (
             {**PROMPTS, "protocol": {"value": "first"}},
-            "protocol.value: 'first': Input should be 'last'",
+            "protocol.value: 'first' is unknown; allowed: 'last'",
         ),
         ({**PROMPTS, "space": {"strength": [0, 9]}}, "space.strength: 0 to 9; allowed: 0 to 8"),
         ({**PROMPTS, "space": {"strength": [2, 1]}}, "space.strength: from 2 to 1; allowed: low < high"),

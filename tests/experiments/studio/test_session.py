@@ -13,12 +13,11 @@ import pytest
 from PIL import Image, ImageChops
 
 from experiments.files.pictures import read_facts
-from experiments.studio.history.records import Freeze, Mark, MoreLike, Prompt, Upload
+from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Prompt, Rating, Upload
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.params import FabricParams
-from objectives.human import Choice, Rating
 
 pytestmark = pytest.mark.slow
 

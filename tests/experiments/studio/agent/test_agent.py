@@ -9,10 +9,9 @@ import torch
 
 from experiments.run.space import weight_name
 from experiments.studio.agent.agent import Agent, starting_settings
-from experiments.studio.history.records import Freeze, Mark, MoreLike, Record
+from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Record
 from experiments.studio.history.state import Shown, State, fold
 from fabric.params import FabricParams
-from objectives.human import Choice
 
 AGENT = Agent(images=4, guidance=4.0, seed=0)
 PLAIN = FabricParams(strength=0, guidance_scale=4.0)

@@ -8,10 +8,9 @@ import pytest
 
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import best_settings, insight_of
-from experiments.studio.history.records import Freeze, Mark, Record
+from experiments.studio.history.records import Choice, Freeze, Mark, Rating, Record
 from experiments.studio.history.state import Shown, State, fold
 from fabric.params import FabricParams
-from objectives.human import Choice, Rating
 
 AGENT = Agent(images=4, guidance=4.0, seed=0)
 STRENGTHS = (0.1, 0.3, 1.0, 3.0)

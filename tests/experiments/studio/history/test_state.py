@@ -1,14 +1,23 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.studio.history.records import Favourite, Freeze, Mark, MoreLike, Prompt, Record, Rich, Upload
+from experiments.studio.history.records import (
+    Choice,
+    Favourite,
+    Freeze,
+    Mark,
+    MoreLike,
+    Prompt,
+    Rating,
+    Record,
+    Rich,
+    Upload,
+    Withdrawal,
+)
 from experiments.studio.history.state import Shown, fold
 from fabric.params import FabricParams
-from objectives.human import Choice, Rating, Withdrawal
 from objectives.richhf import RichRating
 
 
@@ -46,7 +55,8 @@ def test_a_record_sent_again_changes_nothing(records: list[Record]) -> None:
 
 @given(_histories, _rater)
 def test_undo_is_as_if_it_had_not_been(records: list[Record], rater: str) -> None:
-    records = [replace(record, id=f"{k}") for k, record in enumerate(records) if not isinstance(record, Withdrawal)]
+    kept = [record for record in records if not isinstance(record, Withdrawal)]
+    records = [record.model_copy(update={"id": f"{k}"}) for k, record in enumerate(kept)]
     latest = fold(ROUNDS, records).undoable.get(rater)
     mine = [record for record in records if record.rater == rater]
     assert latest == (mine[-1] if mine else None)

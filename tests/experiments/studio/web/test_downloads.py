@@ -9,11 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.files.pictures import read_facts
-from experiments.studio.history.records import Favourite
+from experiments.studio.history.records import Favourite, Rating
 from experiments.studio.session import StudioSession
 from experiments.studio.web.downloads import archive
 from fabric.params import FabricParams
-from objectives.human import Rating
 
 
 def test_the_archive_has_pictures_that_say_how_they_were_made(
