@@ -156,7 +156,7 @@ class Bench:
             session = self._session(arm, k)
             steer(session, Artist(prompt, self._eye(picture), self._seed(k), self.options.wrong), self.options.rounds)
             rounds = session.state.rounds[: self.options.rounds]
-            images = torch.stack([pixels([session.picture(image.id) for image in shown]) for shown in rounds])
+            images = torch.stack([pixels([session.pictures.read(image.id) for image in shown]) for shown in rounds])
             flat = images.flatten(0, 1)
             closeness.append(self.judge.similarity(flat, picture)[:, 0].view(images.shape[:2]))
             errors.append(self._errors(flat, target).view(images.shape[:2]))

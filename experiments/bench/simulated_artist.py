@@ -97,7 +97,7 @@ def steer(session: StudioSession, artist: Artist, rounds: int) -> None:
 def _judge(session: StudioSession, artist: Artist, number: int) -> None:
     """The pick comes last: a round with one is judged. Records have ids of their own, so that none counts twice."""
     images = [shown.id for shown in session.state.rounds[number]]
-    clicks = artist.judge([session.picture(image) for image in images], number)
+    clicks = artist.judge([session.pictures.read(image) for image in images], number)
     session.append(Mark(rater=RATER, image=images[clicks.picked], sign="liked", id=f"liked {number}"))
     if clicks.disliked is not None:
         session.append(Mark(rater=RATER, image=images[clicks.disliked], sign="disliked", id=f"disliked {number}"))

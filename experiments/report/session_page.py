@@ -16,8 +16,8 @@ from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
 from experiments.studio.blind import Result, results
 from experiments.studio.history.state import Shown, State
-from experiments.studio.session import picture_path, state_of
-from fabric.images import read_picture
+from experiments.studio.pictures import PictureStore
+from experiments.studio.session import state_of
 from fabric.knobs import KNOBS
 
 _WIDTH = 256  # pixels of a picture on the page
@@ -29,12 +29,12 @@ class SessionPicture:
     """One picture of the page.
 
     Attributes:
-        uri: it, as data.
+        uri: it, as data; None where its file was lost.
         role: liked, disliked or nothing.
         about: it in words.
     """
 
-    uri: str
+    uri: str | None
     role: str
     about: str
 
@@ -66,6 +66,9 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
     state = state_of(study)
     if not state.rounds:
         raise ValueError(f"report: {folder} has no pictures yet; allowed: a session of one round or more")
+    pictures = PictureStore(folder)
+    rounds = [_round(pictures, state, images) for images in state.rounds]
+    uploads = [_picture(pictures, state, image, name) for image, name in state.uploads.items()]
     insight = insight_of(Agent(config["images"], config["guidance"], config["seed"]), state)
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(
@@ -80,8 +83,11 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
         best=insight.best.to_yaml(),
         knobs=KNOBS,
         blind=[_sentence(result) for result in results(study)],
-        rounds=[_round(folder, state, images) for images in state.rounds],
-        uploads=[_picture(folder, state, image, name) for image, name in state.uploads.items()],
+        rounds=rounds,
+        uploads=uploads,
+        lost=sum(
+            picture.uri is None for pictures in (*(each.pictures for each in rounds), uploads) for picture in pictures
+        ),
         raters=sorted(state.undoable),
     )
 
@@ -94,8 +100,10 @@ def _sentence(result: Result) -> str:
     return f"{result}. The 95% interval {verdict}."
 
 
-def _round(folder: Path, state: State, images: Sequence[Shown]) -> SessionRound:
-    return SessionRound(images[0].prompt, [_picture(folder, state, image.id, _about(state, image)) for image in images])
+def _round(pictures: PictureStore, state: State, images: Sequence[Shown]) -> SessionRound:
+    return SessionRound(
+        images[0].prompt, [_picture(pictures, state, image.id, _about(state, image)) for image in images]
+    )
 
 
 def _about(state: State, shown: Shown) -> str:
@@ -105,10 +113,12 @@ def _about(state: State, shown: Shown) -> str:
     return ", ".join(said + ["favourite"] * (shown.id in state.favourites))
 
 
-def _picture(folder: Path, state: State, image: str, about: str) -> SessionPicture:
-    picture = read_picture(picture_path(folder, image)).convert("RGB")
+def _picture(pictures: PictureStore, state: State, image: str, about: str) -> SessionPicture:
+    role = "liked" if image in state.liked else "disliked" if image in state.disliked else ""
+    if not pictures.has(image):
+        return SessionPicture(None, role, about)
+    picture = pictures.read(image).copy()
     picture.thumbnail((_WIDTH, _WIDTH))
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=_QUALITY)
-    role = "liked" if image in state.liked else "disliked" if image in state.disliked else ""
     return SessionPicture(data_uri(file.getvalue(), "webp"), role, about)

@@ -158,7 +158,7 @@ class BlindComparison:
         session, number = self.session, len(self.pairs())
         requests = self._requests(number)
         made = session.make(requests, on_step)
-        images = [session.add_picture(picture) for picture in to_pictures(made.images)]
+        images = [session.pictures.add(picture) for picture in to_pictures(made.images)]
         coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
         left, right = images if coin else images[::-1]
         pair = Pair(self.id, number, requests[0].prompt, requests[0].seed, left, right, "left" if coin else "right")
@@ -174,7 +174,7 @@ class BlindComparison:
             raise ValueError("blind: the session has no prompt yet; allowed: one round or more")
         prompts = list(dict.fromkeys(given))
         prompt, negative = prompts[number % len(prompts)]
-        liked, disliked = references(state, self.session.picture)
+        liked, disliked = references(state, self.session.pictures.read)
         seed = generator_for("blind", self.id, number).initial_seed()
         return [Request(prompt, seed, arm.params, liked, disliked, negative) for arm in self.arms]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import uuid
@@ -11,31 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cachetools import LRUCache
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
-from PIL.Image import Image
 
 from experiments.config.schema import guidance_of
-from experiments.files.pictures import Recipe, metadata, save_png
+from experiments.files.pictures import Recipe, metadata
 from experiments.run.study import open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
 from experiments.studio.history.references import references
 from experiments.studio.history.state import Shown, State, fold
+from experiments.studio.pictures import PictureStore
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
-from fabric.images import FeedbackImage, read_picture, to_pictures
+from fabric.images import to_pictures
 from fabric.models import EMBEDDED, load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
 _RECORD = "fabric-bo:record:"
-_FOLDER = "artifacts"
-_PICTURES = 256  # kept in memory
-_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,10 +116,9 @@ class StudioSession:
         self.study = study
         self.fabric = fabric
         self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
-        (options.folder / _FOLDER).mkdir(parents=True, exist_ok=True)
-        self._pictures: LRUCache[str, Image] = LRUCache(_PICTURES)
+        self.pictures = PictureStore(options.folder)
         self._known: tuple[tuple[int, int], State] = (0, 0), State()
-        self._lock, self._generating = threading.Lock(), threading.RLock()
+        self._generating = threading.RLock()
 
     @classmethod
     def open(
@@ -171,7 +165,7 @@ class StudioSession:
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
             if image is not None:
-                self.path(image)
+                self.pictures.path(image)
 
     def undo(self, rater: str) -> None:
         """Takes back the latest thing that a rater did and that still stands; nothing if there is none."""
@@ -201,7 +195,9 @@ class StudioSession:
             made = self.make(requests, on_step)
             pictures = to_pictures(made.images)
             for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
-                image = self._keep(pictures[place], request, made.prompts[place])
+                recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model)
+                picture, prompt = pictures[place], made.prompts[place]
+                image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
                 self._tell(state, proposal, request, image, number, place)
             return number
 
@@ -218,7 +214,7 @@ class StudioSession:
             return self.fabric(requests, self.options.steps, self.options.size, step)
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
-        liked, disliked = references(state, self.picture)
+        liked, disliked = references(state, self.pictures.read)
         assert state.prompt is not None
         return [
             Request(state.prompt, self._seed(number, place), each.params, liked, disliked, state.negative_prompt)
@@ -249,46 +245,6 @@ class StudioSession:
             create_trial(params=shown.values, distributions=distributions, value=0.0, user_attrs=shown.to_attributes())
         )
 
-    def picture(self, image: str) -> Image:
-        """An image of the session, shown or uploaded, by its id.
-
-        Raises:
-            ValueError: there is no such image.
-        """
-        with self._lock:
-            if image not in self._pictures:
-                self._pictures[image] = read_picture(picture_path(self.options.folder, image))
-            return self._pictures[image]
-
-    def path(self, image: str) -> Path:
-        """The PNG of an image, which says how it was made.
-
-        Raises:
-            ValueError: there is no such image.
-        """
-        path = picture_path(self.options.folder, image)
-        if not path.exists():
-            raise ValueError(f"image: {image!r} is unknown; allowed: images of this session")
-        return path
-
-    def add_picture(self, picture: Image) -> str:
-        """Keeps a picture of somebody's own.
-
-        Returns:
-            Its id; a like or dislike of it is an `Upload` record.
-        """
-        image = FeedbackImage(picture).id
-        path = picture_path(self.options.folder, image)
-        if not path.exists():  # one that the session made says how; it keeps that
-            save_png(picture.convert("RGB"), path, {})
-        return image
-
-    def _keep(self, picture: Image, request: Request, prompt: str) -> str:
-        image = FeedbackImage(picture).id
-        recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model)
-        save_png(picture, picture_path(self.options.folder, image), metadata(request, prompt, picture.size, recipe))
-        return image
-
     def insight(self) -> Insight:
         """What the agent has learnt so far."""
         return insight_of(self.agent, self.state)
@@ -314,18 +270,3 @@ def _history(study: Study) -> tuple[list[FrozenTrial], list[dict[str, Any]]]:
 def _folded(trials: Sequence[FrozenTrial], records: Sequence[dict[str, Any]]) -> State:
     shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
     return fold(shown, [from_dict(record) for record in records])
-
-
-def picture_path(folder: Path, image: str) -> Path:
-    """Where a session's folder has an image, whether or not it is there.
-
-    Args:
-        folder: of the session.
-        image: its id.
-
-    Raises:
-        ValueError: that is no id.
-    """
-    if not _ID.fullmatch(image):
-        raise ValueError(f"image: {image!r} is no name of an image; allowed: 16 hexadecimal digits")
-    return folder / _FOLDER / f"{image}.png"

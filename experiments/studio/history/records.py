@@ -97,7 +97,7 @@ class Upload(_Record):
     """A picture of one's own, liked or disliked.
 
     Attributes:
-        image: its id, as `StudioSession.add_picture` gave it.
+        image: its id, as `PictureStore.add` gave it.
         sign: how it is meant.
         name: what the person calls it.
     """

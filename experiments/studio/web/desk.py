@@ -41,7 +41,7 @@ class Desk:
         self._seen: State | None = None
         self._snapshots: LRUCache[str, Values] = LRUCache(_RATERS)
         self._learnt: tuple[State, Values] | None = None
-        self._looking, self._learning = threading.Lock(), threading.Lock()
+        self._looking, self._learning, self._decoding = threading.Lock(), threading.Lock(), threading.Lock()
 
     def look(self, values: Values) -> Values:
         """What there is to see: progress, and the session if its version is not the one that the page has."""
@@ -162,7 +162,9 @@ class Desk:
             name = PurePosixPath(str(values.get("name", "")).replace("\\", "/")).name[:_NAME]
             fields = {**values, "kind": "upload", "name": name, "image": ""}
             record_of(fields)  # who and how, before anything is kept
-            image = self.session.add_picture(read_upload(data))
+            with self._decoding:  # a picture takes many times the memory of its file
+                picture = read_upload(data)
+            image = self.session.pictures.add(picture)
             self.session.append(record_of({**fields, "image": image}))
             return {"image": image}
 

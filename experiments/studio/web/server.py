@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from experiments.studio.web.desk import Desk
-from experiments.studio.web.downloads import archive
+from experiments.studio.web.downloads import write_archive
 from experiments.studio.web.gate import Gate
 from experiments.studio.web.page import THEME, build_page
 
 STATIC = Path(__file__).parent / "static"
 _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  # a picture's name is its content
+_CHUNK = 2**20  # bytes
 
 
 def application(desk: Desk, hosts: tuple[str, ...] | None = None, auth: tuple[str, str] | None = None) -> ASGIApp:
@@ -54,7 +57,7 @@ def _add_pictures(app: FastAPI, desk: Desk) -> None:
     @app.get("/studio/pictures/{image}")
     def picture(image: str, download: str | None = None) -> Response:
         try:
-            path = desk.session.path(image)
+            path = desk.session.pictures.path(image)
         except ValueError as error:
             return Response(str(error), 404)
         return FileResponse(path, headers=_FOREVER, filename=None if download is None else path.name)
@@ -70,12 +73,19 @@ def _add_downloads(app: FastAPI, desk: Desk) -> None:
     @app.get("/studio/session.zip")
     def session(favourites: str | None = None) -> Response:
         name = "favourites" if favourites is not None else "session"
-        return _file(archive(desk.session, favourites is not None), f"{name}.zip", "application/zip")
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
+        write_archive(desk.session, file, favourites is not None)
+        size = file.tell()
+        file.seek(0)
+        chunks = iter(lambda: file.read(_CHUNK), b"")
+        headers = {**_attachment(f"{name}.zip"), "content-length": str(size)}
+        return StreamingResponse(chunks, 200, headers, "application/zip", BackgroundTask(file.close))
 
     @app.get("/studio/best.yaml")
     def best() -> Response:
-        return _file(desk.session.best().to_yaml().encode(), "best.yaml", "application/yaml")
+        text = desk.session.best().to_yaml()
+        return Response(text.encode(), 200, _attachment("best.yaml"), "application/yaml")
 
 
-def _file(data: bytes, name: str, kind: str) -> Response:
-    return Response(data, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+def _attachment(name: str) -> dict[str, str]:
+    return {"content-disposition": f'attachment; filename="{name}"'}

@@ -34,16 +34,22 @@ def read_upload(data: bytes) -> Image.Image:
             opened = Image.open(io.BytesIO(data), formats=_FORMATS)
         with opened:
             _check_pixels(*opened.size)
-            opened.load()
-            picture = to_rgb(ImageOps.exif_transpose(opened))
+            picture = to_rgb(ImageOps.exif_transpose(_scaled(opened)))
     except UnidentifiedImageError:
         raise ValueError(f"upload: not a picture; allowed: {', '.join(_FORMATS)}") from None
     except Image.DecompressionBombError:
         raise ValueError(f"upload: too many pixels; allowed: up to {MAX_PIXELS // 10**6} megapixels") from None
     except (OSError, SyntaxError) as error:
         raise ValueError(f"upload: the picture cannot be decoded ({error})") from error
-    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     return Image.frombytes("RGB", picture.size, picture.tobytes())
+
+
+def _scaled(picture: Image.Image) -> Image.Image:
+    """A picture that was opened, decoded and scaled down at once: what comes after works on few pixels."""
+    if picture.mode == "P" and max(picture.size) > _SIDE:  # colours of a palette cannot be averaged
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+    return picture
 
 
 def _check_pixels(width: int, height: int) -> None:

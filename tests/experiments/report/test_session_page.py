@@ -45,6 +45,16 @@ def test_the_report_has_the_blind_result_with_its_interval_and_all_pictures(
     assert str(tmp_path / "report.html") in capsys.readouterr().out
 
 
+def test_a_lost_picture_is_left_out_and_counted(begin: Begin, tmp_path: Path) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    session.pictures.path(session.state.rounds[0][1].id).unlink()
+    assert main(["report", str(tmp_path)]) == 0
+    html = (tmp_path / "report.html").read_text()
+    assert html.count("<img") == 3
+    assert "Lost, no longer in the session's folder: 1." in html
+
+
 def test_a_session_without_pictures_has_no_report(
     begin: Begin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,15 +55,16 @@ def test_images_are_what_their_records_say(tmp_path: Path, fabric: FabricGenerat
     session.generate()
     shown = session.state.rounds[1][2]
     liked, disliked = (
-        tuple(FeedbackImage(session.picture(image), 0) for image in images) for images in (shown.liked, shown.disliked)
+        tuple(FeedbackImage(session.pictures.read(image), 0) for image in images)
+        for images in (shown.liked, shown.disliked)
     )
     request = Request(shown.prompt, shown.seed, shown.params, liked, disliked, shown.negative_prompt)
     again = to_pictures(fabric([request], 2).images)[0]
-    assert FeedbackImage(session.picture(shown.id)).id == shown.id
+    assert FeedbackImage(session.pictures.read(shown.id)).id == shown.id
     # Rounding differs with the size of a batch.
-    assert _apart(again, session.picture(shown.id)) <= 2
-    assert all(_apart(again, session.picture(each.id)) > 5 for each in session.state.rounds[1] if each != shown)
-    facts = read_facts(session.path(shown.id))
+    assert _apart(again, session.pictures.read(shown.id)) <= 2
+    assert all(_apart(again, session.pictures.read(each.id)) > 5 for each in session.state.rounds[1] if each != shown)
+    facts = read_facts(session.pictures.path(shown.id))
     assert facts is not None
     assert FabricParams.from_dict(facts["params"]) == shown.params
     assert facts["liked"] == list(shown.liked)
@@ -139,13 +140,13 @@ def test_two_tabs_lose_nothing(tmp_path: Path, fabric: FabricGenerator, begin: B
 
 def test_uploads_steer(tmp_path: Path, begin: Begin) -> None:
     session = begin(tmp_path)
-    image = session.add_picture(Image.new("RGB", (80, 60), "teal"))
+    image = session.pictures.add(Image.new("RGB", (80, 60), "teal"))
     session.append(Upload(rater="ann", image=image, sign="liked", name="mine.jpg"))
     session.generate()
     shown = session.state.rounds[0]
     assert {each.liked for each in shown} == {(image,)}
     assert all(each.params.strength > 0 for each in shown)
-    assert session.picture(image).size == (80, 60)
+    assert session.pictures.read(image).size == (80, 60)
 
 
 def test_one_picture_may_be_uploaded_by_many_at_once(tmp_path: Path, begin: Begin) -> None:
@@ -154,20 +155,20 @@ def test_one_picture_may_be_uploaded_by_many_at_once(tmp_path: Path, begin: Begi
 
     def upload(_: int) -> str:
         together.wait()
-        return session.add_picture(picture)
+        return session.pictures.add(picture)
 
     with ThreadPoolExecutor(15) as pool:
         images = set(pool.map(upload, range(30)))
     assert images == {FeedbackImage(picture).id}
-    assert session.picture(images.pop()).tobytes() == picture.tobytes()
+    assert session.pictures.read(images.pop()).tobytes() == picture.tobytes()
 
 
 def test_an_upload_of_what_the_session_made_leaves_its_recipe(tmp_path: Path, begin: Begin) -> None:
     session = begin(tmp_path)
     session.generate()
     shown = session.state.rounds[0][1]
-    assert session.add_picture(session.picture(shown.id)) == shown.id
-    facts = read_facts(session.path(shown.id))
+    assert session.pictures.add(session.pictures.read(shown.id)) == shown.id
+    facts = read_facts(session.pictures.path(shown.id))
     assert facts is not None
     assert facts["seed"] == shown.seed
 
@@ -222,7 +223,7 @@ def test_what_cannot_be_is_named(tmp_path: Path, fabric: FabricGenerator) -> Non
         session.generate()
     for image in ("../../etc/passwd", "0123456789abcdeg", ""):
         with pytest.raises(ValueError, match="is no name of an image; allowed: 16 hexadecimal digits"):
-            session.picture(image)
+            session.pictures.read(image)
         with pytest.raises(ValueError, match="is no name of an image"):
             session.append(Mark(rater="ann", image=image, sign="liked"))
     with pytest.raises(ValueError, match="image: '0123456789abcdef' is unknown"):
@@ -261,4 +262,4 @@ def test_a_killed_server_loses_nothing(tmp_path: Path, fabric: FabricGenerator) 
     number = session.generate()
     assert len(session.state.rounds[number]) == 4
     for shown in session.state.images.values():
-        assert FeedbackImage(session.picture(shown.id)).id == shown.id
+        assert FeedbackImage(session.pictures.read(shown.id)).id == shown.id

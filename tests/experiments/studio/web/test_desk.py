@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Mark
@@ -63,3 +66,22 @@ def test_a_wrong_verdict_is_answered_in_one_line(tmp_path: Path, begin: Begin, c
     answer = Desk(session, Worker(), blind).judge({**ANN, "pair": 0, "side": "left", **change})
     assert "allowed: " in answer["error"]
     assert blind.verdicts() == []
+
+
+def test_one_upload_is_decoded_at_a_time(tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, busy, most = Desk(begin(tmp_path), Worker()), 0, 0
+
+    def slowly(data: bytes) -> Image.Image:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        time.sleep(0.02)
+        busy -= 1
+        return Image.new("RGB", (8, 8), (data[0], 0, 0))
+
+    monkeypatch.setattr(desk_module, "read_upload", slowly)
+    with ThreadPoolExecutor(6) as pool:
+        values = [{**ANN, "id": f"{k:016x}", "sign": "liked"} for k in range(6)]
+        answers = list(pool.map(lambda k: desk.upload(bytes([k]), values[k]), range(6)))
+    assert most == 1
+    assert set(desk.session.state.liked) == {answer["image"] for answer in answers}

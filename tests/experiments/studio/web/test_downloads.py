@@ -8,23 +8,31 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
+
 from experiments.files.pictures import read_facts
-from experiments.studio.history.records import Favourite, Rating
+from experiments.studio.history.records import Favourite, Mark, Rating, Upload
 from experiments.studio.session import StudioSession
-from experiments.studio.web.downloads import archive
+from experiments.studio.web.downloads import write_archive
 from fabric.params import FabricParams
 
+Begin = Callable[[Path], StudioSession]
 
-def test_the_archive_has_pictures_that_say_how_they_were_made(
-    begin: Callable[[Path], StudioSession], tmp_path: Path
-) -> None:
+
+def archive(session: StudioSession, favourites: bool = False) -> io.BytesIO:
+    file = io.BytesIO()
+    write_archive(session, file, favourites)
+    return file
+
+
+def test_the_archive_has_pictures_that_say_how_they_were_made(begin: Begin, tmp_path: Path) -> None:
     session = begin(tmp_path)
     session.generate()
     kept = session.state.rounds[0][2]
     session.append(Favourite(rater="ann", image=kept.id, kept=True))
     session.append(Rating(rater="ann", image=kept.id, value=5))
     for favourites, count in ((False, 4), (True, 1)):
-        with zipfile.ZipFile(io.BytesIO(archive(session, favourites))) as pack:
+        with zipfile.ZipFile(archive(session, favourites)) as pack:
             assert pack.testzip() is None
             names = [name for name in pack.namelist() if name.endswith(".png")]
             facts = json.loads(pack.read("session.json"))
@@ -36,3 +44,32 @@ def test_the_archive_has_pictures_that_say_how_they_were_made(
         assert len(names) == len(facts["images"]) == count
         assert next(each for each in facts["images"] if each["image"] == kept.id)["ratings"] == {"ann": 5}
         assert best == session.best()
+
+
+def test_the_archive_has_the_references_that_the_best_settings_weigh(begin: Begin, tmp_path: Path) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    liked, disliked = session.state.rounds[0][0].id, session.state.rounds[0][3].id
+    own = session.pictures.add(Image.new("RGB", (30, 30), "teal"))
+    session.append(Upload(rater="ann", image=own, sign="liked", name="own.png"))
+    session.append(Mark(rater="ann", image=liked, sign="liked"))
+    session.append(Mark(rater="ann", image=disliked, sign="disliked"))
+    with zipfile.ZipFile(archive(session, favourites=True)) as pack:
+        assert {name for name in pack.namelist() if name.endswith(".png")} == {
+            f"references/liked-1-{own}.png",
+            f"references/liked-2-{liked}.png",
+            f"references/disliked-1-{disliked}.png",
+        }
+
+
+def test_a_lost_picture_is_left_out_and_named(begin: Begin, tmp_path: Path) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    images = [each.id for each in session.state.rounds[0]]
+    session.pictures.path(images[1]).unlink()
+    with zipfile.ZipFile(archive(session)) as pack:
+        names = [name for name in pack.namelist() if name.endswith(".png")]
+        facts = json.loads(pack.read("session.json"))
+    assert facts["lost"] == [images[1]]
+    assert [name[-20:-4] for name in names] == [images[0], *images[2:]]
+    assert len(facts["images"]) == 4

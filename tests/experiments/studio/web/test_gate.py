@@ -30,7 +30,7 @@ def client(desk: Desk) -> Iterator[TestClient]:
 
 
 def files(folder: Path) -> set[Path]:
-    return {path for path in folder.rglob("*") if not path.name.startswith("study.db")}
+    return {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("study.db")}
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import zlib
 import pytest
 from PIL import Image
 
+from experiments.studio.web import uploads
 from experiments.studio.web.uploads import MAX_BYTES, read_upload
+from fabric.images import to_rgb
 
 
 def encoded(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
@@ -43,6 +45,30 @@ def test_transparent_parts_show_white() -> None:
 
 def test_a_large_picture_is_scaled_down() -> None:
     assert read_upload(encoded(Image.new("RGB", (4096, 1024)), "JPEG")).size == (2048, 512)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
+def test_pictures_of_any_mode_are_scaled_before_anything_else_is_done(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted: list[tuple[int, int]] = []
+
+    def counted(picture: Image.Image) -> Image.Image:
+        converted.append(picture.size)
+        return to_rgb(picture)
+
+    monkeypatch.setattr(uploads, "to_rgb", counted)
+    assert read_upload(encoded(Image.new(mode, (3000, 1500)))).size == (2048, 1024)
+    assert converted == [(2048, 1024)]
+
+
+def test_a_palette_with_transparency_is_averaged_in_colour() -> None:
+    picture = Image.new("P", (4096, 16))
+    picture.putpalette([255, 0, 0, 0, 0, 255])
+    picture.putdata([k % 2 for k in range(4096 * 16)])
+    read = read_upload(encoded(picture))
+    assert read.size == (2048, 8)
+    assert read.getpixel((1000, 4)) == pytest.approx((128, 0, 128), abs=6)
 
 
 @pytest.mark.parametrize(
