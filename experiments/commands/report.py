@@ -9,8 +9,8 @@ from experiments.files.atomic import atomic_write
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
 from experiments.report.run_page import draw, page
-from experiments.report.session_page import is_session, session_page
-from experiments.run.study import read_study, stored_config
+from experiments.report.session_page import session_page
+from experiments.run.study import is_session, read_study, stored_config
 
 FILE = "report.html"
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from optuna.study import Study
+from sqlalchemy.engine import make_url
 
 from experiments.files.html import data_uri
 from experiments.studio.agent.agent import Agent
@@ -47,11 +50,6 @@ class SessionRound:
     pictures: Sequence[SessionPicture]
 
 
-def is_session(config: Mapping[str, Any]) -> bool:
-    """Whether a study's configuration is one of the studio; a run's has objectives."""
-    return "objective" not in config
-
-
 def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
     """The page as HTML; whatever people wrote is escaped.
 
@@ -77,6 +75,7 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
     return environment.get_template("session_page.html.jinja").render(
         folder=folder,
         study=study.study_name,
+        command=_command(folder, study.study_name, config),
         state=state,
         config=config,
         insight=insight,
@@ -85,11 +84,30 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
         blind=[_sentence(result) for result in results(study)],
         rounds=rounds,
         uploads=uploads,
-        lost=sum(
-            picture.uri is None for pictures in (*(each.pictures for each in rounds), uploads) for picture in pictures
+        lost=[picture.uri for picture in (*chain.from_iterable(each.pictures for each in rounds), *uploads)].count(
+            None
         ),
         raters=sorted(state.undoable),
     )
+
+
+def _command(folder: Path, study: str, config: Mapping[str, Any]) -> str:
+    """What to type to go on with a session: without all that decides its images another session would be begun."""
+    model, size, storage = config["model"], config["size"], config["storage"]
+    options = {
+        "folder": folder,
+        "study": study,
+        "storage": None if storage is None else make_url(storage).render_as_string(hide_password=True),
+        "model": model["name"],
+        "scheduler": model["scheduler"],
+        "dtype": model["dtype"],
+        "images": config["images"],
+        "steps": config["steps"],
+        "size": None if size is None else size[0],
+        "seed": config["seed"],
+    }
+    given = [(f"--{name}", str(value)) for name, value in options.items() if value is not None]
+    return shlex.join(["fabric-bo", "studio", *chain.from_iterable(given)])
 
 
 def _sentence(result: Result) -> str:

@@ -185,8 +185,10 @@ def open_study(
         name: of the study in its storage.
 
     Raises:
-        ValueError: the study was made with another configuration; the message shows the difference.
+        ValueError: the study was made with another configuration, the message shows the difference; or the folder
+            holds something else.
     """
+    check_folder(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
     storage = connect(storage_url(folder, config.get("storage")))
     study = optuna.create_study(
@@ -210,6 +212,22 @@ def open_study(
     store = Store(study, storage)
     store.reap()
     return store
+
+
+def is_session(config: Mapping[str, Any]) -> bool:
+    """Whether a study's configuration is one of the studio; a run's has objectives."""
+    return "objective" not in config
+
+
+def check_folder(folder: Path, config: Mapping[str, Any]) -> None:
+    """Checks that a folder does not hold what a configuration is not one of; either would hide the other.
+
+    Raises:
+        ValueError: a run is to go into the folder of a session of the studio, or a session into that of a run.
+    """
+    if (folder / _FILE).exists() and is_session(stored_config(folder)) != is_session(config):
+        known, new = ("a run", "a session") if is_session(config) else ("a session of the studio", "a run")
+        raise ValueError(f"folder: {folder} holds {known}; allowed: another folder for {new}")
 
 
 def check_pictures(study: Study, tasks: Sequence[Mapping[str, Any]]) -> None:

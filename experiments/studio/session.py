@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from experiments.config.schema import guidance_of
 from experiments.files.pictures import Recipe, metadata
-from experiments.run.study import open_study
+from experiments.run.study import check_folder, open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
@@ -132,14 +132,25 @@ class StudioSession:
             agent: proposes; by default one with the options' seed.
 
         Raises:
-            ValueError: the model or the storage cannot be had, or the study is of other options.
+            ValueError: the model or the storage cannot be had, the study is of other options or another folder, or the
+                folder holds a run.
         """
+        check_folder(options.folder, options.to_dict())  # before a model is loaded
         if fabric is None:
             pipeline = load(options.model, scheduler=options.scheduler, device=options.device, dtype=options.dtype)
             fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
-        return cls(options, store.study, fabric, agent)
+        session = cls(options, store.study, fabric, agent)
+        session._check_pictures()
+        return session
+
+    def _check_pictures(self) -> None:
+        """Sessions that share a storage need names of their own."""
+        shown = self.state.images
+        if shown and not any(map(self.pictures.has, shown)):
+            study, folder = self.options.study, self.options.folder
+            raise ValueError(f"study: {study!r} is that of another folder than {folder}; allowed: a name of its own")
 
     @property
     def state(self) -> State:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
+import html
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from experiments.cli import main
+from experiments.commands.studio import add_arguments
 from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Prompt
-from experiments.studio.session import StudioSession
+from experiments.studio.session import StudioOptions, StudioSession
+from fabric.generator import FabricGenerator
 from fabric.knobs import KNOBS
 from fabric.params import FabricParams, preset
 
@@ -33,15 +39,15 @@ def test_the_report_has_the_blind_result_with_its_interval_and_all_pictures(
         for pair in blind.waiting(rater):
             blind.judge(pair.number, pair.first, rater)
     assert main(["report", str(tmp_path)]) == 0
-    html = (tmp_path / "report.html").read_text()
-    assert str(blind.result()) in html
-    assert html.count("<img") == len(session.state.images) == 8
-    assert html.count('class="liked"') == len(session.state.liked)
-    assert "a &lt;b&gt;blue&lt;/b&gt; star" in html
-    assert "<b>" not in html
-    assert session.best().to_yaml().splitlines()[0] in html
+    page = (tmp_path / "report.html").read_text()
+    assert str(blind.result()) in page
+    assert page.count("<img") == len(session.state.images) == 8
+    assert page.count('class="liked"') == len(session.state.liked)
+    assert "a &lt;b&gt;blue&lt;/b&gt; star" in page
+    assert "<b>" not in page
+    assert session.best().to_yaml().splitlines()[0] in page
     strength = KNOBS["strength"]
-    assert f"strength<small>{strength.meaning} {strength.effect}</small>" in html
+    assert f"strength<small>{strength.meaning} {strength.effect}</small>" in page
     assert str(tmp_path / "report.html") in capsys.readouterr().out
 
 
@@ -50,9 +56,30 @@ def test_a_lost_picture_is_left_out_and_counted(begin: Begin, tmp_path: Path) ->
     session.generate()
     session.pictures.path(session.state.rounds[0][1].id).unlink()
     assert main(["report", str(tmp_path)]) == 0
-    html = (tmp_path / "report.html").read_text()
-    assert html.count("<img") == 3
-    assert "Lost, no longer in the session's folder: 1." in html
+    page = (tmp_path / "report.html").read_text()
+    assert page.count("<img") == 3
+    assert "Lost, no longer in the session's folder: 1." in page
+
+
+def test_the_commands_can_be_pasted(fabric: FabricGenerator, tmp_path: Path) -> None:
+    folder = tmp_path / "it's h1 x"
+    storage = f"sqlite:///{tmp_path}/own.db"
+    options = StudioOptions(
+        folder=folder, study="a b", storage=storage, steps=2, images=2, seed=3, size=(64, 64), dtype="float32"
+    )
+    session = StudioSession.open(options, fabric)
+    session.append(Prompt(rater="ann", prompt="a red star"))
+    session.generate()
+    assert main(["report", str(folder), "--study", "a b"]) == 0
+    page = html.unescape((folder / "report.html").read_text())
+    begin, again = re.findall(r">(fabric-bo studio .*?)</pre>", page)
+    assert begin == f"{again} --blind tuned paper-preference"
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    typed = parser.parse_args(shlex.split(again)[2:])
+    assert (typed.folder, typed.study, typed.storage) == (folder, "a b", storage)
+    assert (typed.model, typed.scheduler, typed.dtype) == (options.model, "euler-a", "float32")
+    assert (typed.steps, typed.images, typed.seed, typed.size) == (2, 2, 3, 64)
 
 
 def test_a_session_without_pictures_has_no_report(

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from experiments.files.pictures import read_facts
+from experiments.run.study import open_study
 from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Prompt, Rating, Upload
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator, Request
@@ -83,6 +84,34 @@ def test_a_session_is_there_again(tmp_path: Path, fabric: FabricGenerator, begin
     assert again.state == session.state
     with pytest.raises(ValueError, match=r"steps: 2 -> 3"):
         StudioSession.open(StudioOptions(folder=tmp_path, steps=3), fabric)
+
+
+def test_a_session_and_a_run_have_folders_of_their_own(tmp_path: Path, fabric: FabricGenerator, begin: Begin) -> None:
+    run = {"objective": [{"name": "clip-target"}], "model": {"device": "cpu"}, "storage": None}
+    open_study(tmp_path / "run", run)
+    before = (tmp_path / "run" / "config.yaml").read_text()
+    with pytest.raises(ValueError, match="run holds a run; allowed: another folder for a session"):
+        begin(tmp_path / "run")
+    assert (tmp_path / "run" / "config.yaml").read_text() == before
+    begin(tmp_path / "session")
+    with pytest.raises(ValueError, match="session holds a session of the studio; allowed: another folder for a run"):
+        open_study(tmp_path / "session", run)
+
+
+def test_sessions_of_one_storage_need_names_of_their_own(tmp_path: Path, fabric: FabricGenerator) -> None:
+    def opened(name: str, study: str) -> StudioSession:
+        storage = f"sqlite:///{tmp_path}/shared.db"
+        return StudioSession.open(
+            StudioOptions(folder=tmp_path / name, steps=2, images=2, storage=storage, study=study), fabric
+        )
+
+    session = opened("a", "studio")
+    session.append(Prompt(rater="ann", prompt="a red star"))
+    session.generate()
+    with pytest.raises(ValueError, match=r"study: 'studio' is that of another folder than .*/b; allowed: a name of"):
+        opened("b", "studio")
+    assert opened("b", "other").state.rounds == ()
+    assert opened("a", "studio").state == session.state
 
 
 def test_a_resumed_session_proposes_what_the_unbroken_one_would(
