@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from experiments.run.study import read_study
-from experiments.studio.blind import BlindComparison, arm_of, results
+from experiments.studio.blind import BlindComparison, arms_of, results
 from experiments.studio.session import StudioOptions, StudioSession
 from experiments.studio.web.gate import LOCAL
 from fabric.models import DTYPES, EMBEDDED, SCHEDULERS
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         )
     listening = _listen(options.host, options.port)
     session = StudioSession.open(_session(options))
-    blind = BlindComparison(session, *(arm_of(text, session) for text in options.blind)) if options.blind else None
+    blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
     _serve(session, blind, listening, auth, LOCAL if local else None)
     return 0
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,7 +17,8 @@ from optuna.study import Study
 from scipy import stats
 
 from experiments.studio.history.references import references
-from experiments.studio.session import StudioSession
+from experiments.studio.history.state import State
+from experiments.studio.session import StudioSession, append
 from fabric.generator import Request
 from fabric.images import to_pictures
 from fabric.params import PRESETS, FabricParams, preset
@@ -30,6 +30,14 @@ OnStep: TypeAlias = Callable[[int, int], None]
 _ARMS = "fabric-bo:blind:arms:"
 _PAIR = "fabric-bo:blind:pair:"
 _VERDICT = "fabric-bo:blind:verdict:"
+_EQUAL = 3  # pairs of equal images in a row after which no more are made
+NO_DIFFERENCE = (
+    "both settings made the same image again and again; if they differ only in how they use references, "
+    "like or dislike an image first"
+)
+
+Signs: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
+"""Ids of liked and disliked images."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +97,14 @@ class Result:
         wins: verdicts for the first.
         losses: verdicts for the second.
         ties: verdicts that could not tell; the interval leaves them out.
+        equal: pairs of two equal images, which nobody was asked about.
     """
 
     arms: tuple[str, str]
     wins: int
     losses: int
     ties: int
+    equal: int = 0
 
     @property
     def share(self) -> float:
@@ -113,9 +123,10 @@ class Result:
 
     def __str__(self) -> str:
         low, high = self.interval
+        equal = f"; {self.equal} pairs of equal images" if self.equal else ""
         return (
             f"{self.arms[0]} preferred to {self.arms[1]} in {self.share:.0%} [{low:.0%}, {high:.0%}] "
-            f"of {self.wins + self.losses} decided pairs; {self.ties} could not be told"
+            f"of {self.wins + self.losses} decided verdicts, taken as independent; {self.ties} ties{equal}"
         )
 
 
@@ -138,6 +149,7 @@ class BlindComparison:
             )
         self.session = session
         self.arms = (first, second)
+        self._equal_in_a_row: tuple[Signs, int] = ((), ()), 0
         facts = [{"name": arm.name, "params": arm.params.to_dict()} for arm in self.arms]
         self.id = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
         session.study.set_user_attr(f"{_ARMS}{self.id}", facts)
@@ -146,6 +158,12 @@ class BlindComparison:
         """In the order in which they were made."""
         return [pair for pair in _pairs(self.session.study.user_attrs) if pair.comparison == self.id]
 
+    @property
+    def makes_no_difference(self) -> bool:
+        """Whether the last pairs were of equal images, and no reference has come or gone since."""
+        signs, count = self._equal_in_a_row
+        return count >= _EQUAL and signs == _signs(self.session.state)
+
     def make(self, on_step: OnStep = lambda done, steps: None) -> None:
         """Generates the next pair with the session's present references and stores it.
 
@@ -153,20 +171,26 @@ class BlindComparison:
             on_step: called with the denoising steps done and all there are.
 
         Raises:
-            ValueError: the session has no prompt yet.
+            ValueError: the session has no prompt yet, or the settings make no difference.
         """
-        session, number = self.session, len(self.pairs())
-        requests = self._requests(number)
-        made = session.make(requests, on_step)
-        images = [session.pictures.add(picture) for picture in to_pictures(made.images)]
-        coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
-        left, right = images if coin else images[::-1]
-        pair = Pair(self.id, number, requests[0].prompt, requests[0].seed, left, right, "left" if coin else "right")
-        session.study.set_user_attr(f"{_PAIR}{self.id}:{number:06d}", asdict(pair))
+        if self.makes_no_difference:
+            raise ValueError(f"blind: {NO_DIFFERENCE}")
+        session = self.session
+        with session.generating:
+            state, number = session.state, len(self.pairs())
+            requests = self._requests(state, number)
+            made = session.make(requests, on_step)
+            images = [session.pictures.add(picture) for picture in to_pictures(made.images)]
+            coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
+            left, right = images if coin else images[::-1]
+            pair = Pair(self.id, number, requests[0].prompt, requests[0].seed, left, right, "left" if coin else "right")
+            session.study.set_user_attr(f"{_PAIR}{self.id}:{number:06d}", asdict(pair))
+        signs, count = self._equal_in_a_row
+        before = count if signs == _signs(state) else 0
+        self._equal_in_a_row = _signs(state), before + 1 if left == right else 0
 
-    def _requests(self, number: int) -> list[Request]:
+    def _requests(self, state: State, number: int) -> list[Request]:
         """The session's prompts in turn, with a seed that no round had."""
-        state = self.session.state
         given = [(each.prompt, each.negative_prompt) for images in state.rounds for each in images]
         if state.prompt is not None:
             given.append((state.prompt, state.negative_prompt))
@@ -194,7 +218,7 @@ class BlindComparison:
         if side not in ("left", "right", None):
             raise ValueError(f"side: {side!r} is unknown; allowed: left, right, or null for neither")
         verdict = Verdict(self.id, pair, side, rater)
-        self.session.study.set_user_attr(f"{_VERDICT}{time.time_ns():020d}:{rater}", asdict(verdict))
+        append(self.session.study, _VERDICT, asdict(verdict))
 
     def verdicts(self) -> list[Verdict]:
         """That count."""
@@ -205,13 +229,18 @@ class BlindComparison:
         return next(one for key, one in _results(self.session.study.user_attrs).items() if key == self.id)
 
 
+def _signs(state: State) -> Signs:
+    return state.liked, state.disliked
+
+
 def results(study: Study) -> list[Result]:
     """What all blind comparisons of a study have found, for a report or a terminal."""
     return list(_results(study.user_attrs).values())
 
 
 def _results(records: Mapping[str, Any]) -> dict[str, Result]:
-    firsts = {(pair.comparison, pair.number): pair.first for pair in _pairs(records)}
+    pairs = list(_pairs(records))
+    firsts = {(pair.comparison, pair.number): pair.first for pair in pairs}
     found = {}
     for key in sorted(records):
         if not key.startswith(_ARMS):
@@ -223,7 +252,8 @@ def _results(records: Mapping[str, Any]) -> dict[str, Result]:
             if one.comparison == comparison
         ]
         first, second = (arm["name"] for arm in records[key])
-        found[comparison] = Result((first, second), sides.count(True), sides.count(False), sides.count(None))
+        equal = sum(pair.left == pair.right for pair in pairs if pair.comparison == comparison)
+        found[comparison] = Result((first, second), sides.count(True), sides.count(False), sides.count(None), equal)
     return found
 
 
@@ -236,12 +266,26 @@ def _verdicts(records: Mapping[str, Any]) -> list[Verdict]:
     return list({(one.comparison, one.pair, one.rater): one for one in said}.values())
 
 
-def arm_of(text: str, session: StudioSession) -> BlindArm:
-    """Settings by the name of a preset, as "tuned" those that the session believes best, or from a YAML file.
+def arms_of(first: str, second: str, session: StudioSession) -> tuple[BlindArm, BlindArm]:
+    """Two settings by their names; files of one name are told apart by their folders.
+
+    Args:
+        first: name of a preset, "tuned" for those that the session believes best, or a YAML file.
+        second: likewise.
+        session: whose.
 
     Raises:
         ValueError: there is no such file, or it holds no settings.
     """
+    arms = _arm(first, session), _arm(second, session)
+    if arms[0].name != arms[1].name or arms[0].params == arms[1].params:
+        return arms
+    paths = (Path(text).resolve() for text in (first, second))
+    one, other = (replace(arm, name=f"{path.parent.name}/{arm.name}") for arm, path in zip(arms, paths, strict=True))
+    return one, other
+
+
+def _arm(text: str, session: StudioSession) -> BlindArm:
     if text == "tuned":
         return BlindArm(text, session.best())
     if text in PRESETS:

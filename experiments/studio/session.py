@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -31,6 +31,7 @@ from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
 _RECORD = "fabric-bo:record:"
+_LOCK = "generating.lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ class StudioSession:
         self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
         self.pictures = PictureStore(options.folder)
         self._known: tuple[tuple[int, int], State] = (0, 0), State()
-        self._generating = threading.RLock()
+        self.generating = FileLock(options.folder / _LOCK)  # one round at a time, in whatever thread or process
 
     @classmethod
     def open(
@@ -169,7 +170,7 @@ class StudioSession:
             ValueError: it speaks of an image that there is not.
         """
         self._check(record)
-        self.study.set_user_attr(f"{_RECORD}{time.time_ns():020d}:{uuid.uuid4().hex}", to_dict(record))
+        append(self.study, _RECORD, to_dict(record))
 
     def _check(self, record: Record) -> None:
         """Images that a record speaks of must be there."""
@@ -196,7 +197,7 @@ class StudioSession:
             ValueError: there is no prompt yet.
             MemoryError: a single image does not fit.
         """
-        with self._generating:
+        with self.generating:
             state = self.state
             if state.prompt is None:
                 raise ValueError("prompt: none yet; allowed: a record of one before the first round")
@@ -221,7 +222,7 @@ class StudioSession:
             done += 1
             on_step(min(done, total), total)
 
-        with self._generating:
+        with self.generating:
             return self.fabric(requests, self.options.steps, self.options.size, step)
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
@@ -264,6 +265,19 @@ class StudioSession:
         """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
         state = self.state
         return best_settings(self.agent, state, self.agent.model(state))
+
+
+def append(study: Study, prefix: str, values: dict[str, Any]) -> None:
+    """Adds a user attribute that sorts after all others of its prefix, even where the clock was set back.
+
+    Args:
+        study: of a session.
+        prefix: of the attribute's name.
+        values: of the attribute.
+    """
+    latest = max((key for key in study.user_attrs if key.startswith(prefix)), default=f"{prefix}0")
+    after = int(latest.removeprefix(prefix).split(":")[0]) + 1
+    study.set_user_attr(f"{prefix}{max(time.time_ns(), after):020d}:{uuid.uuid4().hex}", values)
 
 
 def state_of(study: Study) -> State:

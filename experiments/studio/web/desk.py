@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from cachetools import LRUCache
 
-from experiments.studio.blind import BlindComparison
+from experiments.studio.blind import NO_DIFFERENCE, BlindComparison
 from experiments.studio.history.acts import rater_of, record_of
 from experiments.studio.history.records import Prompt
 from experiments.studio.history.state import State
@@ -116,14 +116,17 @@ class Desk:
         def find() -> Values:
             blind, rater = self._blind(), rater_of(values)
             waiting = blind.waiting(rater)
-            if len(waiting) < _AHEAD:
+            stopped = blind.makes_no_difference
+            if len(waiting) < _AHEAD and not stopped:
                 self.worker.start("blind pair", blind.make, lambda: len(blind.waiting(rater)) < _AHEAD)
-            done = sum(one.rater == rater for one in blind.verdicts())
-            if not waiting:
-                return {"pair": None, "done": done}
-            shown = waiting[0]
-            pair = {name: getattr(shown, name) for name in ("number", "prompt", "left", "right")}
-            return {"pair": pair, "done": done}
+            answer: Values = {
+                "pair": None,
+                "done": sum(one.rater == rater for one in blind.verdicts()),
+                "stopped": NO_DIFFERENCE if stopped else "",
+            }
+            if waiting:
+                answer["pair"] = {name: getattr(waiting[0], name) for name in ("number", "prompt", "left", "right")}
+            return answer
 
         return _answer(values, find)
 

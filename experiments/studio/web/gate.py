@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import re
 import secrets
 from urllib.parse import urlsplit
 
+from cachetools import TTLCache
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,7 +20,7 @@ from experiments.studio.web.uploads import MAX_BYTES
 _OPEN = re.compile(
     r"/(config/?|theme\.css|favicon\.ico|manifest\.json|pwa_icon(/\d+)?|robots\.txt)?"
     r"|/(assets|static|svelte)/[\w./@~-]+"
-    r"|/gradio_api/(startup-events|theme\.css|info/?|component_server/?|app_id/?|heartbeat/\w+|queue/(join|data|status))"
+    r"|/gradio_api/(startup-events|theme\.css|info/?|component_server/?|app_id/?|heartbeat/\w+)"
     r"|/studio/[\w./-]+"
 )
 _POLICY = (
@@ -30,6 +32,9 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
 }
+_GUESSES, _REST = 10, 60  # wrong passwords from one address; seconds until it may try again
+_ADDRESSES = 1024  # that are remembered
+_log = logging.getLogger(__name__)
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
@@ -47,6 +52,7 @@ class Gate:
         self.app = app
         self.hosts = hosts
         self.auth = None if auth is None else ":".join(auth).encode()
+        self._wrong: TTLCache[str, int] = TTLCache(_ADDRESSES, _REST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Lets a request through, or answers why not."""
@@ -66,8 +72,8 @@ class Gate:
         host = headers.get("host", "")
         if self.hosts is not None and urlsplit(f"//{host}").hostname not in self.hosts:
             return PlainTextResponse("unknown host", 400)
-        if self.auth is not None and not secrets.compare_digest(_credentials(headers), self.auth):
-            return PlainTextResponse("who are you?", 401, {"www-authenticate": 'Basic realm="fabric-bo studio"'})
+        if self.auth is not None and (stranger := self._stranger(scope, headers, self.auth)) is not None:
+            return stranger
         if not _OPEN.fullmatch(scope["path"]) or ".." in scope["path"]:
             return PlainTextResponse("not found", 404)
         origin = headers.get("origin")
@@ -79,6 +85,18 @@ class Gate:
         if not length.isdecimal() or int(length) > MAX_BYTES:
             return PlainTextResponse("too large", 413)
         return None
+
+    def _stranger(self, scope: Scope, headers: Headers, auth: bytes) -> PlainTextResponse | None:
+        """What is answered to who does not know the password, or guesses; None to who knows it."""
+        address = (scope.get("client") or ("",))[0]
+        if self._wrong.get(address, 0) >= _GUESSES:
+            return PlainTextResponse(f"too many wrong passwords; try again in {_REST} seconds", 429)
+        if secrets.compare_digest(_credentials(headers), auth):
+            return None
+        if "authorization" in headers:
+            self._wrong[address] = self._wrong.get(address, 0) + 1
+            _log.warning("studio: a wrong password from %s", address)
+        return PlainTextResponse("who are you?", 401, {"www-authenticate": 'Basic realm="fabric-bo studio"'})
 
 
 def _protected(send: Send) -> Send:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,7 @@ from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, P
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
+from fabric.models import load
 from fabric.params import FabricParams
 
 pytestmark = pytest.mark.slow
@@ -165,6 +167,28 @@ def test_two_tabs_lose_nothing(tmp_path: Path, fabric: FabricGenerator, begin: B
     assert session.state.ratings == {"ann": dict.fromkeys(images, 5)}
     session.undo("ann")
     assert sorted(session.state.ratings["ann"].values()) == [4, 5, 5, 5]
+
+
+def test_the_later_word_counts_even_where_the_clock_was_set_back(
+    tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    image = session.state.rounds[0][0].id
+    session.append(Rating(rater="ann", image=image, value=2))
+    hour = 3600 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda now=time.time_ns: now() - hour)
+    session.append(Rating(rater="ann", image=image, value=4))
+    assert session.state.ratings == {"ann": {image: 4}}
+
+
+def test_two_who_generate_at_once_make_two_rounds(tmp_path: Path, fabric: FabricGenerator, begin: Begin) -> None:
+    session = begin(tmp_path)
+    other = StudioSession.open(session.options, FabricGenerator(load(device="cpu")))
+    with ThreadPoolExecutor(2) as pool:
+        numbers = list(pool.map(lambda each: each.generate(), (session, other)))
+    assert sorted(numbers) == [0, 1]
+    assert [len(images) for images in session.state.rounds] == [4, 4]
 
 
 def test_uploads_steer(tmp_path: Path, begin: Begin) -> None:

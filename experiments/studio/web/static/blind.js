@@ -8,6 +8,7 @@ const SIDES = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: null };
 
 let pair = null;
 let done = 0;
+let stopped = ""; // why no more pairs are made
 let result = null;
 let asking = false; // the server, of which one thing is asked at a time: a verdict must be in before the next pair
 
@@ -18,7 +19,7 @@ async function next() {
   asking = true;
   const answer = await ask("pair");
   asking = false;
-  if (answer) ({ pair, done } = answer);
+  if (answer) ({ pair, done, stopped } = answer);
   draw();
   if (!pair && visible()) setTimeout(next, AGAIN);
 }
@@ -36,8 +37,8 @@ async function judge(side) {
 }
 
 function draw() {
-  drawn(place("studio-blind"), [pair, done, result], () => {
-    if (!pair) return h("p", { class: "empty" }, "The next pair is being made …");
+  drawn(place("studio-blind"), [pair, done, stopped, result], () => {
+    if (!pair) return h("p", { class: "empty" }, stopped ? `No more pairs: ${stopped}.` : "The next pair is being made …");
     const side = (name) => h("button", { type: "button", class: `side ${name}`, "aria-label": `The ${name} one is better`, onclick: () => judge(name) }, picture(pair[name], name));
     return [
       h("p", { class: "asked" }, pair.prompt),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from experiments.studio.blind import BlindArm, BlindComparison
+from experiments.studio.blind import NO_DIFFERENCE, BlindArm, BlindComparison
 from experiments.studio.history.records import Mark
 from experiments.studio.session import StudioSession
 from experiments.studio.web import desk as desk_module
@@ -85,3 +85,14 @@ def test_one_upload_is_decoded_at_a_time(tmp_path: Path, begin: Begin, monkeypat
         answers = list(pool.map(lambda k: desk.upload(bytes([k]), values[k]), range(6)))
     assert most == 1
     assert set(desk.session.state.liked) == {answer["image"] for answer in answers}
+
+
+def test_polling_for_pairs_ends_where_settings_make_no_difference(tmp_path: Path, begin: Begin) -> None:
+    worker, session = Worker(), begin(tmp_path)
+    blind = BlindComparison(session, *(BlindArm(f"{each}", FabricParams(strength=each)) for each in (1.0, 2.0)))
+    desk = Desk(session, worker, blind)
+    for _ in range(8):
+        answer = desk.pair(ANN)
+        worker.wait(60)
+    assert answer == {"pair": None, "done": 0, "stopped": NO_DIFFERENCE}
+    assert len(blind.pairs()) == 3

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.web import gate
 from experiments.studio.web.desk import Desk
 from experiments.studio.web.gate import LOCAL
 from experiments.studio.web.server import application
@@ -63,7 +65,14 @@ def test_no_path_of_the_disk_is_read(client: TestClient, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/gradio_api/upload", "/gradio_api/run/predict", "/upload", "/gradio_api/process_recording"]
+    "path",
+    [
+        "/gradio_api/upload",
+        "/gradio_api/run/predict",
+        "/upload",
+        "/gradio_api/queue/join",
+        "/gradio_api/process_recording",
+    ],
 )
 def test_gradios_own_ways_to_write_are_shut(client: TestClient, path: str) -> None:
     sent = client.post(path, files={"files": ("../../evil.png", b"evil")})
@@ -115,6 +124,18 @@ def test_the_password_is_asked_for_everywhere(desk: Desk) -> None:
             assert client.get(path).status_code == 401
             assert client.get(path, auth=("ann", "wrong")).status_code == 401
         assert client.get("/studio/best.yaml", auth=("ann", "wörd:2".encode())).status_code == 200
+
+
+def test_who_guesses_has_to_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(gate, "_REST", 1)
+    with TestClient(application(desk, None, ("ann", "right")), base_url="http://studio.example") as client:
+        assert client.get("/config").status_code == 401  # a browser asks without a password first
+        for _ in range(10):
+            assert client.get("/config", auth=("ann", "wrong")).status_code == 401
+        assert client.get("/config", auth=("ann", "right")).status_code == 429
+        assert caplog.text.count("wrong password") == 10
+        time.sleep(1.2)
+        assert client.get("/config", auth=("ann", "right")).status_code == 200
 
 
 def test_wrong_acts_are_answered_in_one_line(desk: Desk) -> None:
