@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.metadata
 import logging
+import os
+import signal
 import sys
+import traceback
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import NoReturn
 
+from experiments.commands import arguments, run_arguments
+from experiments.commands.help import HelpFormatter
+from experiments.commands.result import CommandResult
+from experiments.run.progress import Progress
 from objectives.base import ObjectiveError
+
+Declare = Callable[[argparse.ArgumentParser], None]
 
 
 @dataclass(frozen=True)
@@ -20,93 +31,189 @@ class _Command:
 
     Attributes:
         about: one line.
+        declare: declares its options.
         module: that does it; imported when it is asked for, since most take seconds to import.
-        arguments: its function that declares the options.
         run: its function that runs the command.
+        has_result: whether there is a result for `--json`.
     """
 
     about: str
+    declare: Declare
     module: str
-    arguments: str = "add_arguments"
     run: str = "run"
+    has_result: bool = True
 
 
 _COMMANDS = {
-    "generate": _Command("images from prompts and liked and disliked pictures", "commands.generate"),
-    "optimize": _Command("find settings that an objective likes", "commands.optimize"),
-    "resume": _Command("go on with an optimisation", "commands.optimize", "add_resume_arguments", "resume"),
-    "compare": _Command("tuned settings against fixed FABRIC on held-out prompts and seeds", "commands.compare"),
-    "report": _Command("one HTML file about a run", "commands.report"),
-    "studio": _Command("steer a prompt by looking, in the browser", "commands.studio"),
-    "score": _Command("scores of pictures", "commands.score"),
-    "objectives": _Command("what there is to score with", "commands.score", "add_listing_arguments", "list_objectives"),
+    "generate": _Command(
+        "images from prompts and from liked and disliked pictures", arguments.add_generate, "commands.generate"
+    ),
+    "optimize": _Command("find settings that an objective likes", run_arguments.add_optimize, "commands.optimize"),
+    "resume": _Command("go on with an optimisation", run_arguments.add_resume, "commands.optimize", "resume"),
+    "compare": _Command(
+        "tuned settings against fixed FABRIC on held-out prompts and seeds", arguments.add_compare, "commands.compare"
+    ),
+    "report": _Command("one HTML file about a run or a session", arguments.add_report, "commands.report"),
+    "studio": _Command(
+        "steer a prompt by looking, in the browser", arguments.add_studio, "commands.studio", has_result=False
+    ),
+    "score": _Command("scores of pictures", arguments.add_score, "commands.score"),
+    "objectives": _Command("what there is to score with", arguments.add_objectives, "commands.objectives"),
 }
 _BENCHES = {
-    "generation": _Command("what feedback costs, over plain diffusers and the official algorithm", "bench.generation"),
-    "optimizer": _Command("time per proposal, and what is found on noisy test functions", "bench.optimizer"),
-    "samplers": _Command("what each sampler finds on the embedded model", "bench.samplers"),
-    "studio": _Command("the time from a click to the next batch", "bench.studio"),
-    "artist": _Command("how soon a simulated artist gets what it has in mind", "bench.artist"),
+    "generation": "what feedback costs, over plain diffusers and the official algorithm",
+    "optimizer": "time per proposal, and what is found on noisy test functions",
+    "samplers": "what each sampler finds on the embedded model",
+    "studio": "the time from a click to the next batch",
+    "artist": "how soon a simulated artist gets what it has in mind",
 }
+_WELCOME = """\
+fabric-bo steers Stable Diffusion with liked and disliked pictures, and finds the settings for it.
 
+  fabric-bo generate "a red star at night"              an image of the small model that is included
+  fabric-bo optimize --scenes 4 --trials 8              settings that bring images closer to hidden targets
+  fabric-bo studio                                      steer a prompt by liking and disliking, in the browser
+
+fabric-bo --help lists all commands, fabric-bo COMMAND --help all options of one."""
+_SHOWN_VERSIONS = ("torch", "diffusers", "botorch", "optuna")
 _NOT_OURS = r"(?!fabric|objectives|optimizer|experiments)"  # modules
+_OURS = ("fabric", "objectives", "optimizer", "experiments")
 
 
-def _parser(arguments: list[str]) -> argparse.ArgumentParser:
-    """Of all commands; only the one that is asked for knows its options."""
-    parser = argparse.ArgumentParser(prog="fabric-bo", description="FABRIC, steered by a Bayesian optimiser.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    _declare(commands, _COMMANDS, arguments[:1])
-    benches = commands.add_parser("bench", help="measure speed and samplers").add_subparsers(
-        dest="bench", required=True
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong; a usage of thirty options would hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
+
+
+def _parser(given: list[str]) -> argparse.ArgumentParser:
+    """Of all commands; benchmarks, which take time to import, only as far as they are asked for."""
+    parser = _Parser(
+        prog="fabric-bo",
+        description="FABRIC, steered by a Bayesian optimiser.",
+        epilog="environment: FABRIC_BO_STORAGE is the default of --storage, FABRIC_BO_AUTH that of --auth",
     )
-    _declare(benches, _BENCHES, arguments[1:2])
+    parser.add_argument("--version", action="version", version=_version())
+    parser.set_defaults(quiet=False, verbose=False, json=False)
+    _add_messages(parser, has_result=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for name, command in _COMMANDS.items():
+        its = commands.add_parser(
+            name, help=command.about, description=_sentence(command.about), formatter_class=HelpFormatter
+        )
+        command.declare(its)
+        _add_messages(its, command.has_result)
+        its.set_defaults(module=command.module, run=command.run)
+    benches = commands.add_parser("bench", help="measure speed and samplers").add_subparsers(
+        dest="bench", required=True, metavar="BENCH", title="benchmarks"
+    )
+    for name, about in _BENCHES.items():
+        its = benches.add_parser(name, help=about, description=_sentence(about), formatter_class=HelpFormatter)
+        its.set_defaults(module=f"bench.{name}", run="run")
+        if given[:2] == ["bench", name]:
+            import_module(f"experiments.bench.{name}").add_arguments(its)
     return parser
 
 
-def _declare(commands: Any, table: Mapping[str, _Command], asked_for: list[str]) -> None:
-    for name, command in table.items():
-        parser = commands.add_parser(name, help=command.about)
-        if name in asked_for:
-            module = import_module(f"experiments.{command.module}")
-            getattr(module, command.arguments)(parser)
-            parser.set_defaults(run=getattr(module, command.run))
+def _sentence(about: str) -> str:
+    return f"{about[0].upper()}{about[1:]}."
 
 
-def _quieten() -> None:
-    """Keeps the terminal for progress bars: libraries neither draw their own nor print a line for every trial."""
+def _add_messages(parser: argparse.ArgumentParser, has_result: bool) -> None:
+    group = parser.add_argument_group("messages")
+    options = {"quiet": "no progress, only the result", "verbose": "debug messages, and a traceback of an error"}
+    if has_result:
+        options["json"] = "print the result as one JSON document"
+    for name, about in options.items():
+        # Without a default the one of the whole parser holds, which may have been given before the command.
+        group.add_argument(f"--{name}", action="store_true", default=argparse.SUPPRESS, help=about)
+
+
+def _version() -> str:
+    """Ours and those of what does the work, in one line."""
+    others = ", ".join(f"{name} {_version_of(name)}" for name in _SHOWN_VERSIONS)
+    return f"fabric-bo {_version_of('fabric-bo')} ({others})"
+
+
+def _version_of(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _set_up_messages(verbose: bool) -> None:
+    """Keeps the terminal for progress: libraries neither draw their own bars nor print a line for every trial."""
     import diffusers.utils.logging
     import optuna.logging
     import transformers.utils.logging
 
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.INFO if verbose else optuna.logging.WARNING)
+    for name in _OURS:
+        logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(given: list[str] | None = None) -> int:
     """Runs a command.
 
     Args:
-        arguments: of the command line; the process's own by default.
+        given: words of the command line; the process's own by default.
 
     Returns:
         Exit code: 0, or 2 on bad input, which is said in one line.
     """
+    try:
+        try:
+            return _main(sys.argv[1:] if given is None else given)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has enough, as in `| head`. At exit Python flushes once more, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _main(given: list[str]) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s")
     # Libraries warn of each other's old ways, some of them while they are imported; users can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module=_NOT_OURS)
-    given = sys.argv[1:] if arguments is None else arguments
+    if not given:
+        print(_WELCOME)
+        return 0
     options = _parser(given).parse_args(given)
-    _quieten()
     try:
-        code: int = options.run(options)
+        result = _result(options)
     except (ValueError, MemoryError, OSError, ObjectiveError) as error:
+        if options.verbose:
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
-    return code
+    if options.json:
+        print(result.to_json())
+    elif result.text:
+        print(result.text)
+    return result.code
+
+
+def _result(options: argparse.Namespace) -> CommandResult:
+    """Runs what was asked for; where stdout is to hold JSON, whatever else is printed goes to stderr."""
+    with contextlib.ExitStack() as stack:
+        if options.json:
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        progress = stack.enter_context(Progress(options.quiet))
+        progress.doing("loading the program")
+        run = getattr(import_module(f"experiments.{options.module}"), options.run)
+        _set_up_messages(options.verbose)
+        if options.command == "bench":
+            progress.close()
+            return CommandResult("", code=run(options))
+        result: CommandResult = run(options, progress)
+        return result
 
 
 if __name__ == "__main__":

@@ -7,27 +7,21 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.comparison.compare import compare
+from experiments.commands.result import CommandResult
+from experiments.comparison.compare import FILE, compare
 from experiments.comparison.result import Comparison
 from experiments.config.read import check_config, read_config
 from experiments.run.optimize import read_run
 from experiments.run.plan import Plan
+from experiments.run.progress import Progress
 from fabric.params import FabricParams
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    parser.add_argument("source", type=Path, help="output of a run, or a YAML configuration (then with --params)")
-    parser.add_argument("--params", type=Path, nargs="+", default=[], help="files of parameters to compare instead")
-    parser.add_argument("--seed", type=int, help="of the images; never the run's own")
-    parser.add_argument("--output", type=Path, help="folder to write to; the run's by default")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """Runs the command.
 
     Returns:
-        Exit code 0.
+        The comparison.
 
     Raises:
         ValueError: there is no run, or something in it is not to be had; the message is one line.
@@ -46,10 +40,9 @@ def run(options: argparse.Namespace) -> int:
         values = config.model_dump(mode="json")
         values["held_out"]["seed"] = options.seed
         config = check_config(values)
-    found = compare(Plan.of(config), tuned, options.output or config.output, best_known)
-    print(table(found))
-    print(f"\n{found.verdict}")
-    return 0
+    output = options.output or config.output
+    found = compare(Plan.of(config), tuned, output, best_known, progress)
+    return CommandResult(f"{table(found)}\n\n{found.verdict}", {**found.to_dict(), "file": str(output / FILE)})
 
 
 def named(paths: Sequence[Path]) -> dict[str, Path]:

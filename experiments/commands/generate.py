@@ -3,56 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
-from experiments.commands.help import knob_help
+from experiments.commands.result import CommandResult
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_png
+from experiments.run.progress import Progress
 from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
-from fabric.knobs import KNOBS
-from fabric.models import DTYPES, EMBEDDED, SCHEDULERS, load
-from fabric.params import PRESETS, FabricParams, preset
+from fabric.models import load
+from fabric.params import FabricParams, preset
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    parser.add_argument("prompts", nargs="+", metavar="PROMPT", help="what to show; may be empty")
-    parser.add_argument("--negative-prompt", default="", help="what not to show")
-    parser.add_argument("--liked", type=Path, nargs="+", default=[], help="pictures or folders to come closer to")
-    parser.add_argument("--disliked", type=Path, nargs="+", default=[], help="pictures or folders to keep away from")
-    parser.add_argument("--weights", nargs="+", default=[], metavar="IMAGE=X", help=knob_help(KNOBS["weights"]))
-    parser.add_argument("--preset", choices=PRESETS, help="the authors' settings; single parameters change them")
-    parser.add_argument("--params", type=Path, help="a YAML file of parameters")
-    for name in FabricParams.bounds():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=float, metavar="X", help=knob_help(KNOBS[name]))
-    parser.add_argument("--seed", type=int, default=0, help="of the first image; the next have the next")
-    parser.add_argument("--num-images", type=int, default=1, help="for each prompt")
-    parser.add_argument("--batch", type=int, default=4, help="images at once")
-    parser.add_argument("--steps", type=int, default=20, help="denoising steps")
-    parser.add_argument("--size", metavar="WIDTHxHEIGHT", help="in pixels; the model's own by default")
-    parser.add_argument("--model", default=EMBEDDED, help="embedded, a hub id, a folder or a .safetensors file")
-    parser.add_argument("--model-config", help="folder or hub id with the configuration of a single file")
-    parser.add_argument("--lora", nargs="+", default=[], metavar="FILE[:SCALE]", help="LoRAs with their scales")
-    parser.add_argument("--scheduler", default="euler-a", choices=SCHEDULERS)
-    parser.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
-    parser.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
-    parser.add_argument("--dtype", choices=DTYPES, help="half precision on a GPU, single on the CPU by default")
-    parser.add_argument("--output", type=Path, default=Path("generated"), help="folder to write PNGs to")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """Runs the command.
 
     Returns:
-        Exit code 0.
+        The files that were written.
 
     Raises:
         ValueError: an option is wrong; the message is one line.
@@ -65,8 +37,11 @@ def run(options: argparse.Namespace) -> int:
     liked, disliked = (
         {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
     )
-    params = _with_weights(_params(options), options.weights, {**liked, **disliked})
+    params, unused = _with_weights(_params(options), options.weights, {**liked, **disliked})
+    if unused:
+        progress.warn(f"warning: weights: no liked or disliked picture has the id {', '.join(unused)}")
     recipe = Recipe(options.steps, options.scheduler, options.model, tuple(_lora(text) for text in options.lora))
+    progress.doing("loading the model")
     pipeline = load(
         options.model,
         scheduler=options.scheduler,
@@ -77,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     )
     for prompt in options.prompts:
         if cut := cut_words(pipeline, prompt):
-            print(f"warning: the prompt is too long for the text encoder; cut: {cut!r}", file=sys.stderr)
+            progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
     fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
     fabric.check(options.steps, size)
     requests = [
@@ -94,8 +69,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
     columns = options.num_images if min(len(options.prompts), options.num_images) > 1 else None
-    _generate(fabric, batches, size, recipe, options.output, columns)
-    return 0
+    return _generate(fabric, batches, size, recipe, options.output, columns, progress)
 
 
 def _generate(
@@ -105,22 +79,67 @@ def _generate(
     recipe: Recipe,
     folder: Path,
     columns: int | None,
-) -> None:
+    progress: Progress,
+) -> CommandResult:
     folder.mkdir(parents=True, exist_ok=True)
     first = _next_number(folder)
+    files: list[Path] = []
     pictures: list[Image.Image] = []
-    with tqdm(total=len(batches) * fabric.evaluations(recipe.steps), desc="steps", leave=False) as bar:
-        for batch in batches:
-            generated = fabric(batch, recipe.steps, size, on_step=bar.update)
-            for request, prompt, picture in zip(batch, generated.prompts, to_pictures(generated.images), strict=True):
-                path = folder / f"{first + len(pictures):04d}-{request.seed}.png"
-                save_png(picture, path, metadata(request, prompt, picture.size, recipe))
-                pictures.append(picture)
+    shown = _ImageProgress(progress, sum(map(len, batches)), fabric.evaluations(recipe.steps))
+    for batch in batches:
+        shown.batch(len(batch))
+        generated = fabric(batch, recipe.steps, size, on_step=shown.step)
+        for request, prompt, picture in zip(batch, generated.prompts, to_pictures(generated.images), strict=True):
+            files.append(folder / f"{first + len(pictures):04d}-{request.seed}.png")
+            save_png(picture, files[-1], metadata(request, prompt, picture.size, recipe))
+            pictures.append(picture)
+    sheet = None
     if len(pictures) > 1:
         # In a folder of its own, so that the pictures' folder can be given as liked, or to be scored.
-        (folder / "sheets").mkdir(exist_ok=True)
-        save_png(contact_sheet(pictures, columns), folder / "sheets" / f"{first:04d}.png", {})
-    print(f"{len(pictures)} image(s) in {folder}, from number {first:04d}")
+        sheet = folder / "sheets" / f"{first:04d}.png"
+        sheet.parent.mkdir(exist_ok=True)
+        save_png(contact_sheet(pictures, columns), sheet, {})
+    return _result(files, sheet)
+
+
+def _result(files: Sequence[Path], sheet: Path | None) -> CommandResult:
+    if sheet is None:
+        text = str(files[0])
+    else:
+        text = f"{files[0]} to {files[-1].name}, {len(files)} images; all of them in {sheet}"
+    return CommandResult(text, {"files": [str(file) for file in files], "sheet": None if sheet is None else str(sheet)})
+
+
+class _ImageProgress:
+    """How far the generation of images is.
+
+    Args:
+        progress: shows it.
+        images: to generate.
+        steps: of each of them.
+    """
+
+    def __init__(self, progress: Progress, images: int, steps: int) -> None:
+        self._progress = progress
+        self._images, self._steps = images, steps
+        self._done = self._at_once = self._step = 0
+        progress.begin(images)
+
+    def batch(self, count: int) -> None:
+        """So many images begin at once, all earlier ones being done."""
+        self._done, self._at_once, self._step = self._done + self._at_once, count, 0
+
+    def step(self) -> None:
+        """A step of the images under way is done."""
+        self._step += 1
+        last = self._done + self._at_once
+        which = f"image {last}" if self._at_once == 1 else f"images {self._done + 1}-{last}"
+        share = min(1.0, self._step / self._steps)  # a batch that did not fit is begun again
+        self._progress.at(
+            self._done + self._at_once * share,
+            f"{which}/{self._images}",
+            f"step {min(self._step, self._steps)}/{self._steps}",
+        )
 
 
 def _next_number(folder: Path) -> int:
@@ -159,17 +178,16 @@ def _read(path: Path) -> FeedbackImage:
     return FeedbackImage(read_picture(path))
 
 
-def _with_weights(params: FabricParams, texts: Sequence[str], images: dict[Path, FeedbackImage]) -> FabricParams:
-    """The parameters with the weights of `--weights` over those of their file.
+def _with_weights(
+    params: FabricParams, texts: Sequence[str], images: dict[Path, FeedbackImage]
+) -> tuple[FabricParams, list[str]]:
+    """The parameters with the weights of `--weights` over those of their file, and weights that name no given picture.
 
-    Weights of the file that name no given picture do nothing; one line on stderr says which.
+    The latter do nothing.
     """
     weights = {**params.weights, **_weights(texts, images)}
     known = {image.id for image in images.values()}
-    if unused := [name for name in weights if name not in known]:
-        listed = ", ".join(unused)
-        print(f"warning: weights: no liked or disliked picture has the id {listed}", file=sys.stderr)
-    return replace(params, weights=weights)
+    return replace(params, weights=weights), [name for name in weights if name not in known]
 
 
 def _weights(texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[str, float]:

@@ -3,53 +3,45 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
+import shlex
+from dataclasses import asdict
 
-from experiments.config.flags import add_run_options, config_of
+from experiments.commands.result import CommandResult
+from experiments.config.flags import config_of
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.files.atomic import atomic_write
 from experiments.run.forecast import forecast
-from experiments.run.optimize import optimize
+from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
+from experiments.run.progress import Progress
 from experiments.run.study import read_study
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    add_run_options(parser)
-    parser.add_argument("--dry-run", action="store_true", help="say what would run, and about how long it would take")
-
-
-def run(options: argparse.Namespace) -> int:
-    """Runs the command.
+def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
+    """Runs `fabric-bo optimize`.
 
     Returns:
-        Exit code 0.
+        The recommended setting; of a dry run what would run.
 
     Raises:
         ValueError: the configuration is wrong; the message is one line.
     """
     config = config_of(options)
     if options.dry_run:
-        print(forecast(Plan.of(config)))
-        return 0
-    return _run(config)
+        progress.doing("loading the model and timing a few steps")
+        expected = forecast(Plan.of(config))
+        return CommandResult(
+            str(expected), {**asdict(expected), "most_images": expected.most_images, "seconds": expected.seconds}
+        )
+    return _run(config, progress)
 
 
-def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of `fabric-bo resume`."""
-    parser.add_argument("folder", type=Path, help="output of a run")
-    parser.add_argument("--trials", type=int, help="settings to try, in all")
-    parser.add_argument("--minutes", type=float, help="to run at most, in all")
-
-
-def resume(options: argparse.Namespace) -> int:
+def resume(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """Runs `fabric-bo resume`: goes on with a run by its folder alone.
 
     Returns:
-        Exit code 0.
+        The recommended setting.
 
     Raises:
         ValueError: there is no run in the folder; the message is one line.
@@ -60,21 +52,37 @@ def resume(options: argparse.Namespace) -> int:
         values["trials"] = options.trials
     if options.minutes is not None:
         values["stop"]["minutes"] = options.minutes
-    return _run(check_config(values))
+    return _run(check_config(values), progress)
 
 
-def _run(config: RunConfig) -> int:
+def _run(config: RunConfig, progress: Progress) -> CommandResult:
     try:
-        done = optimize(Plan.of(config))
+        done = optimize(Plan.of(config), progress)
     except KeyboardInterrupt:
-        print(f"\nstopped; what is finished is in {config.output}, and the same command goes on", file=sys.stderr)
+        progress.warn(f"stopped; what is finished is in {config.output}, and the same command goes on")
         raise
+    return _recommendation(done)
+
+
+def _recommendation(done: Run) -> CommandResult:
+    """The best setting, which is written to a file too."""
+    config = done.plan.config
     best, params = done.recommended()
     path = config.output / "best.yaml"
     with atomic_write(path) as unfinished:
         unfinished.write_text(params.to_yaml(), encoding="utf-8")
-    print(
-        f"recommended: trial {best.number}, {config.objective[0].name} {best.mean:+.4f} "
-        f"[{best.low:+.4f}, {best.high:+.4f}] over no feedback; written to {path}"
-    )
-    return 0
+    objective = config.objective[0].name
+    gain = f"{best.mean:+.4f} [{best.low:+.4f}, {best.high:+.4f}]"
+    text = f"recommended: trial {best.number}, {objective} {gain} over no feedback (95 % interval); written to {path}"
+    if best.low <= 0 <= best.high:
+        text += "\nThe interval holds 0: no gain is shown on these prompts; more trials or prompts would tell."
+    text += f"\nnext: fabric-bo compare {shlex.quote(str(config.output))}"
+    values = {
+        "trial": best.number,
+        "objective": objective,
+        "gain": best.mean,
+        "interval": [best.low, best.high],
+        "params": params.to_dict(),
+        "file": str(path),
+    }
+    return CommandResult(text, values)

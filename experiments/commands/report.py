@@ -5,28 +5,23 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from experiments.commands.result import CommandResult
 from experiments.files.atomic import atomic_write
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
 from experiments.report.run_page import draw, page
 from experiments.report.session_page import session_page
+from experiments.run.progress import Progress
 from experiments.run.study import is_session, read_study, stored_config
 
 FILE = "report.html"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    parser.add_argument("folder", type=Path, help="output of a run, or a session of the studio")
-    parser.add_argument("--study", default="studio", help="name of the studio's session; a folder may hold several")
-    parser.add_argument("--output", type=Path, help=f"HTML file to write; {FILE} in the run's folder by default")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """Runs the command.
 
     Returns:
-        Exit code 0.
+        The files that were written.
 
     Raises:
         ValueError: there is no run, or nothing in it to report; the message is one line.
@@ -34,16 +29,16 @@ def run(options: argparse.Namespace) -> int:
     path = options.output or options.folder / FILE
     if is_session(stored_config(options.folder)):
         return _session(options.folder, options.study, path)
+    progress.doing("reading the run")
     found = read_findings(options.folder)
-    plots = report(found, path)
-    print(f"{path}, with {plots} plots in {path.with_suffix('')}")
-    return 0
+    progress.doing("drawing")
+    plots, folder = report(found, path), path.with_suffix("")
+    return CommandResult(f"{path}, with {plots} plots in {folder}", {"report": str(path), "plots": str(folder)})
 
 
-def _session(folder: Path, name: str, path: Path) -> int:
+def _session(folder: Path, name: str, path: Path) -> CommandResult:
     _write(path, session_page(folder, *read_study(folder, name)).encode())
-    print(path)
-    return 0
+    return CommandResult(str(path), {"report": str(path), "plots": None})
 
 
 def report(found: Findings, path: Path) -> int:

@@ -1,51 +1,35 @@
-"""`fabric-bo score` and `fabric-bo objectives`: scores of picture files, and what there is to score with."""
+"""`fabric-bo score`: scores of picture files."""
 
 from __future__ import annotations
 
 import argparse
 import csv
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
+from experiments.commands.result import CommandResult
 from experiments.files.atomic import atomic_write
 from experiments.files.pictures import read_facts
+from experiments.run.progress import Progress
 from fabric.images import find_pictures, open_picture
 from fabric.models import checked_device
-from objectives import plugins
 from objectives.base import Context, Objective, ObjectiveError, check_needs
-from objectives.registry import BUILT_IN, create, state_of
+from objectives.registry import create
 from objectives.scoring import score
 
 _FORMATS = (".csv", ".json")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of `fabric-bo score`."""
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="pictures or folders")
-    parser.add_argument(
-        "--objective", nargs="+", required=True, metavar="NAME", help="see `fabric-bo objectives`; module:attribute"
-    )
-    parser.add_argument("--checkpoint", help="of the objective's model; embedded is the default for its pictures")
-    parser.add_argument("--prompt", help="of all the images; by default what each PNG says it was made with")
-    parser.add_argument("--target", nargs="+", type=Path, default=[], help="pictures or folders to come close to")
-    parser.add_argument("--liked", nargs="+", type=Path, default=[], help="liked pictures or folders")
-    parser.add_argument("--disliked", nargs="+", type=Path, default=[], help="disliked pictures or folders")
-    parser.add_argument("--baseline", type=Path, help="one picture made without feedback, for objectives of gain")
-    parser.add_argument("--device", default="cpu", help="of the objective's model: cpu, cuda or mps")
-    parser.add_argument("--output", type=Path, help="a .csv or .json file to write as well")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """Runs `fabric-bo score`.
 
     Returns:
-        Exit code 0; 1 where an objective failed for some images, which are then shown without a score.
+        The scores; exit code 1 where an objective failed for some images, which are then shown without a score.
 
     Raises:
         ValueError: an option is wrong; the message is one line.
@@ -63,18 +47,21 @@ def run(options: argparse.Namespace) -> int:
     contexts = [replace(shared, prompt=options.prompt or fact.get("prompt")) for fact in facts]
     for objective in objectives:
         check_needs(objective, contexts)
+        progress.doing(f"loading {objective.name}")
         objective.prepare()
     rows: list[dict[str, Any]] = [{"image": str(path)} for path in paths]
     complete = True
     for objective in objectives:
-        values = _score(objective, paths, pictures, contexts)
-        complete &= None not in values
+        progress.doing(f"scoring {len(paths)} pictures by {objective.name}")
+        values, failures = _score(objective, pictures, contexts)
+        for place, reason in failures.items():
+            progress.warn(f"error: objective {objective.name}: {paths[place]}: {reason}")
+        complete &= not failures
         for row, value in zip(rows, values, strict=True):
             row[objective.name] = value
-    _print(rows)
     if options.output is not None:
         _write(rows, options.output)
-    return 0 if complete else 1
+    return CommandResult(_table(rows), rows, 0 if complete else 1)
 
 
 def _shared(options: argparse.Namespace) -> Context:
@@ -88,32 +75,31 @@ def _shared(options: argparse.Namespace) -> Context:
 
 
 def _score(
-    objective: Objective, paths: Sequence[Path], pictures: Sequence[Image], contexts: Sequence[Context]
-) -> list[float | None]:
-    """Scores, None where the objective failed, which is said."""
+    objective: Objective, pictures: Sequence[Image], contexts: Sequence[Context]
+) -> tuple[list[float | None], Mapping[int, str]]:
+    """Scores, None where the objective failed, and why it failed, by place."""
     try:
-        return list(score(objective, pictures, contexts))
+        return list(score(objective, pictures, contexts)), {}
     except ObjectiveError as error:
-        for place, reason in error.failures.items():
-            print(f"error: objective {objective.name}: {paths[place]}: {reason}", file=sys.stderr)
-        return [None if place in error.failures else value for place, value in enumerate(error.scores)]
+        values = [None if place in error.failures else value for place, value in enumerate(error.scores)]
+        return values, error.failures
 
 
 def _read(given: Sequence[Path]) -> tuple[Image, ...]:
     return tuple(open_picture(file) for file in find_pictures(*given))
 
 
-def _print(rows: Sequence[dict[str, Any]]) -> None:
+def _table(rows: Sequence[dict[str, Any]]) -> str:
     names = [name for name in rows[0] if name != "image"]
-    width = max(len("image"), *(len(row["image"]) for row in rows))
-    print("image".ljust(width), *(name.rjust(max(10, len(name))) for name in names), sep="  ")
+    cells = [["image", *names]]
     for row in rows:
-        cells = ("failed" if row[name] is None else f"{row[name]:.4f}" for name in names)
-        print(
-            row["image"].ljust(width),
-            *(cell.rjust(max(10, len(name))) for cell, name in zip(cells, names, strict=True)),
-            sep="  ",
-        )
+        cells.append([row["image"], *("failed" if row[name] is None else f"{row[name]:.4f}" for name in names)])
+    first, *others = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths = [max(10, width) for width in others]
+    return "\n".join(
+        "  ".join([line[0].ljust(first), *(cell.rjust(width) for cell, width in zip(line[1:], widths, strict=True))])
+        for line in cells
+    )
 
 
 def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -126,31 +112,3 @@ def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-
-
-def add_listing_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of `fabric-bo objectives`: none."""
-
-
-def list_objectives(options: argparse.Namespace) -> int:
-    """Runs `fabric-bo objectives`.
-
-    Returns:
-        Exit code 0.
-    """
-    for name, entry in BUILT_IN.items():
-        objective = entry.make(entry.checkpoint, "cpu")
-        better = "higher" if objective.higher_is_better else "lower"
-        embedded = "; embedded: here" if entry.embedded else ""
-        print(f"{name:<18}{entry.about}")
-        print(f"{'':<18}needs {', '.join(sorted(objective.needs)) or 'nothing'}; {better} is better")
-        print(f"{'':<18}{entry.checkpoint}: {state_of(entry.checkpoint)}{embedded}")
-    for name, make in plugins.installed().items():
-        try:
-            objective = make()
-        except ValueError as error:
-            print(f"{name:<18}plug-in that cannot be read ({error})")
-            continue
-        print(f"{name:<18}plug-in; needs {', '.join(sorted(objective.needs)) or 'nothing'}")
-    print(f"{'module:attribute':<18}a function (images, prompts) -> floats, or an Objective; also FILE.py:attribute")
-    return 0

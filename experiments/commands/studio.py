@@ -5,69 +5,50 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-import sys
 from pathlib import Path
 
+import uvicorn
+from starlette.types import ASGIApp
+
+from experiments.commands.result import CommandResult
+from experiments.run.progress import Progress
 from experiments.run.study import read_study
 from experiments.studio.blind import BlindComparison, arms_of, results
 from experiments.studio.session import StudioOptions, StudioSession
 from experiments.studio.web.gate import LOCAL
-from fabric.models import DTYPES, EMBEDDED, SCHEDULERS
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the command's options."""
-    parser.add_argument("--model", default=EMBEDDED, help="embedded, a hub id, a folder or a .safetensors file")
-    parser.add_argument(
-        "--folder", type=Path, default=Path("studio"), help="of study and pictures; goes on with what is there"
-    )
-    parser.add_argument("--study", default="studio", help="name of the session; a folder may hold several")
-    parser.add_argument("--storage", help="URL of a database; SQLite in the folder by default")
-    parser.add_argument("--images", type=int, default=4, help="of a batch")
-    parser.add_argument("--steps", type=int, default=12, help="denoising steps")
-    parser.add_argument("--size", type=int, help="height and width in pixels; the model's own by default")
-    parser.add_argument("--scheduler", default="euler-a", choices=SCHEDULERS)
-    parser.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
-    parser.add_argument("--dtype", choices=DTYPES, help="half precision on a GPU, single on the CPU by default")
-    parser.add_argument("--seed", type=int, default=0, help="of everything")
-    about = "judge two settings blindly: each a YAML file, a preset, or tuned, the best of this session"
-    parser.add_argument("--blind", nargs=2, metavar="SETTINGS", help=about)
-    parser.add_argument("--results", action="store_true", help="say what blind comparisons have found, and end")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 opens the page to the network")
-    parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="asked of everybody")
-
-
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """Runs the command until it is stopped.
 
     Returns:
-        Exit code 0.
+        What blind comparisons have found, where that was asked for.
 
     Raises:
         ValueError: an option is wrong, the model cannot be had, or the port is taken; the message is one line.
     """
     if options.results:
-        return _tell(options)
+        return _results(options)
     auth = _auth(options.auth)
     local = options.host in LOCAL
     if not local and auth is None:
-        print(
-            f"warning: everybody who reaches {options.host} can use the studio; --auth asks for a password",
-            file=sys.stderr,
-        )
+        about = f"everybody who reaches {options.host} can use the studio; FABRIC_BO_AUTH or --auth asks for a password"
+        progress.warn(f"warning: {about}")
     listening = _listen(options.host, options.port)
+    progress.doing("loading the model")
     session = StudioSession.open(_session(options))
     blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
-    _serve(session, blind, listening, auth, LOCAL if local else None)
-    return 0
+    progress.doing("starting the server")
+    app = _application(session, blind, auth, LOCAL if local else None)
+    progress.close()
+    _serve(app, listening, options.folder)
+    return CommandResult("")
 
 
-def _tell(options: argparse.Namespace) -> int:
+def _results(options: argparse.Namespace) -> CommandResult:
     study, _ = read_study(options.folder, options.study)
     found = results(study)
-    print("\n".join(map(str, found)) or "no blind comparison was made")
-    return 0
+    return CommandResult("\n".join(map(str, found)) or "no blind comparison was made")
 
 
 def _session(options: argparse.Namespace) -> StudioOptions:
@@ -106,26 +87,24 @@ def _listen(host: str, port: int) -> socket.socket:
         raise ValueError(f"host, port: cannot listen on {host}:{port} ({error.strerror or error})") from error
 
 
-def _serve(
-    session: StudioSession,
-    blind: BlindComparison | None,
-    listening: socket.socket,
-    auth: tuple[str, str] | None,
-    hosts: tuple[str, ...] | None,
-) -> None:
+def _application(
+    session: StudioSession, blind: BlindComparison | None, auth: tuple[str, str] | None, hosts: tuple[str, ...] | None
+) -> ASGIApp:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # Gradio takes seconds to import, which the other commands need not wait for.
-    import uvicorn
-
+    # Gradio takes seconds to import, which those who ask for results need not wait for.
     from experiments.studio.web.desk import Desk
     from experiments.studio.web.server import application
     from experiments.studio.web.worker import Worker
 
-    app = application(Desk(session, Worker(), blind), hosts, auth)
+    return application(Desk(session, Worker(), blind), hosts, auth)
+
+
+def _serve(app: ASGIApp, listening: socket.socket, folder: Path) -> None:
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    print(
-        f"studio: http://{shown}:{port} (Ctrl-C stops it; everything is kept in {session.options.folder})", flush=True
+    print(f"studio: http://{shown}:{port} (Ctrl-C stops it; everything is kept in {folder})", flush=True)
+    colours = False if "NO_COLOR" in os.environ else None  # None: where stdout is a terminal
+    config = uvicorn.Config(
+        app, log_level="warning", use_colors=colours, server_header=False, timeout_graceful_shutdown=3
     )
-    config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=3)
     uvicorn.Server(config).run(sockets=[listening])

@@ -90,7 +90,7 @@ def measure(
     objectives: Sequence[Objective],
     measures: Mapping[str, Objective],
     folder: Path,
-    on_tasks: Callable[[int], None] = lambda count: None,
+    on_prompts: Callable[[int], None] = lambda count: None,
 ) -> Measured:
     """Plays the sessions of one arm.
 
@@ -101,7 +101,7 @@ def measure(
         objectives: M of them; the first chooses what is liked and disliked.
         measures: others, averaged over a round; where they need feedback, rounds without any have none.
         folder: to write the images to.
-        on_tasks: called with a number of tasks that are done.
+        on_prompts: called with the number of tasks done.
     """
     count, seconds = generator.count, generator.seconds
     outcomes: list[Outcome] = []
@@ -109,7 +109,7 @@ def measure(
     for start in range(0, len(tasks), at_once):
         batch = tasks[start : start + at_once]
         outcomes += play(generator, [(task, arm.params) for task in batch], objectives)
-        on_tasks(len(batch))
+        on_prompts(len(outcomes))
     spent = (generator.seconds - seconds) / (generator.count - count)
     scores = {objective.name: np.stack([o.scores[m] for o in outcomes]) for m, objective in enumerate(objectives)}
     others = {name: _by_round(objective, tasks, outcomes) for name, objective in measures.items()}

@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from experiments.comparison.arms import Arm, Measured, arms_of, folder_name, measure
 from experiments.comparison.result import BEST_OF, Comparison, compared
 from experiments.files.atomic import atomic_write
 from experiments.run.plan import Plan
+from experiments.run.progress import Progress
 from fabric.params import FabricParams
 
 FOLDER = "comparison"
 FILE = "comparison.json"
+_NAME = 20  # characters of an arm's name, so that the line fits into 80
 
 
 def compare(
@@ -23,6 +23,7 @@ def compare(
     tuned: Mapping[str, FabricParams],
     output: Path,
     best_known: tuple[str, FabricParams] | None = None,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Plays all arms on a plan's held-out tasks.
 
@@ -31,27 +32,64 @@ def compare(
         tuned: settings by name; the first is what the others are compared with.
         output: folder for `comparison.json` and the pictures.
         best_known: name and setting of fixed FABRIC at its best on the run's own prompts; see `Run.best_known`.
+        progress: shows how far it is; one on the terminal by default.
 
     Raises:
         ValueError: something in the configuration is not to be had, or arms share a name.
         ObjectiveError: an objective failed.
     """
+    if progress is None:
+        with Progress() as progress:
+            return compare(plan, tuned, output, best_known, progress)
     arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain)
     check_names(arms)
+    progress.doing("loading the objective")
     tasks, objectives, measures = plan.held_out_tasks, plan.held_out_objectives, plan.measures
+    progress.doing("loading the model")
     generator = plan.generator(plan.held_out_protocol)
     generator.warm_up()
     measured: list[Measured] = []
-    with tqdm(total=len(arms) * len(tasks), desc="compared") as bar:
-        for arm in arms:
-            bar.set_postfix_str(arm.name)
-            generator.forget()  # or the seconds of later arms would be without what the first ones paid for
-            measured.append(measure(generator, tasks, arm, objectives, measures, output / FOLDER, bar.update))
+    shown = _ArmProgress(progress, len(arms), len(tasks))
+    for arm in arms:
+        shown.arm(arm.name)
+        generator.forget()  # or the seconds of later arms would be without what the first ones paid for
+        measured.append(measure(generator, tasks, arm, objectives, measures, output / FOLDER, shown.prompts))
     held_out = not {task.prompt for task in tasks} & {task.prompt for task in plan.tasks}
     found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured)
     with atomic_write(output / FILE) as path:
         path.write_text(json.dumps(found.to_dict()))
     return found
+
+
+class _ArmProgress:
+    """How far a comparison is.
+
+    Args:
+        progress: shows it.
+        arms: that are compared.
+        prompts: of each of them.
+    """
+
+    def __init__(self, progress: Progress, arms: int, prompts: int) -> None:
+        self._progress = progress
+        self._arms, self._prompts = arms, prompts
+        self._arm, self._name = 0, ""
+        progress.begin(arms * prompts)
+
+    def arm(self, name: str) -> None:
+        """The next arm begins."""
+        shown = name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+        self._arm, self._name = self._arm + 1, shown
+        self.prompts(0)
+
+    def prompts(self, count: int) -> None:
+        """So many prompts of the arm are done."""
+        self._progress.at(
+            (self._arm - 1) * self._prompts + count,
+            f"arm {self._arm}/{self._arms}",
+            self._name,
+            f"prompt {min(count + 1, self._prompts)}/{self._prompts}",
+        )
 
 
 def check_names(arms: Sequence[Arm]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -29,34 +28,6 @@ _PLAIN = {
     "max_images": "stop.images",
     "minutes": "stop.minutes",
 }
-
-
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Declares options that say what a run is."""
-    parser.add_argument("config", type=Path, nargs="?", help="a YAML file; see the README")
-    parser.add_argument("--prompt", nargs="+", metavar="PROMPT", help="what to show, instead of the file's prompts")
-    parser.add_argument("--target", nargs="+", metavar="PICTURE", help="to come close to, for all of --prompt")
-    parser.add_argument("--liked", nargs="+", metavar="PICTURE", help="feedback from the start, for all of --prompt")
-    parser.add_argument("--disliked", nargs="+", metavar="PICTURE", help="likewise")
-    parser.add_argument("--scenes", type=int, help="so many hidden targets of the embedded model's world")
-    parser.add_argument("--objective", nargs="+", help="what to optimise; several make a front")
-    parser.add_argument("--space", nargs="+", metavar="NAME=LOW:HIGH[:log]", help="what is sought, and where")
-    parser.add_argument("--fix", nargs="+", metavar="NAME=VALUE", help="parameters that are not sought")
-    parser.add_argument("--model", help="embedded, a hub id, a folder or a .safetensors file")
-    parser.add_argument("--scheduler")
-    parser.add_argument("--device")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("--images", type=int, help="of a round")
-    parser.add_argument("--steps", type=int, help="denoising steps")
-    parser.add_argument("--value", help="last, best or all")
-    parser.add_argument("--sampler", help="gp, or one of Optuna's: tpe, cma-es, optuna-gp, random")
-    parser.add_argument("--trials", type=int, help="settings to try, in all")
-    parser.add_argument("--max-images", type=int, help="images to generate at most, in all")
-    parser.add_argument("--minutes", type=float, help="to run at most, in all")
-    parser.add_argument("--seed", type=int, help="of the sampler")
-    parser.add_argument("--storage", help="URL of a database; SQLite in the output by default")
-    parser.add_argument("--output", help="folder of study, images and report")
-    parser.add_argument("--set", nargs="+", default=[], metavar="PLACE=VALUE", help="anything, as protocol.batch=8")
 
 
 def config_of(options: argparse.Namespace) -> RunConfig:

@@ -3,16 +3,102 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from experiments.run.plan import Plan
+from experiments.run.progress import in_words
 from fabric.generator import Request
 
 _PROBED_STEPS = 2
 _FEEDBACK_COSTS = 1.3  # times a plain image, with a handful of feedback images; `fabric-bo bench generation`
 
 
-def forecast(plan: Plan) -> str:
-    """Lines that say what will run.
+@dataclass(frozen=True)
+class Forecast:
+    """What would run.
+
+    Attributes:
+        model: what generates.
+        scheduler: of its denoising.
+        steps: of an image.
+        objectives: names; the first chooses what is liked and disliked.
+        value: what a prompt is worth; see `Protocol`.
+        prompts: how many there are.
+        rounds: of each prompt.
+        images: of a round.
+        space: names of what is sought.
+        trials: settings that are tried.
+        sampler: what proposes them.
+        presets: of them the authors', tried first.
+        alone: of them each given picture alone, tried next.
+        plain_images: without feedback, to compare with.
+        images_per_trial: of a trial that is not stopped early.
+        seconds_per_image: without feedback, measured.
+        output: folder of the run.
+    """
+
+    model: str
+    scheduler: str
+    steps: int
+    objectives: list[str]
+    value: str
+    prompts: int
+    rounds: int
+    images: int
+    space: list[str]
+    trials: int
+    sampler: str
+    presets: int
+    alone: int
+    plain_images: int
+    images_per_trial: int
+    seconds_per_image: float
+    output: str
+
+    @property
+    def most_images(self) -> int:
+        """If no trial is stopped early."""
+        return self.plain_images + self.trials * self.images_per_trial
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole run, if no trial is stopped early."""
+        return (self.plain_images + _FEEDBACK_COSTS * self.trials * self.images_per_trial) * self.seconds_per_image
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"model      {self.model}, {self.steps} steps of {self.scheduler}",
+                f"objective  {', '.join(self.objectives)}, value: {self.value}",
+                f"tasks      {_count(self.prompts, 'prompt')}, {_count(self.rounds, 'round')} of "
+                f"{_count(self.images, 'image')}",
+                f"space      {_count(len(self.space), 'dimension')}: {', '.join(self.space)}",
+                f"trials     {self._trials()}",
+                f"images     at most {self.most_images}: {self.plain_images} without feedback, "
+                f"{self.images_per_trial} for each trial that is not stopped early",
+                f"time       about {in_words(self.seconds)} ({self.seconds_per_image:.2f} s for an image)",
+                f"output     {self.output}",
+            ]
+        )
+
+    def _trials(self) -> str:
+        """How many settings are tried, and whose they are."""
+        presets = min(self.presets, self.trials)
+        alone = min(self.alone, self.trials - presets)
+        parts = [f"{_count(presets, 'preset')} of the authors"]
+        if alone:
+            parts.append(f"{_count(alone, 'given picture')} alone")
+        if proposed := self.trials - presets - alone:
+            parts.append(f"{proposed} proposed by {self.sampler}")
+        return f"{self.trials}: {', '.join(parts)}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def forecast(plan: Plan) -> Forecast:
+    """What a plan's run would do.
 
     A few steps of one batch are timed; nothing is written.
 
@@ -20,29 +106,26 @@ def forecast(plan: Plan) -> str:
         ValueError: something in the configuration is not to be had.
     """
     plan.check()
-    config = plan.config
-    tasks, protocol, space = plan.tasks, plan.protocol, plan.space
-    plain = len(tasks) * protocol.rounds * protocol.images
-    given = sum(bool(task.liked or task.disliked) for task in tasks)
-    images_per_trial = (len(tasks) * (protocol.rounds - 1) + given) * protocol.images
-    most = plain + config.trials * images_per_trial
-    seconds = _seconds_for_an_image(plan)
-    minutes = (plain + _FEEDBACK_COSTS * config.trials * images_per_trial) * seconds / 60
-    sought = ", ".join(space.distributions)
-    known = len(plan.known_settings)
-    alone = " and each given picture alone" if known > len(plan.presets) else ""
-    return "\n".join(
-        [
-            f"model      {config.model.name}, {protocol.steps} steps of {config.model.scheduler}",
-            f"objective  {', '.join(objective.name for objective in plan.objectives)}, value: {protocol.value}",
-            f"tasks      {len(tasks)} prompts, {protocol.rounds} rounds of {protocol.images} images",
-            f"space      {len(space.distributions)} dimensions: {sought}",
-            f"trials     {config.trials} by {config.sampler}, the first {known} are the presets{alone}",
-            f"images     at most {most}: {plain} without feedback, "
-            f"{images_per_trial} for each trial that is not stopped early",
-            f"time       about {minutes:.0f} minutes ({seconds:.2f} s for an image without feedback)",
-            f"output     {config.output}",
-        ]
+    config, protocol, prompts = plan.config, plan.protocol, len(plan.tasks)
+    given = sum(bool(task.liked or task.disliked) for task in plan.tasks)
+    return Forecast(
+        model=config.model.name,
+        scheduler=config.model.scheduler,
+        steps=protocol.steps,
+        objectives=[objective.name for objective in plan.objectives],
+        value=protocol.value,
+        prompts=prompts,
+        rounds=protocol.rounds,
+        images=protocol.images,
+        space=list(plan.space.distributions),
+        trials=config.trials,
+        sampler=config.sampler,
+        presets=len(plan.presets),
+        alone=len(plan.known_settings) - len(plan.presets),
+        plain_images=prompts * protocol.rounds * protocol.images,
+        images_per_trial=(prompts * (protocol.rounds - 1) + given) * protocol.images,
+        seconds_per_image=_seconds_for_an_image(plan),
+        output=str(config.output),
     )
 
 

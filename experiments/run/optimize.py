@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -18,9 +19,9 @@ from optuna.trial import Trial, TrialState
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.run.plan import Plan
-from experiments.run.progress import Progress
+from experiments.run.progress import Progress, TrialProgress
 from experiments.run.space import absent
-from experiments.run.stopping import finished, reason_to_stop, recommendation_in_words, running
+from experiments.run.stopping import finished, minutes_taken, reason_to_stop, running
 from experiments.run.study import Store, check_pictures, open_study, read_study, run_name
 from experiments.run.tasks import pictures_of
 from experiments.run.trials import Runner
@@ -98,19 +99,24 @@ def read_run(folder: Path) -> Run:
     return Run(Plan.of(check_config({**values, "output": str(folder)})), study)
 
 
-def optimize(plan: Plan) -> Run:
+def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     """Runs until the budget is used up or the stopping rule says so; goes on where it was left.
 
     Args:
         plan: of a configuration.
+        progress: shows how far the run is; one on the terminal by default.
 
     Raises:
         ValueError: something in the configuration is not to be had, or the study is of another one.
         ObjectiveError: the objective failed three times in a row.
         KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
     """
-    plan.check()
+    if progress is None:
+        with Progress() as progress:
+            return optimize(plan, progress)
     config = plan.config
+    progress.doing("loading the objective")
+    plan.check()
     first = [plan.space.values(params) for params in plan.known_settings.values()]
     sampler = create_sampler(
         config.sampler,
@@ -124,11 +130,23 @@ def optimize(plan: Plan) -> Run:
     name = run_name(values, config.output)
     store = open_study(config.output, values, len(config.objective), sampler, _pruner_of(config), name)
     check_pictures(store.study, pictures_of(plan.tasks))
+    progress.doing("loading the model")
     generator = plan.generator()
-    with Progress(config.trials, len(finished(store.study)), len(plan.tasks), config.protocol.rounds) as progress:
-        runner = Runner(plan, generator, config.output / "artifacts", progress.prompts, progress.round)
-        _loop(Run(plan, store.study), store, runner, progress)
+    trials = _trial_progress(plan, store.study, progress)
+    runner = Runner(plan, generator, config.output / "artifacts", trials.prompts, trials.round)
+    progress.doing("generating the images without feedback")
+    runner.plain(store.study)
+    reason = _loop(Run(plan, store.study), store, runner, trials)
+    progress.say(f"stopped after {reason}")
     return Run(plan, store.study)
+
+
+def _trial_progress(plan: Plan, study: Study, progress: Progress) -> TrialProgress:
+    config = plan.config
+    minutes = math.inf if config.stop.minutes is None else config.stop.minutes - minutes_taken(study)
+    return TrialProgress(
+        progress, config.trials, len(finished(study)), len(plan.tasks), config.protocol.rounds, 60 * minutes
+    )
 
 
 def _pruner_of(config: RunConfig) -> BasePruner:
@@ -138,10 +156,9 @@ def _pruner_of(config: RunConfig) -> BasePruner:
         return WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else NopPruner()
 
 
-def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
-    """Asks, tries and tells until there is a reason to stop; the known settings, first, are not stopped early."""
+def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> str:
+    """Asks, tries and tells until there is a reason to stop, which it returns; known settings are not stopped early."""
     config, study, failures = run.plan.config, store.study, 0
-    runner.plain(study)
     fitted = run.fitted_model()
     while (reason := reason_to_stop(config, study, fitted)) is None:
         store.reap()
@@ -151,7 +168,7 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
             fitted = run.fitted_model()
             continue
         trials = [store.ask(run.plan.space.distributions) for _ in range(min(config.at_once, left))]
-        progress.proposed(trials[-1].number, trials[-1].params)
+        progress.proposed(len(trials))
         try:
             with store.alive(trials), _failing(study, trials):
                 runner.run(study, trials)
@@ -163,8 +180,8 @@ def _loop(run: Run, store: Store, runner: Runner, progress: Progress) -> None:
             continue
         failures = 0
         fitted = run.fitted_model()
-        progress.finished(len(trials), recommendation_in_words(config, fitted) if fitted else "")
-    progress.say(f"stopped after {reason}")
+        progress.finished(len(finished(study)), fitted.recommendation.mean if fitted else None)
+    return reason
 
 
 @contextlib.contextmanager

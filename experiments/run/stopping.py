@@ -1,4 +1,4 @@
-"""When a run ends, and what it would recommend meanwhile; all of it read off the study."""
+"""When a run ends, read off the study."""
 
 from __future__ import annotations
 
@@ -61,10 +61,3 @@ def reason_to_stop(config: RunConfig, study: Study, fitted: FittedModel | None) 
         if chance < stop.chance:
             return f"{count} trials: the chance that a setting is better by more than {stop.margin:g} is {chance:.1%}"
     return None
-
-
-def recommendation_in_words(config: RunConfig, fitted: FittedModel) -> str:
-    """The setting that the agent would recommend now, and how sure it is that it is the best."""
-    best, chance = fitted.recommendation, fitted.chance_of_better(config.stop.margin)
-    interval = f"{best.mean:+.3f} [{best.low:+.3f}, {best.high:+.3f}]"
-    return f"best: trial {best.number}, {interval}, {chance:.0%} that a better one exists"

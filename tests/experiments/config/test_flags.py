@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from experiments.config.flags import add_run_options, config_of
+from experiments.commands.run_arguments import add_optimize
+from experiments.config.flags import config_of
 from experiments.config.parts import RangeConfig
 from experiments.config.schema import RunConfig
 
 
 def _config(*words: str) -> RunConfig:
     parser = argparse.ArgumentParser()
-    add_run_options(parser)
+    add_optimize(parser)
     return config_of(parser.parse_args(words))
 
 

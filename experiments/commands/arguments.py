@@ -1,0 +1,199 @@
+"""What can be typed after `fabric-bo`; imports nothing that takes time, so that help is there at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from experiments.commands.choices import DTYPES, MODEL, PRESETS, SCHEDULERS
+from experiments.commands.help import examples, knob_help
+from fabric.knobs import KNOBS
+
+MODEL_HELP = "what generates: embedded, a hub id, a folder in diffusers' layout or a .safetensors file"
+DEVICE_HELP = "cuda, mps or cpu (default the best there is)"
+
+
+def add_generate(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo generate`."""
+    parser.usage = "fabric-bo generate PROMPT [PROMPT ...] [options]"
+    parser.epilog = examples(
+        [
+            'generate "a red star at night" --num-images 4',
+            'generate "a red star at night" --liked likes/ --disliked blurry.png --strength 0.8',
+            'generate "a red star at night" --liked likes/ --params runs/stars/best.yaml',
+            'generate "a cat in a hat" --model stable-diffusion-v1-5/stable-diffusion-v1-5',
+        ]
+    )
+    parser.add_argument("prompts", nargs="+", metavar="PROMPT", help="what to show; may be empty")
+    parser.add_argument("--negative-prompt", default="", metavar="PROMPT", help="what not to show")
+    parser.add_argument("--num-images", type=int, default=1, metavar="N", help="images of each prompt")
+    parser.add_argument("--seed", type=int, default=0, help="of a prompt's first image; the next one has the next seed")
+    parser.add_argument("--output", type=Path, default=Path("generated"), metavar="FOLDER", help="of the PNG files")
+    _add_feedback(parser)
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default=MODEL, help=MODEL_HELP)
+    model.add_argument("--model-config", metavar="NAME", help="folder or hub id with a single file's configuration")
+    model.add_argument("--lora", nargs="+", default=[], metavar="FILE[:SCALE]", help="LoRAs, their scales 1 by default")
+    add_sampling(model)
+    model.add_argument("--steps", type=int, default=20, metavar="N", help="denoising steps")
+    model.add_argument("--size", metavar="WIDTHxHEIGHT", help="in pixels (default the model's own)")
+    model.add_argument("--batch", type=int, default=4, metavar="N", help="images that are generated together")
+    model.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
+
+
+def _add_feedback(parser: argparse.ArgumentParser) -> None:
+    feedback = parser.add_argument_group("feedback")
+    feedback.add_argument(
+        "--liked", type=Path, nargs="+", default=[], metavar="PATH", help="pictures or folders to come closer to"
+    )
+    feedback.add_argument(
+        "--disliked", type=Path, nargs="+", default=[], metavar="PATH", help="pictures or folders to keep away from"
+    )
+    feedback.add_argument("--preset", choices=PRESETS, help="the authors' settings, which single knobs then change")
+    feedback.add_argument("--params", type=Path, metavar="FILE", help="settings from a YAML file, as a run's best.yaml")
+    knobs = parser.add_argument_group("knobs", "How the liked and disliked pictures steer; see also --preset.")
+    for knob in KNOBS.values():
+        if knob.name != "weights":
+            option = f"--{knob.name.replace('_', '-')}"
+            knobs.add_argument(option, type=float, metavar="X", help=knob_help(knob))
+    knobs.add_argument(
+        "--weights",
+        nargs="+",
+        default=[],
+        metavar="PICTURE=X",
+        help=f"{knob_help(KNOBS['weights'])} A picture is named by its file's name here.",
+    )
+
+
+def add_sampling(group: argparse._ArgumentGroup) -> None:
+    """Declares scheduler, device and precision."""
+    group.add_argument("--scheduler", default=SCHEDULERS[0], metavar="NAME", choices=SCHEDULERS, help=SCHEDULER_HELP)
+    group.add_argument("--device", help=DEVICE_HELP)
+    group.add_argument("--dtype", choices=DTYPES, help="precision (default half on a GPU, single on the CPU)")
+
+
+SCHEDULER_HELP = f"sampler of the diffusion: {', '.join(SCHEDULERS)}"
+
+
+def add_score(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo score`."""
+    parser.usage = "fabric-bo score PATH [PATH ...] --objective NAME [NAME ...] [options]"
+    parser.epilog = examples(
+        [
+            "score generated/ --objective pickscore clip-prompt",
+            "score generated/ --objective clip-target --target star.png --output scores.csv",
+            'score photo.jpg --objective pickscore --prompt "a cat in a hat"',
+            "score generated/ --objective mine.py:brightness",
+        ]
+    )
+    parser.add_argument("images", nargs="+", type=Path, metavar="PATH", help="pictures or folders")
+    parser.add_argument(
+        "--objective",
+        nargs="+",
+        required=True,
+        metavar="NAME",
+        help="what to score with: names of `fabric-bo objectives`, or module:attribute of your own",
+    )
+    parser.add_argument("--checkpoint", help="of the objective's model (default embedded for pictures that it made)")
+    parser.add_argument("--prompt", help="of all the pictures (default what each PNG says it was made with)")
+    parser.add_argument("--target", nargs="+", type=Path, default=[], metavar="PATH", help="pictures to come close to")
+    parser.add_argument("--liked", nargs="+", type=Path, default=[], metavar="PATH", help="liked pictures or folders")
+    parser.add_argument(
+        "--disliked", nargs="+", type=Path, default=[], metavar="PATH", help="disliked pictures or folders"
+    )
+    parser.add_argument(
+        "--baseline", type=Path, metavar="FILE", help="a picture made without feedback, for objectives of gain"
+    )
+    parser.add_argument("--device", default="cpu", help="of the objective's model: cpu, cuda or mps")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="a .csv or .json file to write to as well")
+
+
+def add_objectives(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo objectives`: none of its own."""
+    parser.usage = "fabric-bo objectives [options]"
+    parser.epilog = examples(["objectives"])
+
+
+def add_compare(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo compare`."""
+    parser.usage = "fabric-bo compare SOURCE [options]"
+    parser.epilog = examples(
+        [
+            "compare runs/stars",
+            "compare runs/stars --params mine.yaml",
+            "compare run.yaml --params a/best.yaml b/best.yaml --output both",
+        ]
+    )
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="folder of a run, or a YAML configuration (then with --params)"
+    )
+    parser.add_argument(
+        "--params",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="YAML files of settings to compare (default what the run recommends)",
+    )
+    parser.add_argument(
+        "--seed", type=int, help="of the images, not the run's own (default held_out.seed of the configuration)"
+    )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="to write to (default the run's)")
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo report`."""
+    parser.usage = "fabric-bo report FOLDER [options]"
+    parser.epilog = examples(["report runs/stars", "report evening --output evening.html"])
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a run, or of a session of the studio")
+    parser.add_argument("--study", default="studio", metavar="NAME", help=STUDY_HELP)
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="HTML file to write (default report.html in the folder)"
+    )
+
+
+def add_studio(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo studio`."""
+    parser.usage = "fabric-bo studio [options]"
+    parser.epilog = examples(
+        [
+            "studio",
+            "studio --folder evening --images 6",
+            "studio --folder evening --blind tuned paper-preference",
+            "studio --host 0.0.0.0    # with FABRIC_BO_AUTH=USER:PASSWORD in the environment",
+        ]
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=Path("studio"), help="of the session, which goes on where it was left"
+    )
+    parser.add_argument("--study", default="studio", metavar="NAME", help=STUDY_HELP)
+    parser.add_argument("--storage", metavar="URL", help=STORAGE_HELP)
+    parser.add_argument("--images", type=int, default=4, metavar="N", help="images of a batch")
+    parser.add_argument("--seed", type=int, default=0, help="of images and proposals")
+    _add_blind(parser)
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default=MODEL, help=MODEL_HELP)
+    add_sampling(model)
+    model.add_argument("--steps", type=int, default=12, metavar="N", help="denoising steps")
+    model.add_argument("--size", type=int, metavar="PIXELS", help="height and width (default the model's own)")
+    server = parser.add_argument_group("server")
+    server.add_argument("--host", default="127.0.0.1", help="to listen on; 0.0.0.0 opens the page to the network")
+    server.add_argument("--port", type=int, default=7860, help="to listen on; 0 takes any that is free")
+    server.add_argument("--auth", metavar="USER:PASSWORD", help=AUTH_HELP)
+
+
+def _add_blind(parser: argparse.ArgumentParser) -> None:
+    blind = parser.add_argument_group("blind comparison")
+    blind.add_argument(
+        "--blind",
+        nargs=2,
+        metavar="SETTINGS",
+        help="judge two settings by pairs of images in random order; each is a YAML file, a preset, or tuned, "
+        "the session's best",
+    )
+    blind.add_argument("--results", action="store_true", help="print what blind comparisons have found, and end")
+
+
+STUDY_HELP = "name of the session, where the folder holds several"
+STORAGE_HELP = "database of the study, as postgresql://USER@HOST/NAME (default an SQLite file in the folder)"
+AUTH_HELP = "name and password that the page asks everybody for"
