@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main
-from experiments.commands.studio import add_arguments
+from experiments.commands.arguments import add_studio
 from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Prompt
 from experiments.studio.session import StudioOptions, StudioSession
@@ -75,7 +75,7 @@ def test_the_commands_can_be_pasted(fabric: FabricGenerator, tmp_path: Path) -> 
     begin, again = re.findall(r">(fabric-bo studio .*?)</pre>", page)
     assert begin == f"{again} --blind tuned paper-preference"
     parser = argparse.ArgumentParser()
-    add_arguments(parser)
+    add_studio(parser)
     typed = parser.parse_args(shlex.split(again)[2:])
     assert (typed.folder, typed.study, typed.storage) == (folder, "a b", storage)
     assert (typed.model, typed.scheduler, typed.dtype) == (options.model, "euler-a", "float32")

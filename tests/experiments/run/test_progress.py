@@ -75,7 +75,7 @@ def test_a_run_is_one_line_that_fits(monkeypatch: pytest.MonkeyPatch, clock: _Cl
         trials.round()
         bar, _, text = _last(terminal).partition(" trial")
     assert f"trial{text}" == "trial 7/30 · prompt 3/8 · round 2/3 · best +0.123 · 5 min left"
-    assert set(bar) <= set("▏▎▍▌▋▊▉█ ")
+    assert set(bar) <= set("▏▎▍▌▋▊▉█#123456789 ")
     assert max(map(len, _lines(terminal))) <= 80
 
 
