@@ -1,216 +1,115 @@
-"""Self-attention that also sees reference images: the FABRIC step (von Rütte et al. 2023, arXiv 2307.10159, Alg. 1).
+"""Attention to several sources, each with a weight: equation 2 of FABRIC (von Rütte et al. 2023, arXiv 2307.10159).
+
+Softmax attention to the image's own tokens and to those of R references, with the probabilities of reference k
+multiplied by w_k and renormalised, is one attention for each source, averaged by what each would have had:
+
+    out = sum_s share_s * attention(query, key_s, value_s),    share = softmax_s(log w_s + lse_s),    w_own = 1,
+
+where lse_s is the logarithm of the sum of a source's exponentials. This is exact, needs no mask over the tokens and no
+copies of keys, and says how much attention each source received.
 
 Notation:
-    B: samples in the U-Net's batch; with classifier-free guidance the unconditional ones, then the conditional ones.
-    G: samples of a group, R: references that a group attends to.
-    L: tokens of a layer (its height times its width), C: channels.
+    G: samples that attend to the same references, R: references, H: heads, L: tokens, d: width of a head.
 """
 
 from __future__ import annotations
 
-import contextlib
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from fabric.params import depth_weight
-
-Hidden = Mapping[str, Tensor]  # layer name to hidden states in front of its self-attention, L x C
+_CLIP = 2.5  # times the L1 norm of the attention, that what is pushed away may reach (Chen et al. 2025, NAG)
 
 
-@dataclass(frozen=True)
-class Group:
-    """Samples of a batch that attend to the same references.
+class Source(NamedTuple):
+    """Tokens to attend to.
 
     Attributes:
-        rows: G indices of samples.
-        references: hidden states of R references; none where the samples only see themselves.
-        weights: G x R attention weights, at least 0; 0 is absence.
-        bottleneck: G multipliers of the weights at the middle block, linear to 1 at the outer blocks.
-        masks: for each reference a picture (H x W, 0 to 1) that multiplies its weight token by token, or None.
+        key: H x L x d of a reference, which all samples share; G x H x L x d of samples' own.
+        value: likewise.
+        log_weight: of the source, G; None for weight 1.
+        token_bias: added to the logits of its tokens, L; None for 0.
     """
 
-    rows: list[int]
-    references: tuple[Hidden, ...]
-    weights: Tensor
-    bottleneck: Tensor
-    masks: tuple[Tensor | None, ...]
-
-    @cached_property
-    def index(self) -> slice | list[int]:
-        """The rows; a slice, which copies nothing, where they follow each other."""
-        first, last = self.rows[0], self.rows[-1]
-        return slice(first, last + 1) if self.rows == list(range(first, last + 1)) else self.rows
-
-    @cached_property
-    def _biases(self) -> dict[tuple[float, tuple[int, int]], Tensor]:
-        return {}
-
-    def bias(self, depth: float, grid: tuple[int, int]) -> Tensor:
-        """What is added to the logits of a layer, G x 1 x 1 x (L + R L): 0 for own tokens, then `log_weights`."""
-        if (depth, grid) not in self._biases:  # a block's layers share it
-            own = math.prod(grid)
-            self._biases[depth, grid] = F.pad(self.log_weights(depth, grid), (own, 0))[:, None, None]
-        return self._biases[depth, grid]
-
-    def log_weights(self, depth: float, grid: tuple[int, int]) -> Tensor:
-        """Logarithms of the weights of all references' tokens in a layer, G x (R L).
-
-        Adding them to the logits is the same as multiplying the attention probabilities by the weights and
-        renormalising, but safe where a weight is 0.
-
-        Args:
-            depth: 0 at the outer blocks to 1 at the middle block.
-            grid: height and width of the layer.
-        """
-        weights = self.weights * depth_weight(self.bottleneck, depth)[:, None]
-        tokens = weights.repeat_interleave(math.prod(grid), dim=1)
-        if any(mask is not None for mask in self.masks):
-            tokens = tokens * torch.cat([_token_mask(mask, grid) for mask in self.masks]).to(tokens)
-        return tokens.log()
+    key: Tensor
+    value: Tensor
+    log_weight: Tensor | None = None
+    token_bias: Tensor | None = None
 
 
-def _token_mask(mask: Tensor | None, grid: tuple[int, int]) -> Tensor:
-    """A mask as one value for each token of a layer; a token has the mean of its area."""
-    if mask is None:
-        return torch.ones(math.prod(grid))
-    return F.adaptive_avg_pool2d(mask[None], grid).flatten()
-
-
-class ReferenceMemory:
-    """What the self-attention layers of one U-Net share: whether to record or to attend, and to what.
+class Partial(NamedTuple):
+    """Attention to one source alone.
 
     Attributes:
-        recorded: hidden states of the last recorded pass, layer name to B x L x C.
-        recording: whether a forward pass fills `recorded`.
-        groups: who attends to what; empty for ordinary attention.
-        latent_size: height and width of the latents.
+        out: G x H x L x d.
+        lse: logarithm of the weighted sum of exponentials, G x H x L.
     """
 
-    def __init__(self) -> None:
-        self.recorded: dict[str, Tensor] = {}
-        self.recording = False
-        self.groups: list[Group] = []
-        self.latent_size = (0, 0)
-
-    @contextlib.contextmanager
-    def record(self) -> Iterator[dict[str, Tensor]]:
-        """Within, a forward pass stores its hidden states in what this yields."""
-        self.recorded, self.recording = {}, True
-        try:
-            yield self.recorded
-        finally:
-            self.recorded, self.recording = {}, False
-
-    @contextlib.contextmanager
-    def attend(self, groups: list[Group], latent_size: tuple[int, int]) -> Iterator[None]:
-        """Within, forward passes attend to the references of the groups, which share out all rows of the batch."""
-        self.groups = groups if any(group.references for group in groups) else []
-        self.latent_size = latent_size
-        try:
-            yield
-        finally:
-            self.groups = []
-
-    def grid(self, tokens: int) -> tuple[int, int]:
-        """Height and width of a layer with so many tokens; every down-sampling halves a side, rounding up."""
-        height, width = self.latent_size
-        while height * width > tokens:
-            height, width = math.ceil(height / 2), math.ceil(width / 2)
-        if height * width != tokens:
-            raise ValueError(f"a layer of {tokens} tokens does not fit latents of {self.latent_size}")
-        return height, width
+    out: Tensor
+    lse: Tensor
 
 
-class ReferenceAttnProcessor:
-    """A diffusers attention processor for one self-attention layer.
+def attend_alone(query: Tensor, source: Source) -> Partial:
+    """Attention to one source; the samples' queries to a shared source are one long query."""
+    samples, heads, tokens, width = query.shape
+    if source.key.ndim == 4:
+        out, lse = _attention(query, source.key, source.value, source.token_bias)
+    else:
+        long = query.transpose(0, 1).reshape(1, heads, samples * tokens, width)
+        out, lse = _attention(long, source.key[None], source.value[None], source.token_bias)
+        out = out.view(heads, samples, tokens, width).transpose(0, 1)
+        lse = lse.view(heads, samples, tokens).transpose(0, 1)
+    return Partial(out, lse if source.log_weight is None else lse + source.log_weight[:, None, None])
 
-    Keys and values are those of the layer's own tokens and, weighted, of the references.
+
+def merge(parts: Sequence[Partial]) -> tuple[Tensor, Tensor]:
+    """Attention to several sources at once.
 
     Args:
-        name: of the layer, unique in the U-Net.
-        depth: 0 at the outer blocks to 1 at the middle block.
-        memory: shared with the other layers.
-    """
-
-    def __init__(self, name: str, depth: float, memory: ReferenceMemory) -> None:
-        self.name = name
-        self.depth = depth
-        self.memory = memory
-
-    def __call__(
-        self,
-        attn: Attention,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        temb: Tensor | None = None,
-    ) -> Tensor:
-        """Attends; B x L x C to B x L x C."""
-        if self.memory.recording:
-            self.memory.recorded[self.name] = hidden_states.detach()
-        query, key, value = (
-            layer(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for layer in (attn.to_q, attn.to_k, attn.to_v)
-        )
-        if self.memory.groups:
-            out = torch.empty_like(query)
-            for group in self.memory.groups:
-                out[group.index] = self._with_references(attn, group, query, key, value)
-        else:
-            out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
-        out = out.transpose(1, 2).flatten(2)
-        return attn.to_out[1](attn.to_out[0](out))
-
-    def _with_references(self, attn: Attention, group: Group, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Attention of a group's samples to themselves and to their references, G x heads x L x head width."""
-        query, key, value = query[group.index], key[group.index], value[group.index]
-        if not group.references:
-            return F.scaled_dot_product_attention(query, key, value)
-        # Projected once for each reference, whatever the batch.
-        reference = torch.stack([hidden[self.name] for hidden in group.references]).to(key)
-        extra_key, extra_value = (
-            layer(reference).flatten(0, 1).unflatten(-1, (attn.heads, -1)).transpose(0, 1).expand(len(key), -1, -1, -1)
-            for layer in (attn.to_k, attn.to_v)
-        )
-        return F.scaled_dot_product_attention(
-            query,
-            torch.cat([key, extra_key], dim=2),
-            torch.cat([value, extra_value], dim=2),
-            attn_mask=group.bias(self.depth, self.memory.grid(key.shape[2])).to(key),
-        )
-
-
-def depth_of(name: str, blocks: int) -> float:
-    """How deep a layer is: 0 in the outermost of `blocks` down or up blocks, 1 in the middle block."""
-    part, index, *_ = name.split(".")
-    if part == "mid_block":
-        return 1.0
-    position = int(index) if part == "down_blocks" else blocks - 1 - int(index)
-    return position / blocks
-
-
-def install(unet: UNet2DConditionModel) -> ReferenceMemory:
-    """Puts a `ReferenceAttnProcessor` into every self-attention layer of a U-Net.
-
-    Args:
-        unet: changed in place, through diffusers' own `set_attn_processor`.
+        parts: S of them, at least one.
 
     Returns:
-        The memory that the processors share.
+        Attention, G x H x L x d, and the share that each source received, S x G x H x L.
     """
-    memory, blocks = ReferenceMemory(), len(unet.config.block_out_channels)
-    unet.set_attn_processor(
-        {
-            name: ReferenceAttnProcessor(name, depth_of(name, blocks), memory) if ".attn1." in name else processor
-            for name, processor in unet.attn_processors.items()
-        }
-    )
-    return memory
+    shares = torch.stack([part.lse for part in parts]).softmax(dim=0).to(parts[0].out.dtype)
+    out = parts[0].out * shares[0, ..., None]
+    for part, share in zip(parts[1:], shares[1:], strict=True):
+        out = torch.addcmul(out, part.out, share[..., None])
+    return out, shares
+
+
+def push_away(attended: Tensor, own: Partial, opposed: Sequence[Partial]) -> Tensor:
+    """Attention turned away from references, for passes without an unconditional one to put them into.
+
+    z - (merge(own, opposed) - own), which is z where the opposed weigh nothing; its L1 norm is clipped as in
+    normalised attention guidance (Chen et al. 2025, arXiv 2505.21179, eq. 10).
+
+    Args:
+        attended: z, G x H x L x d.
+        own: attention of the samples to themselves.
+        opposed: attention to disliked references.
+    """
+    turned = attended - (merge([own, *opposed])[0] - own.out)
+    norm, most = (x.abs().sum(dim=-1, keepdim=True) for x in (turned, attended))
+    return turned * (_CLIP * most / norm.clamp(min=1e-12)).clamp(max=1)
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Attention with the logarithms of its normalisers; the fused kernels of PyTorch return both."""
+    if query.device.type == "cpu":
+        mask = None if bias is None else bias.to(query.dtype)[None, None, None]
+        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value, attn_mask=mask)
+    if query.device.type == "cuda" and bias is None and query.dtype in (torch.float16, torch.bfloat16) and _fits(query):
+        out, lse, *_ = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value)
+        return out, lse
+    logits = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    logits = logits.float() if bias is None else logits.float() + bias
+    lse = logits.logsumexp(dim=-1)
+    return (logits - lse[..., None]).exp().to(value.dtype) @ value, lse
+
+
+def _fits(query: Tensor) -> bool:
+    """Whether the flash kernel takes heads of this width."""
+    return query.shape[-1] % 8 == 0 and query.shape[-1] <= 256

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import torch
 from cachetools import LRUCache
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 from torch import Tensor
+
+from fabric.version import model_version
 
 _KEPT = 128  # encoded prompts; 77 x 768 half-precision numbers are 118 KB
 Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
@@ -46,7 +49,7 @@ class Conditioning:
 
 
 @torch.no_grad()
-def encode(pipeline: Pipeline, text: str, size: tuple[int, int], *, negative: bool = False) -> Conditioning:
+def encode(pipeline: DiffusionPipeline, text: str, size: tuple[int, int], *, negative: bool = False) -> Conditioning:
     """One prompt.
 
     Args:
@@ -59,14 +62,19 @@ def encode(pipeline: Pipeline, text: str, size: tuple[int, int], *, negative: bo
         Conditioning of one row.
     """
     prompt, opposite = ("", text or None) if negative else (text, None)
-    if isinstance(pipeline, StableDiffusionPipeline):
-        positive, unconditional = pipeline.encode_prompt(prompt, pipeline.device, 1, True, negative_prompt=opposite)
-        return Conditioning(unconditional if negative else positive)
-    states, null_states, pooled, null_pooled = pipeline.encode_prompt(prompt, negative_prompt=opposite)
-    width = pipeline.text_encoder_2.config.projection_dim
-    sizes = pipeline._get_add_time_ids(size, (0, 0), size, states.dtype, text_encoder_projection_dim=width)
-    chosen = (null_states, null_pooled) if negative else (states, pooled)
-    return Conditioning(*chosen, sizes.to(states.device))
+    device = torch.device(pipeline._execution_device)
+    found = pipeline.encode_prompt(
+        prompt=prompt,
+        device=device,
+        num_images_per_prompt=1,
+        do_classifier_free_guidance=True,
+        negative_prompt=opposite,
+    )
+    if len(found) == 2:
+        return Conditioning(found[1 if negative else 0])
+    states, null_states, pooled, null_pooled = found
+    sizes = torch.tensor([[*size, 0, 0, *size]], dtype=states.dtype, device=states.device)
+    return Conditioning(*((null_states, null_pooled) if negative else (states, pooled)), sizes)
 
 
 class Texts:
@@ -76,16 +84,20 @@ class Texts:
         pipeline: whose text encoders are used.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
         self._kept: LRUCache[Hashable, Conditioning] = LRUCache(_KEPT)
+        self._lock = threading.Lock()
 
-    def get(self, text: str, size: tuple[int, int], device: torch.device, *, negative: bool = False) -> Conditioning:
-        """One prompt on the pipeline's device; see `encode`."""
-        key = (text, size, device, negative)
-        if key not in self._kept:
-            self._kept[key] = encode(self.pipeline, text, size, negative=negative)
-        return self._kept[key]
+    def get(self, text: str, size: tuple[int, int], *, negative: bool = False) -> Conditioning:
+        """One prompt on the device that models run on; see `encode`."""
+        encoders = (getattr(self.pipeline, name, None) for name in ("text_encoder", "text_encoder_2"))
+        versions = tuple(model_version(encoder) for encoder in encoders if encoder is not None)
+        key = (text, size, str(self.pipeline._execution_device), negative, versions)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = encode(self.pipeline, text, size, negative=negative)
+            return self._kept[key]
 
 
 def cut_words(pipeline: Pipeline, text: str) -> str:

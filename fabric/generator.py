@@ -16,15 +16,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fabric.attention import install
 from fabric.bank import ReferenceBank
 from fabric.dropout import drop_words
-from fabric.encoding import Conditioning, Pipeline, Texts
+from fabric.encoding import Conditioning, Pipeline
+from fabric.hook import attached
+from fabric.host import UNetHost
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
-from fabric.plan import Row, groups, needed, rows_of
-from fabric.references import References, unscale_latents
+from fabric.plan import Row, rows_of
+from fabric.references import References
 from fabric.seeding import generator_for
+from fabric.steering import Steering
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +42,7 @@ class Request:
         liked: images to come closer to.
         disliked: images to keep away from.
         negative_prompt: for the unconditional pass of classifier-free guidance.
+        round: of a session; an image judged in the round before has age 0.
     """
 
     prompt: str
@@ -48,6 +51,7 @@ class Request:
     liked: tuple[FeedbackImage, ...] = ()
     disliked: tuple[FeedbackImage, ...] = ()
     negative_prompt: str = ""
+    round: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,35 +61,47 @@ class Generated:
     Attributes:
         images: B x 3 x H x W in [-1, 1], float32 on the CPU.
         prompts: the prompts used, after dropout.
+        attention: of each image, by id of a reference: the share of the self-attention that it received at each of T
+            evaluations, a mean over layers, heads and tokens; disliked images in the unconditional pass.
     """
 
     images: Tensor
     prompts: list[str]
+    attention: list[dict[str, list[float]]]
 
 
 class FabricGenerator:
-    """Runs Algorithm 1 of the FABRIC paper (von Rütte et al. 2023, arXiv 2307.10159) on a diffusers pipeline.
+    """Batched and seeded front end of FABRIC (von Rütte et al. 2023, arXiv 2307.10159, Algorithm 1).
 
     Args:
-        pipeline: Stable Diffusion 1.x, 2.x or XL; its U-Net gets processors that can attend to references, which
-            leave ordinary use of the pipeline as it was.
+        pipeline: Stable Diffusion 1.x, 2.x or XL, text to image; left as it is.
         bank: keeps references' hidden states; one of its own by default.
         reference_seed: of the references' noise, shared by all requests.
+        reference_level: a fraction of the training timesteps at which all references are noised instead of that of each
+            step; see `fabric.feedback`.
+
+    Raises:
+        ValueError: the pipeline is of no known family, or the bank belongs to another model.
     """
 
-    def __init__(self, pipeline: Pipeline, bank: ReferenceBank | None = None, reference_seed: int = 0) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        bank: ReferenceBank | None = None,
+        reference_seed: int = 0,
+        reference_level: float | None = None,
+    ) -> None:
         self.pipeline = pipeline
-        if pipeline.vae.dtype == torch.float16 and pipeline.vae.config.force_upcast:
-            pipeline.vae.float()  # SDXL's codec overflows in half precision
-        self.memory = install(pipeline.unet)
+        self.host = UNetHost(pipeline)
         self.bank = ReferenceBank() if bank is None else bank
-        self.texts = Texts(pipeline)
-        self.references = References(pipeline, self.memory, self.bank, self.texts, reference_seed)
+        self.references = References(self.host, self.bank, reference_seed)
+        self.reference_level = reference_level
+        self._fits: dict[tuple[int, int], int] = {}
 
     @property
     def native_size(self) -> tuple[int, int]:
         """Height and width that the model was trained on."""
-        size = self.pipeline.unet.config.sample_size
+        size = self.host.core.config.sample_size
         height, width = (size, size) if isinstance(size, int) else size
         return height * self.pipeline.vae_scale_factor, width * self.pipeline.vae_scale_factor
 
@@ -93,6 +109,7 @@ class FabricGenerator:
         """Raises the `ValueError` that a call would raise."""
         if steps < 1:
             raise ValueError(f"steps: {steps} is out of range; allowed: 1 or more")
+        self.evaluations(steps)
         height, width = size or self.native_size
         factor = self.pipeline.vae_scale_factor
         if min(height, width) < factor or height % factor or width % factor:
@@ -105,7 +122,10 @@ class FabricGenerator:
     def _scheduler(self, steps: int) -> Any:
         """A scheduler whose state is one batch's own."""
         scheduler = type(self.pipeline.scheduler).from_config(self.pipeline.scheduler.config)
-        scheduler.set_timesteps(steps, device=self.pipeline.device)
+        try:
+            scheduler.set_timesteps(steps, device=self.host.device)
+        except ValueError as error:
+            raise ValueError(f"steps: {steps} cannot be had of {type(scheduler).__name__} ({error})") from error
         return scheduler
 
     def __call__(
@@ -115,81 +135,110 @@ class FabricGenerator:
         size: tuple[int, int] | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> Generated:
-        """Generates an image for each request. Where memory does not suffice the batch is halved.
+        """Generates an image for each request. Where memory does not suffice it goes on with smaller batches.
 
         Args:
-            requests: B of them, at least one.
+            requests: B >= 1 of them.
             steps: denoising steps T.
             size: height and width in pixels; the native size by default.
             on_step: called after every step of every batch.
 
-        Returns:
-            Images and the prompts used.
-
         Raises:
-            ValueError: steps or size are not possible.
+            ValueError: there are no requests, or steps or size are not possible.
             MemoryError: a single image does not fit.
         """
+        if not requests:
+            raise ValueError("requests: none; allowed: one or more")
         self.check(steps, size)
         height, width = size or self.native_size
-        try:
-            return self._batch(requests, steps, (height, width), on_step)
-        except torch.OutOfMemoryError as error:
-            if len(requests) == 1:
-                raise MemoryError(
-                    f"one image of {width}x{height} does not fit; try a smaller size, fewer feedback images, "
-                    "or references kept in main memory (--offload)"
-                ) from error
-        half = len(requests) // 2
-        _log.warning("out of memory with %d images at once; going on with %d", len(requests), half)
-        self.bank.clear()
-        parts = [self(half, steps, (height, width), on_step) for half in (requests[:half], requests[half:])]
-        return Generated(torch.cat([p.images for p in parts]), [text for p in parts for text in p.prompts])
+        parts: list[Generated] = []
+        done = 0
+        while done < len(requests):
+            count = min(len(requests) - done, self._fits.get((height, width), len(requests)))
+            try:
+                parts.append(self._batch(requests[done : done + count], steps, (height, width), on_step))
+                done += count
+            except torch.OutOfMemoryError as error:
+                if count == 1:
+                    raise MemoryError(
+                        f"one image of {width}x{height} does not fit; try a smaller size, fewer feedback images, "
+                        "or references kept in main memory (--offload)"
+                    ) from error
+                self._fits[height, width] = count // 2
+                _log.warning("out of memory with %d images at once; going on with %d", count, count // 2)
+        return Generated(
+            torch.cat([part.images for part in parts]),
+            [prompt for part in parts for prompt in part.prompts],
+            [received for part in parts for received in part.attention],
+        )
 
     @torch.no_grad()
     def _batch(
         self, requests: Sequence[Request], steps: int, size: tuple[int, int], on_step: Callable[[], None]
     ) -> Generated:
-        """Denoises one batch: Algorithm 1."""
-        pipe, device = self.pipeline, self.pipeline.device  # diffusers looks through all modules for it
-        scheduler = self._scheduler(steps)
+        """Denoises one batch: the unconditional samples of the requests that have any, then the conditional ones."""
+        scheduler, device, dtype = self._scheduler(steps), self.host.device, self.host.core.dtype
+        guided = [place for place, request in enumerate(requests) if request.params.guidance_scale > 1]
         prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed) for r in requests]
-        conditioning = self._conditioning(requests, prompts, size, device)
-        rows = self._rows(requests, len(scheduler.timesteps), size)
-        guidance = torch.tensor([r.params.guidance_scale for r in requests])[:, None, None, None].to(device)
+        texts = [(requests[place].negative_prompt, True) for place in guided] + [(text, False) for text in prompts]
+        told = Conditioning.cat([self.host.texts.get(text, size, negative=negative) for text, negative in texts])
+        guidance = torch.tensor([requests[k].params.guidance_scale for k in guided], device=device, dtype=dtype)
+        rows = self._rows(requests, guided, len(scheduler.timesteps))
+        steering = Steering(self.host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
+        extra = self._step_arguments(scheduler, requests)
+        added = {"timestep_cond": self._guidance_embedding(requests, guided)}
         latents = self._initial_latents(requests, size) * scheduler.init_noise_sigma
-        noises = [generator_for("ancestral", r.seed) for r in requests]
-        extra = {"generator": noises} if "generator" in inspect.signature(scheduler.step).parameters else {}
-        for index, t in enumerate(scheduler.timesteps):
-            hidden = self.references.at(needed(rows, index), scheduler, index, size, device)
-            z = scheduler.scale_model_input(torch.cat([latents, latents]), t)
-            with self.memory.attend(groups(rows, index, hidden, device), latents.shape[-2:]):
-                predicted = pipe.unet(z, t, conditioning.states, added_cond_kwargs=conditioning.added()).sample
-            unconditional, conditional = predicted.chunk(2)
-            predicted = unconditional + guidance.to(predicted.dtype) * (conditional - unconditional)
-            latents = scheduler.step(predicted, t, latents, **extra).prev_sample
-            on_step()
-        return Generated(self._decode(latents), prompts)
+        with attached(self.host, steering):
+            for t in scheduler.timesteps:
+                z = scheduler.scale_model_input(torch.cat([latents[guided], latents]), t)
+                predicted = self.host.unet(
+                    z, t, encoder_hidden_states=told.states, added_cond_kwargs=told.added(), **added
+                ).sample
+                unconditional, conditional = predicted.split([len(guided), len(requests)])
+                if guided:
+                    part = conditional[guided]
+                    conditional = conditional.clone()
+                    conditional[guided] = unconditional + guidance[:, None, None, None] * (part - unconditional)
+                latents = scheduler.step(conditional, t, latents, **extra).prev_sample
+                on_step()
+        return Generated(self.host.decode(latents), prompts, self._attention(steering, requests, guided))
 
     @staticmethod
-    def _rows(requests: Sequence[Request], steps: int, size: tuple[int, int]) -> list[Row]:
-        """Unconditional samples of all requests, then the conditional ones."""
-        pairs = [rows_of(r.params, r.liked, r.disliked, steps, size) for r in requests]
-        return [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
+    def _rows(requests: Sequence[Request], guided: Sequence[int], evaluations: int) -> list[Row]:
+        rows = [rows_of(r.params, r.liked, r.disliked, evaluations, r.round) for r in requests]
+        last = [conditional if place in guided else single for place, (_, conditional, single) in enumerate(rows)]
+        return [rows[place][0] for place in guided] + last
 
-    def _conditioning(
-        self, requests: Sequence[Request], prompts: list[str], size: tuple[int, int], device: torch.device
-    ) -> Conditioning:
-        """2B rows: negative prompts, then prompts; every text is encoded once."""
-        texts = [(r.negative_prompt, True) for r in requests] + [(text, False) for text in prompts]
-        return Conditioning.cat([self.texts.get(text, size, device, negative=negative) for text, negative in texts])
+    @staticmethod
+    def _step_arguments(scheduler: Any, requests: Sequence[Request]) -> dict[str, Any]:
+        takes_generators = "generator" in inspect.signature(scheduler.step).parameters
+        return {"generator": [generator_for("ancestral", r.seed) for r in requests]} if takes_generators else {}
+
+    def _guidance_embedding(self, requests: Sequence[Request], guided: Sequence[int]) -> Tensor | None:
+        """What a U-Net that was distilled with guidance, as full LCM checkpoints are, is told of it."""
+        width = self.host.core.config.time_cond_proj_dim
+        if width is None:
+            return None
+        scales = [requests[place].params.guidance_scale for place in [*guided, *range(len(requests))]]
+        told = self.pipeline.get_guidance_scale_embedding(torch.tensor(scales) - 1, embedding_dim=width)
+        return told.to(self.host.device, self.host.core.dtype)
 
     def _initial_latents(self, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
-        unet, factor = self.pipeline.unet, self.pipeline.vae_scale_factor
-        shape = (unet.config.in_channels, size[0] // factor, size[1] // factor)
+        factor = self.pipeline.vae_scale_factor
+        shape = (self.host.core.config.in_channels, size[0] // factor, size[1] // factor)
         drawn = [torch.randn(shape, generator=generator_for("latents", r.seed)) for r in requests]
-        return torch.stack(drawn).to(unet.device, unet.dtype)
+        return torch.stack(drawn).to(self.host.device, self.host.core.dtype)
 
-    def _decode(self, latents: Tensor) -> Tensor:
-        decoded = self.pipeline.vae.decode(unscale_latents(self.pipeline, latents)).sample
-        return decoded.float().cpu().clamp(-1, 1)
+    @staticmethod
+    def _attention(
+        steering: Steering, requests: Sequence[Request], guided: Sequence[int]
+    ) -> list[dict[str, list[float]]]:
+        """What each reference received; see `Generated.attention`."""
+        owners = [*guided, *range(len(requests))]
+        found: list[dict[str, list[float]]] = [{} for _ in requests]
+        for step, received in enumerate(steering.received()):
+            for row, shares in received.items():
+                for name, share in shares.items():
+                    its = found[owners[row]].setdefault(name, [0.0] * step)
+                    its += [0.0] * (step - len(its)) + [share]
+        return found

@@ -15,7 +15,7 @@ from torch import Tensor
 FORMATS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeedbackImage:
     """A liked or disliked picture.
 
@@ -31,18 +31,33 @@ class FeedbackImage:
     mask: Tensor | None = None
 
     def __post_init__(self) -> None:
+        # A picture that is changed later is another one; what is transparent shows white.
+        object.__setattr__(self, "picture", to_rgb(self.picture).copy())
         if self.mask is not None and (self.mask.ndim != 2 or self.mask.min() < 0 or self.mask.max() > 1):
             raise ValueError(f"mask: shape {tuple(self.mask.shape)}; allowed: height x width, values from 0 to 1")
 
     @cached_property
     def id(self) -> str:
         """A name by content: the same picture is the same reference, whoever likes it and however often."""
-        rgb = self.picture.convert("RGB")
-        return hashlib.sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.picture.size}".encode() + self.picture.tobytes()).hexdigest()[:16]
+
+    @cached_property
+    def key(self) -> str:
+        """A name by content and mask: images of one key are attended to alike."""
+        if self.mask is None:
+            return self.id
+        mask = self.mask.float().cpu().numpy()
+        return self.id + hashlib.sha256(f"{mask.shape}".encode() + mask.tobytes()).hexdigest()[:16]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FeedbackImage) and (self.key, self.round) == (other.key, other.round)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.round))
 
     def pixels(self, height: int, width: int) -> Tensor:
         """The picture scaled and centre-cropped, never squashed: 3 x height x width in [-1, 1]."""
-        fitted = ImageOps.fit(self.picture.convert("RGB"), (width, height), Image.Resampling.LANCZOS)
+        fitted = ImageOps.fit(self.picture, (width, height), Image.Resampling.LANCZOS)
         return torch.from_numpy(np.asarray(fitted).copy()).permute(2, 0, 1).float() / 127.5 - 1
 
     def fitted_mask(self, height: int, width: int) -> Tensor | None:

@@ -73,6 +73,13 @@ _ALL = (
         effect="More lets the pictures decide the coarse layers, which lay the image out; 0 leaves them to the prompt.",
     ),
     Knob(
+        *("outer", 0, 1, 0.0),
+        unit="factor",
+        meaning="Factor on the weights in the outermost self-attention layers; 1: official FABRIC, 0: these layers see "
+        "no pictures, which saves most of what feedback costs.",
+        effect="More copies fine texture from the pictures; less leaves it to the prompt.",
+    ),
+    Knob(
         *("recency", 0, 1, 1.0),
         unit="factor for each round",
         meaning="Factor on a picture's weight for each round of its age; 1: all rounds equal, 0: only the newest.",

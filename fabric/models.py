@@ -117,8 +117,25 @@ def set_scheduler(pipeline: Pipeline, name: str) -> None:
     """
     if name not in SCHEDULERS:
         raise ValueError(f"scheduler: {name!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+    if pipeline.scheduler.config.get("sigma_data") is not None:
+        own = type(pipeline.scheduler).__name__
+        raise ValueError(f"scheduler: the model was trained for {own}, whose noise levels are others; not supported")
     scheduler, options = SCHEDULERS[name]
     pipeline.scheduler = scheduler.from_config(pipeline.scheduler.config, **options)
+
+
+def evaluations(scheduler: str, steps: int) -> int:
+    """How often the scheduler of a name asks the U-Net in so many steps: Heun twice in most, PNDM once more.
+
+    Raises:
+        ValueError: the name is unknown, or the scheduler does not do so many steps.
+    """
+    if scheduler not in SCHEDULERS:
+        raise ValueError(f"scheduler: {scheduler!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+    kind, options = SCHEDULERS[scheduler]
+    made = kind(**options)
+    made.set_timesteps(steps)
+    return len(made.timesteps)
 
 
 def _read(name: str, dtype: torch.dtype, config: str | None) -> Pipeline:

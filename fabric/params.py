@@ -38,6 +38,8 @@ class FabricParams:
             weight, default 0.5)
         bottleneck: Factor on the weights at the U-Net's middle block; it runs linearly to 1 at the outer blocks. (0 to
             2, factor, default 1)
+        outer: Factor on the weights in the outermost self-attention layers; 1: official FABRIC, 0: these layers see no
+            pictures, which saves most of what feedback costs. (0 to 1, factor, default 0)
         recency: Factor on a picture's weight for each round of its age; 1: all rounds equal, 0: only the newest. (0 to
             1, factor for each round, default 1)
         crowding: How far pictures of one sign share one weight: each is divided by max(1, sum of their weights) **
@@ -59,6 +61,7 @@ class FabricParams:
     end: float = _knob("end")
     neg_scale: float = _knob("neg_scale")
     bottleneck: float = _knob("bottleneck")
+    outer: float = _knob("outer")
     recency: float = _knob("recency")
     crowding: float = _knob("crowding")
     weights: Mapping[str, float] = field(default_factory=dict)
@@ -84,10 +87,14 @@ class FabricParams:
     def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:
         """Settings from field names and values; fields not named have their default.
 
+        What was written by `to_dict` before there was `outer` names every other field, and its outermost layers saw all.
+
         Raises:
             ValueError: a name is unknown or a value out of range.
         """
         known = [knob.name for knob in fields(cls)]
+        if values.keys() == {*known} - {"outer"}:
+            values = {**values, "outer": 1.0}
         for name in values:
             if name not in known:
                 raise ValueError(f"{name}: unknown parameter; allowed: {', '.join(known)}")
@@ -127,23 +134,23 @@ def _number(name: str, value: Any, low: float, high: float) -> float:
 
 
 _AUTHORS = {
-    "official": (FabricParams(strength=1.0, floor=0.1), (0.33, 0.66)),
-    "paper-preference": (FabricParams(strength=0.1), None),
-    "paper-target": (FabricParams(strength=0.8), None),
-    "repo-eval": (FabricParams(strength=0.3), (0.0, 0.8)),
+    "official": (FabricParams(strength=1.0, floor=0.1, outer=1.0), (0.33, 0.66)),
+    "paper-preference": (FabricParams(strength=0.1, outer=1.0), None),
+    "paper-target": (FabricParams(strength=0.8, outer=1.0), None),
+    "repo-eval": (FabricParams(strength=0.3, outer=1.0), (0.0, 0.8)),
     "none": (FabricParams(strength=0.0), None),
 }
 PRESETS = tuple(_AUTHORS)
 
 
 def preset(name: str, steps: int) -> FabricParams:
-    """The authors' settings for a number of steps; "none" is no feedback.
+    """The authors' settings for a number of evaluations; "none" is no feedback.
 
-    Their windows begin and end with `round(fraction * steps)` and count the last step: 0 to 0.8 of 20 steps are 17.
+    Their windows begin and end with `round(fraction * T)` and count the last one: 0 to 0.8 of 20 are 17.
 
     Args:
         name: one of `PRESETS`.
-        steps: denoising steps T.
+        steps: evaluations of the U-Net T; see `fabric.models.evaluations`.
 
     Returns:
         The settings; a window in steps becomes exactly the same steps.
@@ -190,8 +197,3 @@ def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int])
     named = torch.tensor([params.weights.get(name, 1.0) for name in ids], dtype=torch.float64)
     aged = named * params.recency ** torch.tensor(ages, dtype=torch.float64)
     return thin(aged, params.crowding)
-
-
-def depth_weight(bottleneck: Tensor, depth: float) -> Tensor:
-    """Multipliers of a layer: 1 at the outer blocks (depth 0), `bottleneck` at the middle block (depth 1)."""
-    return 1 + (bottleneck - 1) * depth

@@ -2,110 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from diffusers import SchedulerMixin
+from cachetools import LRUCache
 from torch import Tensor
 
-from fabric.attention import Hidden, ReferenceMemory
 from fabric.bank import ReferenceBank
-from fabric.encoding import Conditioning, Pipeline, Texts
+from fabric.host import UNetHost
 from fabric.images import FeedbackImage
 from fabric.noise_level import noise_level
+from fabric.processor import Hidden
 from fabric.seeding import generator_for
+
+Record = Callable[[Callable[[], object]], Mapping[str, Tensor]]
+_TOGETHER = 16  # references in one pass
+_LATENTS = 1024  # pictures whose latents are kept; 64 KB each at 512 x 512
+
+
+@dataclass(frozen=True)
+class Step:
+    """What references depend on at a step besides the picture.
+
+    Attributes:
+        timestep: that the model is told.
+        size: height and width of the generated images in pixels.
+        with_outer: whether somebody attends to them in the outermost layers.
+        version: of the model.
+    """
+
+    timestep: float
+    size: tuple[int, int]
+    with_outer: bool
+    version: tuple[object, ...]
 
 
 class References:
     """Hidden states of feedback images at a step, out of the bank or computed.
 
+    References that are missing are passed through the U-Net together, so a value out of the bank equals one computed
+    alone up to the rounding of the batch.
+
     Args:
-        pipeline: of Stable Diffusion.
-        memory: of its U-Net's processors.
+        host: of the pipeline.
         bank: keeps what is computed.
-        texts: encodes the empty prompt.
-        seed: of the noise, which is drawn anew for every image and step.
+        seed: of the noise. It is the same for all references and steps: how a picture is noised depends neither on its
+            pixels nor on other pictures, so a small change of a picture is a small change of its reference.
+
+    Raises:
+        ValueError: the bank keeps the hidden states of another model.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, memory: ReferenceMemory, bank: ReferenceBank, texts: Texts, seed: int
-    ) -> None:
-        self.pipeline = pipeline
-        self.memory = memory
+    def __init__(self, host: UNetHost, bank: ReferenceBank, seed: int = 0) -> None:
+        bank.bind(host.core)
+        self.host = host
         self.bank = bank
-        self.texts = texts
         self.seed = seed
+        self._latents: LRUCache[Hashable, Tensor] = LRUCache(_LATENTS)
 
     @torch.no_grad()
     def at(
-        self,
-        images: Mapping[str, FeedbackImage],
-        scheduler: SchedulerMixin,
-        index: int,
-        size: tuple[int, int],
-        device: torch.device,
+        self, images: Mapping[str, FeedbackImage], step: Step, alphas: Tensor, record: Record, call: Mapping[str, Any]
     ) -> dict[str, Hidden]:
         """Hidden states of images at one step.
 
         Args:
             images: by id.
-            scheduler: after `set_timesteps`.
-            index: of the step in its timesteps.
-            size: height and width of the generated images.
-            device: to have them on.
+            step: the step.
+            alphas: noise schedule of the model; see `noise_level`.
+            record: runs a call of the U-Net and gives the hidden states of its layers, B x L x C by name.
+            call: keyword arguments of the call that they are for.
 
         Returns:
             Image id to layer name to L x C.
         """
-        signal, noise = noise_level(scheduler, index)
-        level = (size, index, float(scheduler.timesteps[index]), round(noise, 9), self.seed)
         hidden: dict[str, Hidden] = {}
-        for name, image in images.items():
-            states = self.bank.get((name, level), device)
-            if states is None:
-                # One at a time: rounding differs with the size of a batch, and what is in the bank must not show.
-                clean = self._latents(image, size)
-                drawn = torch.randn(clean.shape, generator=generator_for("reference", name, index, self.seed))
-                null = self.texts.get("", size, device, negative=True)
-                states = self._record(signal * clean + noise * drawn.to(clean), scheduler.timesteps[index], null)
-                self.bank.put((name, level), states)
-            hidden[name] = states
+        missing: list[str] = []
+        for name in images:
+            found = self._kept(name, step)
+            if found is None:
+                missing.append(name)
+            else:
+                hidden[name] = found
+        for start in range(0, len(missing), _TOGETHER):
+            names = missing[start : start + _TOGETHER]
+            recorded = self._record([images[name] for name in names], step, alphas, record, call)
+            for name, states in zip(names, recorded, strict=True):
+                self.bank.put((name, step), states)
+                hidden[name] = states
         return hidden
 
-    def _record(self, noisy: Tensor, t: Tensor, null: Conditioning) -> dict[str, Tensor]:
-        with self.memory.record() as recorded:
-            self.pipeline.unet(noisy, t, null.states, added_cond_kwargs=null.added())
-            return {layer: states[0] for layer, states in recorded.items()}
+    def _kept(self, name: str, step: Step) -> Hidden | None:
+        """Out of the bank; states of all layers serve where the outermost are not needed."""
+        device = self.host.device
+        if step.with_outer:
+            return self.bank.get((name, step), device)
+        whole = Step(step.timestep, step.size, with_outer=True, version=step.version)
+        return self.bank.get((name, step), device) or self.bank.get((name, whole), device)
 
-    def _latents(self, image: FeedbackImage, size: tuple[int, int]) -> Tensor:
-        """The picture's latents: the mean of what the codec's encoder finds, 1 x c x h x w, encoded once."""
-        unet, key = self.pipeline.unet, (image.id, size)
-        kept = self.bank.get(key, unet.device)
-        if kept is None:
-            vae = self.pipeline.vae
-            pixels = image.pixels(*size)[None].to(vae.device, vae.dtype)
-            kept = {"latents": scale_latents(self.pipeline, vae.encode(pixels).latent_dist.mean)}
-            self.bank.put(key, kept)
-        return kept["latents"].to(unet.dtype)
+    def _record(
+        self, images: Iterable[FeedbackImage], step: Step, alphas: Tensor, record: Record, call: Mapping[str, Any]
+    ) -> list[dict[str, Tensor]]:
+        """Layer name to L x C for each image."""
+        signal, noise = noise_level(alphas, step.timestep)
+        clean = torch.cat([self._encoded(image, step) for image in images])
+        drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", self.seed))
+        noisy = signal * clean + noise * drawn.to(clean)
+        sample, kwargs = self.host.reference_call(noisy, clean, step.size, call)
+        recorded = record(lambda: self.host.unet(sample, torch.tensor(step.timestep, device=sample.device), **kwargs))
+        layers = [layer.name for layer in self.host.layers.values() if step.with_outer or not layer.outermost]
+        return [{name: recorded[name][place] for name in layers} for place in range(len(clean))]
 
-
-def scale_latents(pipeline: Pipeline, latents: Tensor) -> Tensor:
-    """From the codec's latents to the U-Net's."""
-    shift, spread = _statistics(pipeline, latents)
-    return (latents - shift) * pipeline.vae.config.scaling_factor / spread
-
-
-def unscale_latents(pipeline: Pipeline, latents: Tensor) -> Tensor:
-    """From the U-Net's latents to the codec's."""
-    latents = latents.to(pipeline.vae.dtype)
-    shift, spread = _statistics(pipeline, latents)
-    return latents / pipeline.vae.config.scaling_factor * spread + shift
-
-
-def _statistics(pipeline: Pipeline, latents: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation that some SDXL codecs state for each channel; 0 and 1 elsewhere."""
-    config = pipeline.vae.config
-    mean, std = getattr(config, "latents_mean", None), getattr(config, "latents_std", None)
-    if mean is None or std is None:
-        return latents.new_zeros(()), latents.new_ones(())
-    return latents.new_tensor(mean).view(1, -1, 1, 1), latents.new_tensor(std).view(1, -1, 1, 1)
+    def _encoded(self, image: FeedbackImage, step: Step) -> Tensor:
+        key = (image.id, step.size, step.version)
+        if key not in self._latents:
+            self._latents[key] = self.host.latents(image, step.size)
+        return self._latents[key]

@@ -93,7 +93,7 @@ class Session:
         """What the next round asks for, one image for each element of `params`."""
         liked, disliked = self.liked, self.disliked
         return [
-            Request(self.prompt, seed, setting, liked, disliked, self.negative_prompt)
+            Request(self.prompt, seed, setting, liked, disliked, self.negative_prompt, len(self.rounds))
             for seed, setting in zip(self.seeds(len(self.rounds), len(params)), params, strict=True)
         ]
 

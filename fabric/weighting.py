@@ -24,6 +24,11 @@ def window_weight(strength: Tensor, floor: Tensor, covered: Tensor) -> Tensor:
     return strength * (floor + (1 - floor) * covered)
 
 
+def depth_weight(middle: Tensor, depth: float) -> Tensor:
+    """Multipliers of a layer: 1 at the outer blocks (depth 0), `middle` at the middle block (depth 1)."""
+    return 1 + (middle - 1) * depth
+
+
 def thin(weights: Tensor, crowding: Tensor | float) -> Tensor:
     """Weights of images of one sign, ... x R, divided among them as far as `crowding` says.
 

@@ -16,7 +16,7 @@ from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
-from fabric.models import load
+from fabric.models import evaluations, load
 from fabric.params import FabricParams, preset
 
 
@@ -153,7 +153,7 @@ def _params(options: argparse.Namespace) -> FabricParams:
         raise ValueError("params: give a preset or a file of parameters, not both")
     params = FabricParams()
     if options.preset:
-        params = preset(options.preset, options.steps)
+        params = preset(options.preset, evaluations(options.scheduler, options.steps))
     if options.params:
         try:
             text = options.params.read_text()

@@ -21,7 +21,7 @@ from fabric.weighting import attention_shares, thin, window_weight
 from optimizer.encoding import Encoding
 
 _FAINT = 0.1  # share of attention at which what shapes the references' effect counts half
-_SHAPES = ("bottleneck", "recency", "crowding")
+_SHAPES = ("bottleneck", "outer", "recency", "crowding")
 _ALWAYS = ("prompt_dropout", "guidance_scale")  # matter without references too
 
 

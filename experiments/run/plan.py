@@ -20,7 +20,7 @@ from experiments.run.space import Space, absent
 from experiments.run.tasks import held_out_tasks, run_tasks
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
-from fabric.models import EMBEDDED, checked_device, load
+from fabric.models import EMBEDDED, checked_device, evaluations, load
 from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
@@ -100,7 +100,8 @@ class Plan:
     @cached_property
     def presets(self) -> dict[str, FabricParams]:
         """Fixed FABRIC: the authors' settings at the guidance of the run; no feedback is not among them."""
-        steps, guidance = self.config.protocol.steps, self.config.guidance
+        steps = evaluations(self.config.model.scheduler, self.config.protocol.steps)
+        guidance = self.config.guidance
         found = {name: replace(preset(name, steps), guidance_scale=guidance) for name in PRESETS}
         return {name: params for name, params in found.items() if params.strength > 0}
 

@@ -200,7 +200,7 @@ class BlindComparison:
         prompt, negative = prompts[number % len(prompts)]
         liked, disliked = references(state, self.session.pictures.read)
         seed = generator_for("blind", self.id, number).initial_seed()
-        return [Request(prompt, seed, arm.params, liked, disliked, negative) for arm in self.arms]
+        return [Request(prompt, seed, arm.params, liked, disliked, negative, len(state.rounds)) for arm in self.arms]
 
     def waiting(self, rater: str) -> list[Pair]:
         """Pairs that a rater has not judged. Two equal images are nobody's to judge."""

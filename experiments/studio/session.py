@@ -229,7 +229,9 @@ class StudioSession:
         liked, disliked = references(state, self.pictures.read)
         assert state.prompt is not None
         return [
-            Request(state.prompt, self._seed(number, place), each.params, liked, disliked, state.negative_prompt)
+            Request(
+                state.prompt, self._seed(number, place), each.params, liked, disliked, state.negative_prompt, number
+            )
             for place, each in enumerate(proposals)
         ]
 

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.models.attention_processor import Attention
@@ -71,15 +72,15 @@ def generate(
     null, positive = _texts(pipe, prompt, 64)
     noise = generator_for("ancestral", seed)
     latents = torch.randn(1, 4, 16, 16, generator=generator_for("latents", seed)) * scheduler.init_noise_sigma
-    for i, t in enumerate(scheduler.timesteps):
+    for t in scheduler.timesteps:
         predictions = []
         for text, images in ((null, disliked), (positive, liked)):
             hidden: dict[str, list[Tensor]] = {name: [] for name in processors}
             for image, _ in images:
                 clean = pipe.vae.encode(image.pixels(64, 64)[None]).latent_dist.mean * pipe.vae.config.scaling_factor
-                drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", image.id, i, 0))[None]
-                noisy = scheduler.add_noise(clean, drawn, t[None])
-                pipe.unet(_scaled(scheduler, noisy, t), t, **null)
+                drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", 0))[None]
+                alpha = float(np.exp(_log_alpha(scheduler, float(t))))
+                pipe.unet(alpha**0.5 * clean + (1 - alpha) ** 0.5 * drawn, t, **null)
                 for name, processor in processors.items():
                     assert processor.seen is not None
                     hidden[name].append(processor.seen)
@@ -93,6 +94,13 @@ def generate(
         latents = scheduler.step(predicted, t, latents, **({"generator": [noise]} if draws else {})).prev_sample
     pipe.unet.set_attn_processor(before)
     return pipe.vae.decode(latents / pipe.vae.config.scaling_factor).sample.clamp(-1, 1)
+
+
+def _log_alpha(scheduler: Any, t: float) -> float:
+    """Logarithm of the cumulative product of alphas; between two timesteps the logarithm of sigma is interpolated."""
+    alphas = scheduler.alphas_cumprod.double().numpy()
+    sigma = np.exp(np.interp(t, np.arange(len(alphas)), np.log((1 - alphas) / alphas) / 2))
+    return float(-np.log(1 + sigma**2))
 
 
 def _scaled(scheduler: Any, latents: Tensor, t: Tensor) -> Tensor:

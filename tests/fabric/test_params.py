@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabric.params import PRESETS, FabricParams, depth_weight, image_weights, preset, step_weights
+from fabric.params import PRESETS, FabricParams, image_weights, preset, step_weights
+from fabric.weighting import depth_weight
 
 _UNIT = st.floats(0, 1)
 

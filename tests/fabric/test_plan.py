@@ -4,54 +4,129 @@ from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
-from fabric.plan import groups, needed, rows_of
+from fabric.plan import Plan, rows_of
+from fabric.processor import Layer
 
-A, B, C = (FeedbackImage(Image.new("RGB", (4, 4), colour), k) for k, colour in enumerate(("red", "green", "blue")))
-CPU = torch.device("cpu")
-SIZE = (8, 12)
+COLOURS = ("red", "green", "blue")
+A, B, C = (FeedbackImage(Image.new("RGB", (4, 4), colour), k) for k, colour in enumerate(COLOURS))
+FIRST = [replace(image, round=0) for image in (A, B, C)]
+LAYER = Layer("layer", 0.0, outermost=False)
 HIDDEN = {image.id: {"layer": torch.zeros(1, 1)} for image in (A, B, C)}
+
+
+def _plan(rows: list[object]) -> Plan:
+    return Plan(rows, torch.device("cpu"), lambda image: image.fitted_mask(1, 1))  # type: ignore[arg-type]
 
 
 def test_disliked_join_the_unconditional_and_liked_the_conditional_sample() -> None:
     params = FabricParams(strength=2, neg_scale=0.25, recency=0.5, weights={B.id: 0.1})
-    unconditional, conditional = rows_of(params, [A, C], [B], 4, SIZE)
-    assert conditional.images == (A, C)
-    assert unconditional.images == (B,)
-    # A is two rounds older than C, the newest of all images; B is one round older.
-    torch.testing.assert_close(conditional.weights, torch.tensor([[2 * 0.25, 2.0]] * 4).double())
-    torch.testing.assert_close(unconditional.weights, torch.tensor([[2 * 0.25 * 0.1 * 0.5]] * 4).double())
+    unconditional, conditional, single = rows_of(params, [A, C], [B], 4, 3)
+    assert conditional.references.images == (A, C)
+    assert unconditional.references.images == (B,)
+    # In round 3, C is of the round before, B one and A two rounds older.
+    torch.testing.assert_close(conditional.references.weights, torch.tensor([[2 * 0.25, 2.0]] * 4).double())
+    torch.testing.assert_close(unconditional.references.weights, torch.tensor([[2 * 0.25 * 0.1 * 0.5]] * 4).double())
+    assert conditional.opposed.images == unconditional.opposed.images == ()
+    assert (single.references, single.opposed) == (conditional.references, unconditional.references)
+
+
+_ROUNDS = st.integers(0, 4)
+
+
+@given(_ROUNDS, _ROUNDS, _ROUNDS, st.floats(0, 1), st.booleans())
+def test_an_image_of_weight_zero_changes_no_other_weight(
+    first: int, second: int, added: int, recency: float, liked: bool
+) -> None:
+    one, two, absent = (replace(image, round=k) for image, k in ((A, first), (B, second), (C, added)))
+    params = FabricParams(recency=recency, neg_scale=0.7, weights={C.id: 0})
+    before = rows_of(params, [one], [two], 2, 5)
+    after = rows_of(params, *(([one, absent], [two]) if liked else ([one], [two, absent])), 2, 5)
+    for row, grown in zip(before, after, strict=True):
+        for side, its in ((row.references, grown.references), (row.opposed, grown.opposed)):
+            kept = [k for k, image in enumerate(its.images) if image.id != C.id]
+            assert torch.equal(its.weights[:, kept], side.weights)
 
 
 def test_of_the_same_picture_the_newer_counts() -> None:
     older, newer = replace(A, round=0), replace(A, round=2)
-    _, conditional = rows_of(FabricParams(recency=0.5), [newer, older, C], [], 1, SIZE)
-    assert sorted(image.round for image in conditional.images) == [2, 2]
+    _, conditional, _ = rows_of(FabricParams(recency=0.5), [newer, older, C], [], 1, 3)
+    assert sorted(image.round for image in conditional.references.images) == [2, 2]
+
+
+def test_images_of_the_round_itself_are_refused() -> None:
+    rows_of(FabricParams(), FIRST, [], 1)  # given from the start
+    with pytest.raises(ValueError, match="round: an image judged in round 2 cannot steer round 2; allowed: of earlier"):
+        rows_of(FabricParams(), [C], [], 1, 2)
 
 
 def test_samples_with_the_same_active_references_are_together() -> None:
     late = FabricParams(start=0.5)
+    a, b, c = FIRST
     rows = [
-        *rows_of(FabricParams(), [A, B], [], 2, SIZE),
-        *rows_of(late, [A], [B], 2, SIZE),
-        *rows_of(FabricParams(strength=3, weights={C.id: 0}), [A, B, C], [], 2, SIZE),
+        *rows_of(FabricParams(), [a, b], [], 2)[:2],
+        *rows_of(late, [a], [b], 2)[:2],
+        *rows_of(FabricParams(strength=3, weights={C.id: 0}), [a, b, c], [], 2)[:2],
     ]
-    first = groups(rows, 0, HIDDEN, CPU)
-    assert sorted(group.rows for group in first) == [[0, 2, 3, 4], [1, 5]]
-    both = next(group for group in first if group.rows == [1, 5])
-    assert both.weights.tolist() == [pytest.approx([0.8, 0.8]), pytest.approx([3, 3])]
-    second = groups(rows, 1, HIDDEN, CPU)
-    assert sorted(group.rows for group in second) == [[0, 4], [1, 5], [2], [3]]
-    assert set(needed(rows, 0)) == {A.id, B.id}
+    plan = _plan(list(rows))
+    first = {str(group.rows): group for group in plan.groups(0, HIDDEN, LAYER)}
+    assert set(first) == {"[0, 2, 3, 4]", "[1, 5]"}
+    weights = [reference.log_weight.exp().tolist() for reference in first["[1, 5]"].references]
+    assert weights == [pytest.approx([0.8, 3]), pytest.approx([0.8, 3])]
+    assert {str(group.rows) for group in plan.groups(1, HIDDEN, LAYER)} == {
+        "[0, 4]",
+        "[1, 5]",
+        "slice(2, 3, None)",
+        "slice(3, 4, None)",
+    }
+    assert set(plan.images(0)) == {A.id, B.id}
 
 
-def test_masks_are_fitted() -> None:
-    masked = replace(A, mask=torch.ones(2, 2))
-    rows = rows_of(FabricParams(), [masked, B], [], 1, SIZE)
-    (found,) = [group for group in groups(rows, 0, HIDDEN, CPU) if group.references]
-    assert found.masks[0] is not None
-    assert found.masks[0].shape == (8, 12)
-    assert found.masks[1] is None
+@pytest.mark.parametrize(
+    ("layer", "factor"),
+    [
+        (Layer("layer", 0.0, outermost=False), 1.0),
+        (Layer("layer", 0.5, outermost=False), 0.6),
+        (Layer("layer", 1.0, outermost=False), 0.2),
+        (Layer("layer", 0.5, outermost=True), 0.6 * 0.3),
+    ],
+)
+def test_weights_change_with_depth_and_in_the_outermost_layers(layer: Layer, factor: float) -> None:
+    rows = rows_of(FabricParams(strength=2, bottleneck=0.2, outer=0.3), FIRST[:1], [], 1)[1:2]
+    (group,) = _plan(list(rows)).groups(0, HIDDEN, layer)
+    assert group.references[0].log_weight.exp().tolist() == pytest.approx([2 * factor])
+
+
+def test_outermost_layers_that_see_nothing_need_no_hidden_states() -> None:
+    rows = rows_of(FabricParams(outer=0), FIRST[:1], [], 1)[1:2]
+    (group,) = _plan(list(rows)).groups(0, {A.id: {}}, Layer("layer", 0.0, outermost=True))
+    assert group.references == ()
+
+
+def test_weights_too_small_to_show_cost_nothing() -> None:
+    plan = _plan(list(rows_of(FabricParams(strength=1e-7), FIRST, [], 2)))
+    assert plan.images(0) == {}
+    assert plan.groups(0, {}, LAYER) == ()
+
+
+def test_outermost_layers_are_needed_only_where_somebody_sees_them() -> None:
+    for outer, expected in ((0.0, False), (0.3, True)):
+        rows = rows_of(FabricParams(outer=outer, end=0.5), FIRST, [], 2)
+        assert _plan(list(rows)).with_outer(0) == expected
+        assert not _plan(list(rows)).with_outer(1)
+
+
+def test_masks_are_fitted_and_equal_ones_are_one() -> None:
+    masked, again = (replace(FIRST[0], mask=torch.ones(2, 2)) for _ in range(2))
+    rows = [row for image in (masked, again) for row in rows_of(FabricParams(), [image, FIRST[1]], [], 1)[:2]]
+    (found,) = [group for group in _plan(rows).groups(0, HIDDEN, LAYER) if group.references]  # type: ignore[arg-type]
+    assert found.rows == [1, 3]
+    bias = found.references[0].token_bias
+    assert bias is not None
+    assert bias.tolist() == [0.0]
+    assert found.references[1].token_bias is None

@@ -136,7 +136,7 @@ class Agent:
 
     def seen(self, state: State, settings: Sequence[FabricParams]) -> tuple[Tensor, Tensor]:
         """What the model sees of settings in the next round, B x k, and what is expected of them, B."""
-        given = given_of(state, state.liked, state.disliked)
+        given = given_of(state, len(state.rounds), state.liked, state.disliked)
         return features(settings, given, parts_of(state)), self.expected(settings, given)
 
     def known(self, state: State) -> list[FabricParams]:

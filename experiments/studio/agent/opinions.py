@@ -19,11 +19,10 @@ Expected = Callable[[Sequence[FabricParams], Given], Tensor]
 """Utilities, B, that are expected of settings with given references before anything is said."""
 
 
-def given_of(state: State, liked: Sequence[str], disliked: Sequence[str]) -> Given:
-    """References with their ages, as the generator has them."""
+def given_of(state: State, number: int, liked: Sequence[str], disliked: Sequence[str]) -> Given:
+    """References of a round with their ages, as the generator has them."""
     rounds = state.rounds_of((*liked, *disliked))
-    newest = max(rounds, default=0)
-    aged = [(image, newest - each) for image, each in zip((*liked, *disliked), rounds, strict=True)]
+    aged = [(image, max(0, number - 1 - each)) for image, each in zip((*liked, *disliked), rounds, strict=True)]
     return Given(tuple(aged[: len(liked)]), tuple(aged[len(liked) :]))
 
 
@@ -50,7 +49,7 @@ def opinions_of(state: State, expected: Expected) -> PreferenceData | None:
     images = sorted((shown[image] for image in named), key=lambda each: each.trial)
     if not any(each.liked or each.disliked for each in images):
         return None
-    given = [given_of(state, each.liked, each.disliked) for each in images]
+    given = [given_of(state, each.round, each.liked, each.disliked) for each in images]
     parts = parts_of(state)
     rows = {each.id: row for row, each in enumerate(images)}
     pairs = list(zip(images, given, strict=True))

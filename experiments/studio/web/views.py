@@ -59,7 +59,7 @@ def _round(state: State, images: tuple[Shown, ...], rater: str) -> dict[str, Any
 def _image(state: State, shown: Shown, rater: str) -> dict[str, Any]:
     ratings = [given[shown.id] for given in state.ratings.values() if shown.id in given]
     rich = state.rich.get(rater, {}).get(shown.id)
-    given = given_of(state, shown.liked, shown.disliked)
+    given = given_of(state, shown.round, shown.liked, shown.disliked)
     return {
         "id": shown.id,
         "round": shown.round,

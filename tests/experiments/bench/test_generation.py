@@ -5,8 +5,8 @@ import torch
 
 from experiments.bench.generation import _WEIGHT, Case, Contenders, OfficialAttention
 from experiments.cli import main
-from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory
 from fabric.models import load
+from fabric.processor import FabricAttnProcessor, Group, Reference
 from fabric.seeding import generator_for
 
 pytestmark = pytest.mark.slow
@@ -36,14 +36,10 @@ def test_the_baseline_attends_as_ours_does() -> None:
     attn = load("embedded", device="cpu").unet.mid_block.attentions[0].transformer_blocks[0].attn1
     own, references = (torch.randn(n, 16, attn.to_q.in_features, generator=generator_for("t", n)) for n in (4, 3))
     official = OfficialAttention({"hidden": {"layer": references}, "mode": "attend"}, "layer")
-    memory = ReferenceMemory()
-    ours = ReferenceAttnProcessor("layer", 1.0, memory)
-    hidden = tuple({"layer": reference} for reference in references)
-    groups = [
-        Group([0, 1], (), torch.ones(2, 0), torch.ones(2), ()),
-        Group([2, 3], hidden, torch.full((2, 3), _WEIGHT), torch.ones(2), (None, None, None)),
-    ]
-    with torch.no_grad(), memory.attend(groups, (4, 4)):
+    ours = FabricAttnProcessor()
+    weight = torch.full((2,), _WEIGHT).log()
+    ours.groups = (Group([0, 1]), Group([2, 3], tuple(Reference(hidden, weight) for hidden in references)))
+    with torch.no_grad():
         torch.testing.assert_close(official(attn, own), ours(attn, own), rtol=0, atol=1e-5)
 
 

@@ -6,7 +6,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from experiments.embedded.models.generator import build_unet
 from experiments.embedded.models.siblings import SiblingAttnProcessor, install
 from experiments.embedded.training.trainer import seeded
-from fabric.attention import Group, ReferenceAttnProcessor, ReferenceMemory
+from fabric.processor import FabricAttnProcessor, Group, Reference
 
 
 def _layer() -> Attention:
@@ -25,14 +25,11 @@ def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
     ours = layer(tokens)
     layer.set_processor(AttnProcessor2_0())
     plain = layer(tokens)
-    memory = ReferenceMemory()
-    layer.set_processor(ReferenceAttnProcessor("layer", 0.0, memory))
-    with memory.record() as recorded:
-        layer(tokens[:2])
-        hidden = [{"layer": states} for states in recorded["layer"]]
-    groups = [Group([k], (hidden[k],), torch.ones(1, 1), torch.ones(1), (None,)) for k in range(2)]
-    with memory.attend(groups, (1, 5)):
-        steered = layer(tokens[2:4])
+    processor = FabricAttnProcessor()
+    layer.set_processor(processor)
+    weight_one = torch.zeros(1, dtype=torch.float64)  # its logarithm
+    processor.groups = tuple(Group([k], (Reference(tokens[k], weight_one),)) for k in range(2))
+    steered = layer(tokens[2:4])
     torch.testing.assert_close(ours[:2], plain[:2])
     torch.testing.assert_close(ours[2:4], steered)
     torch.testing.assert_close(ours[4:], plain[4:])

@@ -44,9 +44,10 @@ def test_the_page_shows_the_weights_that_the_generator_gave() -> None:
     last = replace(_shown(LAST, 3), liked=state.liked, disliked=state.disliked)
     seen = fold([*state.images.values(), last], [])
     page = snapshot(replace(seen, uploads=state.uploads), "ann")["images"][LAST]
-    against, towards = rows_of(PARAMS, liked, disliked, 1, (8, 8))
+    against, towards, _ = rows_of(PARAMS, liked, disliked, 1, 3)
     for row, shown in ((towards, page["liked"]), (against, page["disliked"])):
-        weights = dict(zip((each.id for each in row.images), row.weights[0].tolist(), strict=True))
+        side = row.references
+        weights = dict(zip((each.id for each in side.images), side.weights[0].tolist(), strict=True))
         assert {each["id"]: each["weight"] for each in shown} == pytest.approx(weights, abs=1e-4)
 
 
