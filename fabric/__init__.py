@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fabric.models import load, locate
     from fabric.params import PRESETS, FabricParams, preset
     from fabric.session import Round, RoundChoice, Session
+    from fabric.steering import feedback
 
 __all__ = [
     "PRESETS",
@@ -31,6 +32,7 @@ __all__ = [
     "Round",
     "RoundChoice",
     "Session",
+    "feedback",
     "find_pictures",
     "load",
     "locate",
@@ -50,6 +52,7 @@ _MODULES = {
     "Round": "fabric.session",
     "RoundChoice": "fabric.session",
     "Session": "fabric.session",
+    "feedback": "fabric.steering",
     "find_pictures": "fabric.images",
     "load": "fabric.models",
     "locate": "fabric.models",

@@ -87,7 +87,7 @@ class FabricParams:
     def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:
         """Settings from field names and values; fields not named have their default.
 
-        What was written by `to_dict` before there was `outer` names every other field, and its outermost layers saw all.
+        What was written by `to_dict` before there was `outer` names all other fields; its outermost layers saw all.
 
         Raises:
             ValueError: a name is unknown or a value out of range.

@@ -95,7 +95,7 @@ def _age(image: FeedbackImage, round: int) -> int:
     return max(0, round - 1 - image.round)
 
 
-class Plan:
+class AttentionPlan:
     """What a batch attends to at every step.
 
     Args:

@@ -22,7 +22,7 @@ from fabric.host import UNetHost
 from fabric.images import FeedbackImage
 from fabric.noise_level import cumulative_alphas
 from fabric.params import FabricParams
-from fabric.plan import Plan, Row, Shared, rows_of
+from fabric.plan import AttentionPlan, Row, Shared, rows_of
 from fabric.references import References, Step
 
 RowsOf = Callable[[int, int], Sequence[Row]]
@@ -115,7 +115,7 @@ class _Run:
         factor = host.pipeline.vae_scale_factor
         self.size = (height * factor, width * factor)
         rows = steering.rows(len(sample), len(self.timesteps))
-        self.plan = Plan(rows, sample.device, lambda image: image.fitted_mask(height, width))
+        self.plan = AttentionPlan(rows, sample.device, lambda image: image.fitted_mask(height, width))
         self._schedule = scheduler.timesteps
         self._last = -1
 

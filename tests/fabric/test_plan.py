@@ -10,7 +10,7 @@ from PIL import Image
 
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
-from fabric.plan import Plan, rows_of
+from fabric.plan import AttentionPlan, rows_of
 from fabric.processor import Layer
 
 COLOURS = ("red", "green", "blue")
@@ -20,8 +20,8 @@ LAYER = Layer("layer", 0.0, outermost=False)
 HIDDEN = {image.id: {"layer": torch.zeros(1, 1)} for image in (A, B, C)}
 
 
-def _plan(rows: list[object]) -> Plan:
-    return Plan(rows, torch.device("cpu"), lambda image: image.fitted_mask(1, 1))  # type: ignore[arg-type]
+def _plan(rows: list[object]) -> AttentionPlan:
+    return AttentionPlan(rows, torch.device("cpu"), lambda image: image.fitted_mask(1, 1))  # type: ignore[arg-type]
 
 
 def test_disliked_join_the_unconditional_and_liked_the_conditional_sample() -> None:

@@ -180,6 +180,7 @@ def sobol_settings(count: int, seed: int = 0) -> list[FabricParams]:
                 start=start,
                 end=end,
                 guidance_scale=1.5 + 6.5 * guidance,
+                outer=1.0,
                 weights=dict(zip(_PLACES, weights, strict=True)),
             )
         )

@@ -1,0 +1,76 @@
+"""Makes the pictures of `docs/knobs.md`: one prompt and seed on the embedded model, a row of values for each knob.
+
+    python docs/knob_pictures.py            # a minute on two cores
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from experiments.run.hidden_targets import board_of, taste_of
+from fabric import FabricGenerator, FabricParams, FeedbackImage, Request, load, to_pictures
+from fabric.seeding import generator_for
+
+FOLDER = Path(__file__).with_name("pictures")
+PROMPT, SEED, STEPS = "a red star at night", 5, 20
+BOARD = 12  # nobody tunes on it
+BASE = FabricParams(strength=1.5, guidance_scale=4, outer=1)
+ROWS: dict[str, list[float]] = {
+    "strength": [0, 0.3, 0.8, 2, 6],
+    "floor": [0, 0.1, 0.3, 0.6, 1],
+    "start": [0, 0.2, 0.4, 0.6, 0.8],
+    "end": [0.1, 0.3, 0.5, 0.8, 1],
+    "neg_scale": [0, 0.5, 1, 1.5, 2],
+    "bottleneck": [0, 0.5, 1, 1.5, 2],
+    "outer": [0, 0.25, 0.5, 0.75, 1],
+    "recency": [0, 0.25, 0.5, 0.75, 1],
+    "crowding": [0, 0.25, 0.5, 0.75, 1],
+    "weights": [0, 0.25, 0.5, 0.75, 1],
+    "prompt_dropout": [0, 0.25, 0.5, 0.75, 1],
+    "guidance_scale": [1, 2.5, 4, 8, 14],
+}
+_START = {"floor": {"start": 0.0, "end": 0.2}}  # a floor shows outside a window
+_SIDE, _GAP, _TEXT = 128, 6, 18
+
+
+def settings(name: str, value: float, liked: tuple[FeedbackImage, ...]) -> FabricParams:
+    """The setting of one image."""
+    if name == "weights":
+        return replace(BASE, weights={liked[0].id: value})
+    return replace(BASE, **_START.get(name, {}), **{name: value})
+
+
+def strip(pictures: list[Image.Image], captions: list[str]) -> Image.Image:
+    """Pictures side by side with what they are below."""
+    width = len(pictures) * (_SIDE + _GAP) + _GAP
+    sheet = Image.new("RGB", (width, _SIDE + 2 * _GAP + _TEXT), "white")
+    draw = ImageDraw.Draw(sheet)
+    for k, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left = _GAP + k * (_SIDE + _GAP)
+        sheet.paste(picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), (left, _GAP))
+        draw.text((left + _SIDE / 2, _SIDE + 2 * _GAP), caption, fill="black", anchor="ma")
+    return sheet
+
+
+def main() -> None:
+    """Writes a picture for each knob, and one of the feedback."""
+    FOLDER.mkdir(exist_ok=True)
+    liked, disliked = board_of(taste_of(BOARD), generator_for("board", BOARD))
+    liked = (replace(liked[0], round=0), replace(liked[1], round=1))
+    captions = ["liked, older", "liked, newer", "disliked", "disliked"]
+    strip([image.picture for image in (*liked, *disliked)], captions).save(FOLDER / "feedback.png", optimize=True)
+    fabric = FabricGenerator(load("embedded"))
+    for name, values in ROWS.items():
+        signs = {"liked": liked, "disliked": disliked}
+        requests = [
+            Request(PROMPT, SEED, settings(name, value, liked), **signs, round=2) for value in values
+        ]
+        pictures = to_pictures(fabric(requests, STEPS).images)
+        strip(pictures, [f"{value:g}" for value in values]).save(FOLDER / f"{name}.png", optimize=True)
+
+
+if __name__ == "__main__":
+    main()
