@@ -5,7 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: help setup run lint check test train evaluate clean
+.PHONY: help setup run lint check test docs train evaluate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -47,6 +47,9 @@ check: setup lint ## lint, then the quick tests, about three minutes
 
 test: setup lint ## lint, then all tests
 	$(PYTEST)
+
+docs: setup ## build the pages into build/site; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 train: setup ## train the embedded model anew and write its shipped files
 	$(BIN)/python -m experiments.embedded all

@@ -1,4 +1,4 @@
-"""Makes the pictures of `docs/knobs.md`: one prompt and seed on the embedded model, a row of values for each knob.
+"""Makes `docs/knobs.md` and its pictures: one prompt and seed on the embedded model, a row of values for each knob.
 
     python docs/knob_pictures.py            # a minute on two cores
 """
@@ -12,9 +12,11 @@ from PIL import Image, ImageDraw
 
 from experiments.run.hidden_targets import board_of, taste_of
 from fabric import FabricGenerator, FabricParams, FeedbackImage, Request, load, to_pictures
+from fabric.knobs import KNOBS
 from fabric.seeding import generator_for
 
 FOLDER = Path(__file__).with_name("pictures")
+PAGE = Path(__file__).with_name("knobs.md")
 PROMPT, SEED, STEPS = "a red star at night", 5, 20
 BOARD = 12  # nobody tunes on it
 BASE = FabricParams(strength=1.5, guidance_scale=4, outer=1)
@@ -31,6 +33,10 @@ ROWS: dict[str, list[float]] = {
     "weights": [0, 0.25, 0.5, 0.75, 1],
     "prompt_dropout": [0, 0.25, 0.5, 0.75, 1],
     "guidance_scale": [1, 2.5, 4, 8, 14],
+}
+NOTES = {
+    "floor": "*Here the window ends at 0.2.*",
+    "weights": "*Here the weight of the older liked picture changes.*",
 }
 _START = {"floor": {"start": 0.0, "end": 0.2}}  # a floor shows outside a window
 _SIDE, _GAP, _TEXT = 128, 6, 18
@@ -55,8 +61,35 @@ def strip(pictures: list[Image.Image], captions: list[str]) -> Image.Image:
     return sheet
 
 
+def page() -> str:
+    """The text of `docs/knobs.md`, from the registry of the knobs."""
+    lines = [
+        "# Knobs",
+        "",
+        "<!-- Written by docs/knob_pictures.py from fabric/knobs.py. -->",
+        "",
+        "The weight of a feedback picture at a step and a layer is the product of the factors below. It multiplies the",
+        "attention probabilities of the picture's tokens ([equation 2 of the paper](https://arxiv.org/abs/2307.10159)); the",
+        "image itself counts 1. A picture of weight 0 is as if it were not there.",
+        "",
+        "All pictures below are one prompt, *a red star at night*, and one seed of the embedded model, with this feedback:",
+        "",
+        "![the feedback](pictures/feedback.png)",
+        "",
+        f"Settings are `strength={BASE.strength:g}, guidance_scale={BASE.guidance_scale:g}, outer={BASE.outer:g}`, and the",
+        "defaults, but for the knob that the picture shows.",
+        "",
+    ]
+    for knob in KNOBS.values():
+        lines += [f"## {knob.name}", "", f"*{knob.range}.* {knob.meaning}", "", f"{knob.effect}", ""]
+        lines += [f"![{knob.name} from {ROWS[knob.name][0]:g} to {ROWS[knob.name][-1]:g}](pictures/{knob.name}.png)", ""]
+        lines += [f"{NOTES[knob.name]}", ""] if knob.name in NOTES else []
+    return "\n".join(lines[:-1]) + "\n"
+
+
 def main() -> None:
-    """Writes a picture for each knob, and one of the feedback."""
+    """Writes the page, a picture for each knob, and one of the feedback."""
+    PAGE.write_text(page())
     FOLDER.mkdir(exist_ok=True)
     liked, disliked = board_of(taste_of(BOARD), generator_for("board", BOARD))
     liked = (replace(liked[0], round=0), replace(liked[1], round=1))

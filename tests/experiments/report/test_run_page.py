@@ -38,6 +38,7 @@ def _config(folder: Path, **changes: object) -> RunConfig:
         "objective": "clip-prompt",
         "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 8},
         "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
+        "fixed": {"outer": 1},
         "trials": 6,
         "output": str(folder),
     }
