@@ -1,6 +1,6 @@
 """Makes `docs/knobs.md` and its pictures: one prompt and seed on the embedded model, a row of values for each knob.
 
-    python docs/knob_pictures.py            # a minute on two cores
+python docs/knob_pictures.py            # a minute on two cores
 """
 
 from __future__ import annotations
@@ -69,20 +69,24 @@ def page() -> str:
         "<!-- Written by docs/knob_pictures.py from fabric/knobs.py. -->",
         "",
         "The weight of a feedback picture at a step and a layer is the product of the factors below. It multiplies the",
-        "attention probabilities of the picture's tokens ([equation 2 of the paper](https://arxiv.org/abs/2307.10159)); the",
-        "image itself counts 1. A picture of weight 0 is as if it were not there.",
+        "attention probabilities of the picture's tokens ([equation 2](https://arxiv.org/abs/2307.10159)); the image",
+        "itself counts 1. A picture of weight 0 is as if it were not there.",
         "",
-        "All pictures below are one prompt, *a red star at night*, and one seed of the embedded model, with this feedback:",
+        "All pictures below are one prompt, *a red star at night*, and one seed of the embedded model, with this",
+        "feedback:",
         "",
         "![the feedback](pictures/feedback.png)",
         "",
-        f"Settings are `strength={BASE.strength:g}, guidance_scale={BASE.guidance_scale:g}, outer={BASE.outer:g}`, and the",
-        "defaults, but for the knob that the picture shows.",
+        f"Settings are `strength={BASE.strength:g}, guidance_scale={BASE.guidance_scale:g}, outer={BASE.outer:g}`, and",
+        "the defaults, but for the knob that the picture shows.",
         "",
     ]
     for knob in KNOBS.values():
         lines += [f"## {knob.name}", "", f"*{knob.range}.* {knob.meaning}", "", f"{knob.effect}", ""]
-        lines += [f"![{knob.name} from {ROWS[knob.name][0]:g} to {ROWS[knob.name][-1]:g}](pictures/{knob.name}.png)", ""]
+        lines += [
+            f"![{knob.name} from {ROWS[knob.name][0]:g} to {ROWS[knob.name][-1]:g}](pictures/{knob.name}.png)",
+            "",
+        ]
         lines += [f"{NOTES[knob.name]}", ""] if knob.name in NOTES else []
     return "\n".join(lines[:-1]) + "\n"
 
@@ -98,9 +102,7 @@ def main() -> None:
     fabric = FabricGenerator(load("embedded"))
     for name, values in ROWS.items():
         signs = {"liked": liked, "disliked": disliked}
-        requests = [
-            Request(PROMPT, SEED, settings(name, value, liked), **signs, round=2) for value in values
-        ]
+        requests = [Request(PROMPT, SEED, settings(name, value, liked), **signs, round=2) for value in values]
         pictures = to_pictures(fabric(requests, STEPS).images)
         strip(pictures, [f"{value:g}" for value in values]).save(FOLDER / f"{name}.png", optimize=True)
 

@@ -42,7 +42,8 @@ def test_there_is_something_to_test() -> None:
 def test_commands_parse(page: str, command: str) -> None:
     words = shlex.split(command)
     start = next(k for k, word in enumerate(words) if word.endswith("fabric-bo"))
-    _parser().parse_args(words[start + 1 :])  # exits where the command line is wrong
+    given = words[start + 1 :]
+    _parser(given).parse_args(given)  # exits where the command line is wrong
 
 
 @pytest.mark.parametrize(("page", "snippet"), _blocks("python"))
@@ -66,6 +67,8 @@ def test_the_page_of_knobs_is_made_from_their_registry() -> None:
 @pytest.mark.slow
 def test_the_site_builds_without_warnings(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={"NO_MKDOCS_2_WARNING": "1"}, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={"NO_MKDOCS_2_WARNING": "1"}, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "site" / "knobs" / "index.html").exists()
