@@ -11,12 +11,14 @@ import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.bench.simulated_artist import Artist, pixels, steer
 from experiments.config.schema import guidance_of
 from experiments.embedded.gates.steering import draw_targets
@@ -26,7 +28,7 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.captions import SHORT_PROMPT, captions
 from experiments.embedded.world.render import render
 from experiments.embedded.world.scenes import COLUMN, NAMES, Scenes
-from experiments.intervals import Difference, paired_difference
+from experiments.intervals import paired_difference
 from experiments.studio.agent.agent import Agent, Proposal
 from experiments.studio.history.state import State
 from experiments.studio.session import StudioOptions, StudioSession
@@ -101,6 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=[name for name in PRESETS if name != "none"])
     parser.add_argument("--seed", type=int, default=0, help="of targets, images and clicks")
     parser.add_argument("--output", type=Path, default=Path("runs/artist"), help="folder of the sessions")
+    add_results_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -119,7 +122,10 @@ def run(options: argparse.Namespace) -> int:
         )
     bench = Bench(options)
     plays = {name: bench.play(name) for name in bench.arms}
-    print_summary(plays, options.presets)
+    found = summary(plays, options.presets)
+    print_summary(found)
+    if options.results is not None:
+        write_results(options.results, command_line("artist", add_arguments, options), found)
     return 0
 
 
@@ -184,8 +190,11 @@ class Bench:
         return (self.classifier.read(images)[:, columns] != target.attributes[:, columns]).sum(dim=1)
 
 
-def print_summary(plays: Mapping[str, Play], presets: list[str]) -> None:
-    """Prints closeness by round, rounds to the level, and paired differences with 95 % intervals.
+def summary(plays: Mapping[str, Play], presets: list[str]) -> dict[str, Any]:
+    """Closeness by round, rounds to a level, and paired differences with 95 % intervals, as plain values.
+
+    The level is the median of the best preset at the last round. A session that does not reach it counts one round more
+    than there are.
 
     Args:
         plays: of the arms, the agent first.
@@ -193,28 +202,53 @@ def print_summary(plays: Mapping[str, Play], presets: list[str]) -> None:
     """
     fixed = max(presets, key=lambda name: plays[name].best[:, -1].mean())
     level = float(np.median(plays[fixed].best[:, -1]))
-    rounds = plays["agent"].best.shape[1]
-    print(f"\nclosest image so far, mean of {len(plays['agent'].best)} targets; best preset: {fixed}")
-    print(f"{'round':<20}" + "".join(f"{number + 1:>7}" for number in range(rounds)) + f"{'errors':>9}{'to level':>10}")
-    for name, play in plays.items():
-        cells = "".join(f"{value:>7.3f}" for value in play.best.mean(axis=0))
-        last, needed = play.errors_of_best[:, -1].mean(), play.rounds_to(level).mean()
-        print(f"{name:<20}{cells}{last:>9.2f}{needed:>10.2f}")
-    print(f"level: {level:.3f}, the median of {fixed} at the last round; {rounds + 1} rounds where it was not reached")
-    for name in plays:
-        if name != "agent":
-            print_differences(plays["agent"], plays[name], name, level)
+    targets, rounds = plays["agent"].best.shape
+    arms = {
+        name: {
+            "closest": play.best.mean(axis=0).tolist(),
+            "errors": float(play.errors_of_best[:, -1].mean()),
+            "rounds": float(play.rounds_to(level).mean()),
+        }
+        for name, play in plays.items()
+    }
+    ahead = {name: _ahead(plays["agent"], play, level) for name, play in plays.items() if name != "agent"}
+    return {
+        "targets": targets,
+        "rounds": rounds,
+        "best_preset": fixed,
+        "level": level,
+        "arms": arms,
+        "ahead": ahead,
+    }
 
 
-def print_differences(agent: Play, other: Play, name: str, level: float) -> None:
-    """Prints by how much the agent is ahead of another arm."""
-    fewer = paired_difference(other.rounds_to(level), agent.rounds_to(level))
+def _ahead(agent: Play, other: Play, level: float) -> dict[str, Any]:
+    """By how much the agent is ahead of another arm; differences with both ends of their intervals."""
     halfway = agent.best.shape[1] // 2
-    closer: list[Difference] = [
-        paired_difference(agent.best[:, place], other.best[:, place]) for place in (halfway - 1, -1)
-    ]
-    errors = paired_difference(other.errors_of_best[:, -1], agent.errors_of_best[:, -1])
+    differences = {
+        "fewer_rounds": paired_difference(other.rounds_to(level), agent.rounds_to(level)),
+        "closer_halfway": paired_difference(agent.best[:, halfway - 1], other.best[:, halfway - 1]),
+        "closer": paired_difference(agent.best[:, -1], other.best[:, -1]),
+        "fewer_errors": paired_difference(other.errors_of_best[:, -1], agent.errors_of_best[:, -1]),
+    }
+    return {name: [found.mean, found.low, found.high] for name, found in differences.items()}
+
+
+def print_summary(found: Mapping[str, Any]) -> None:
+    """Prints what `summary` found."""
+    rounds = found["rounds"]
+    print(f"\nclosest image so far, mean of {found['targets']} targets; best preset: {found['best_preset']}")
+    print(f"{'round':<20}" + "".join(f"{number + 1:>7}" for number in range(rounds)) + f"{'errors':>9}{'to level':>10}")
+    for name, arm in found["arms"].items():
+        cells = "".join(f"{value:>7.3f}" for value in arm["closest"])
+        print(f"{name:<20}{cells}{arm['errors']:>9.2f}{arm['rounds']:>10.2f}")
     print(
-        f"agent against {name}: {fewer} fewer rounds; closer by {closer[0]} at round {halfway}, "
-        f"{closer[1]} at the last; {errors} fewer errors (95 %)"
+        f"level: {found['level']:.3f}, the median of {found['best_preset']} at the last round; "
+        f"{rounds + 1} rounds where it was not reached"
     )
+    for name, ahead in found["ahead"].items():
+        fewer, halfway, closer, errors = ("{:+.3f} [{:+.3f}, {:+.3f}]".format(*values) for values in ahead.values())
+        print(
+            f"agent against {name}: {fewer} fewer rounds; closer by {halfway} at round {rounds // 2}, "
+            f"{closer} at the last; {errors} fewer errors (95 %)"
+        )

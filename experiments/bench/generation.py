@@ -10,6 +10,7 @@ Notation:
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from diffusers.models.attention_processor import Attention
 from PIL import Image
 from torch import Tensor
 
+from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.bench.memory import peak_memory
 from experiments.embedded.training.trainer import seeded
 from fabric.generator import FabricGenerator, Request
@@ -31,7 +33,7 @@ from fabric.models import EMBEDDED, checked_device, load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
-_COLUMNS = (
+COLUMNS = (
     *("batch", "references", "plain ms", "warm", "cold", "official", "off./warm", "varied/same"),
     *("plain MB", "warm MB", "bank MB"),
 )
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sd15", action="store_true", help="Stable Diffusion 1.5's layout with random weights, 512 x 512"
     )
+    add_results_option(parser)
 
 
 class OfficialAttention:
@@ -211,32 +214,43 @@ def run(options: argparse.Namespace) -> int:
     contenders = Contenders(make, options.steps)
     print(f"{options.steps} steps, {contenders.plain.device}, {torch.get_num_threads()} threads")
     print("warm, cold, official: time over plain diffusers; MB: peak memory of a run, and what the bank holds")
-    print("".join(f"{name:>12}" for name in _COLUMNS))
+    print("".join(f"{name:>12}" for name in COLUMNS))
+    rows: list[list[float]] = []
     for case in (Case(b, r) for b in options.batch for r in options.references):
-        print(_line(contenders, case, options.repeats), flush=True)
+        rows.append(_row(contenders, case, options.repeats))
+        cells = [f"{count:>12}" for count in rows[-1][:2]] + [f"{rows[-1][2]:>12.1f}"]
+        cells += [f"{ratio:>12.2f}" for ratio in rows[-1][3:-3]] + [f"{amount:>12.1f}" for amount in rows[-1][-3:]]
+        print("".join(cells), flush=True)
+    if options.results is not None:
+        found = {
+            "device": str(contenders.plain.device),
+            "threads": torch.get_num_threads(),
+            "columns": COLUMNS,
+            "rows": [[None if math.isnan(value) else value for value in row] for row in rows],  # NaN is no JSON
+        }
+        write_results(options.results, command_line("generation", add_arguments, options), found)
     return 0
 
 
-def _line(contenders: Contenders, case: Case, repeats: int) -> str:
+def _row(contenders: Contenders, case: Case, repeats: int) -> list[float]:
+    """What `COLUMNS` says of a case; medians of the repeats. NaN is memory that cannot be measured."""
     contenders.ours_time(case, cold=True)
-    rows = []
+    times = []
     for _ in range(repeats):
         plain, warm = contenders.plain_time(case), contenders.ours_time(case)
         varied = contenders.ours_time(case, varied=True)
         official = contenders.official_time(case) if case.references else plain
         cold = contenders.ours_time(case, cold=True)
-        rows.append((1e3 * plain, warm / plain, cold / plain, official / plain, official / warm, varied / warm))
+        times.append((1e3 * plain, warm / plain, cold / plain, official / plain, official / warm, varied / warm))
     device = contenders.plain.device
-    bytes_taken = (
+    memory = (
         peak_memory(lambda: contenders.plain_time(case), device),
         peak_memory(lambda: contenders.ours_time(case), device),
         contenders.fabric.bank.bytes,
     )
-    milliseconds, *ratios = (statistics.median(column) for column in zip(*rows, strict=True))
-    return "".join(
-        [
-            f"{case.batch:>12}{case.references:>12}{milliseconds:>12.1f}",
-            *(f"{ratio:>12.2f}" for ratio in ratios),
-            *(f"{amount / 1e6:>12.1f}" for amount in bytes_taken),
-        ]
-    )
+    return [
+        case.batch,
+        case.references,
+        *(statistics.median(column) for column in zip(*times, strict=True)),
+        *(amount / 1e6 for amount in memory),
+    ]

@@ -11,14 +11,18 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import optuna
 import torch
 from botorch.test_functions.synthetic import Hartmann
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from torch import Tensor
 
+from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.intervals import mean_interval
 from fabric.seeding import generator_for
 from optimizer.attributes import STANDARD_ERROR
@@ -99,6 +103,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trials", type=int, nargs="+", default=[20, 40, 60], help="after how many to look")
     parser.add_argument("--dimensions", type=int, nargs="+", default=[8, 12, 20])
     parser.add_argument("--observations", type=int, nargs="+", default=[25, 50, 100, 200])
+    add_results_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -116,21 +121,33 @@ def run(options: argparse.Namespace) -> int:
             if value < least:
                 raise ValueError(f"{name}: {value} is out of range; allowed: {least} or more")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    found: dict[str, Any] = {}
     if "time" in options.part:
-        _print_times(options.dimensions, options.observations)
+        found["time"] = _times(options.dimensions, options.observations)
     if "quality" in options.part:
-        for name in options.problem:
-            _print_quality(PROBLEMS[name], options.sampler, options.seeds, sorted(options.trials))
+        found["quality"] = {
+            name: _quality(PROBLEMS[name], options.sampler, options.seeds, sorted(options.trials))
+            for name in options.problem
+        }
+    if options.results is not None:
+        write_results(options.results, command_line("optimizer", add_arguments, options), found)
     return 0
 
 
-def _print_times(dimensions: list[int], observations: list[int]) -> None:
+def _times(dimensions: list[int], observations: list[int]) -> dict[str, Any]:
+    """Prints seconds per proposal; returns them by dimensions, then by trials."""
+    found: dict[str, list[list[float]]] = {"one": [], "four": []}
     print(f"seconds to propose one and four, {torch.get_num_threads()} threads, median of 3")
     print(f"{'d':>4}{'trials':>8}{'one':>8}{'four':>8}")
     for d in dimensions:
+        for row in found.values():
+            row.append([])
         for count in observations:
-            one, four = zip(*(_time_to_ask(d, count, seed) for seed in range(3)), strict=True)
-            print(f"{d:>4}{count:>8}{statistics.median(one):>8.2f}{statistics.median(four):>8.2f}", flush=True)
+            one, four = map(statistics.median, zip(*(_time_to_ask(d, count, seed) for seed in range(3)), strict=True))
+            found["one"][-1].append(one)
+            found["four"][-1].append(four)
+            print(f"{d:>4}{count:>8}{one:>8.2f}{four:>8.2f}", flush=True)
+    return {"threads": torch.get_num_threads(), "dimensions": dimensions, "trials": observations, **found}
 
 
 def _time_to_ask(dimensions: int, count: int, seed: int) -> tuple[float, float]:
@@ -159,24 +176,27 @@ def _time_to_ask(dimensions: int, count: int, seed: int) -> tuple[float, float]:
     return times[0], sum(times)
 
 
-def _print_quality(problem: Problem, names: list[str], seeds: int, looks: list[int]) -> None:
+def _quality(problem: Problem, names: list[str], seeds: int, looks: list[int]) -> dict[str, Any]:
+    """Prints what each sampler finds on a problem; returns medians and worst, by sampler."""
     print(f"\n{problem.name}: true value of the recommended point, best {problem.best:.2f}, {seeds} seeds")
     print(f"{'':<12}" + "".join(f"{f'{look} trials':>12}" for look in looks) + f"{'worst':>9}{f'{OURS} better by':>28}")
-    found: dict[str, Tensor] = {}
+    found: dict[str, NDArray[np.float64]] = {}
+    kept = {}
     for name in names:
-        values = [_recommended(problem, _sampler(name, seed), seed, looks) for seed in range(seeds)]
-        found[name] = torch.tensor(values)
-        medians = "".join(f"{value:>12.2f}" for value in found[name].median(0).values.tolist())
-        worst = float(found[name][:, -1].min())
-        print(f"{name:<12}{medians}{worst:>9.2f}{_versus(found, name):>28}", flush=True)
+        found[name] = np.array([_recommended(problem, _sampler(name, seed), seed, looks) for seed in range(seeds)])
+        kept[name] = _summary(found, name)
+        medians = "".join(f"{value:>12.2f}" for value in kept[name]["medians"])
+        better = "{:.2f} [{:.2f}, {:.2f}]".format(*kept[name]["behind"]) if "behind" in kept[name] else ""
+        print(f"{name:<12}{medians}{kept[name]['worst']:>9.2f}{better:>28}", flush=True)
+    return {"name": problem.name, "best": problem.best, "trials": looks, "seeds": seeds, "samplers": kept}
 
 
-def _versus(found: dict[str, Tensor], name: str) -> str:
-    """Mean paired difference of ours at the last look, with its 95 % interval."""
-    if name == OURS or OURS not in found:
-        return ""
-    mean, low, high = mean_interval((found[OURS] - found[name])[:, -1].double().numpy())
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+def _summary(found: dict[str, NDArray[np.float64]], name: str) -> dict[str, Any]:
+    """Medians by look, the worst seed at the last, and by how much ours is better there, with its 95 % interval."""
+    summary = {"medians": np.median(found[name], axis=0).tolist(), "worst": float(found[name][:, -1].min())}
+    if name != OURS and OURS in found:
+        summary["behind"] = list(mean_interval((found[OURS] - found[name])[:, -1]))
+    return summary
 
 
 def _recommended(problem: Problem, sampler: BaseSampler, seed: int, looks: list[int]) -> list[float]:

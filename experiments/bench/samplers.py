@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
-from experiments.files.atomic import atomic_write
 from experiments.intervals import paired_difference
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.optimize import Run, optimize
@@ -40,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, nargs="+", default=[30, 60], help="after how many to look")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"), help="folder of the runs")
-    parser.add_argument("--results", type=Path, help="JSON file to write what was found to")
+    add_results_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,22 +68,19 @@ def run(options: argparse.Namespace) -> int:
         found[name] = np.array(rows)
     _print_summary(found, looks)
     if options.results is not None:
-        with atomic_write(options.results) as path:
-            path.write_text(json.dumps(_results(options, config, judge, found, looks), indent=1))
+        command = command_line("samplers", add_arguments, options)
+        write_results(options.results, command, _results(config, judge, found, looks))
     return 0
 
 
 def _results(
-    options: argparse.Namespace,
     config: RunConfig,
     judge: HeldOutJudge,
     found: dict[str, NDArray[np.float64]],
     looks: list[int],
 ) -> dict[str, Any]:
-    """What is kept; see `experiments.bench.tables`."""
+    """What is kept; see `experiments.bench.kept`."""
     return {
-        "command": f"fabric-bo bench samplers --seeds {options.seeds}",
-        "recorded": f"{datetime.now():%Y-%m-%d}, {os.cpu_count()} cores",
         "board": None if config.scenes is None else config.scenes.board,
         "prompts": len(judge.tasks),
         "objective": judge.objective.name,

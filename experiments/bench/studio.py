@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.studio.history.records import Choice, Mark, Prompt
 from experiments.studio.session import StudioOptions, StudioSession
 from fabric.bank import ReferenceBank
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=int, default=4, help="of a round")
     parser.add_argument("--steps", type=int, default=12, help="denoising steps")
     parser.add_argument("--seed", type=int, default=0, help="of images and clicks")
+    add_results_option(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,10 +57,24 @@ def run(options: argparse.Namespace) -> int:
     print(f"{'round':>6}{'references':>12}{'click to batch':>16}{'optimiser':>12}")
     for number, (references, whole, proposing) in enumerate(rows, start=1):
         print(f"{number:>6}{references:>12}{whole:>14.2f} s{proposing:>10.2f} s")
-    _, wholes, proposals = zip(*rows[1:], strict=True)
-    medians = f"{statistics.median(wholes):>14.2f} s{statistics.median(proposals):>10.2f} s"
-    print(f"{'median':>6}{'':>12}{medians}   (rounds with feedback; longest {max(wholes):.2f} s)")
+    found = _summary(rows)
+    medians = f"{found['median']:>14.2f} s{found['optimiser']:>10.2f} s"
+    print(f"{'median':>6}{'':>12}{medians}   (rounds with feedback; longest {found['longest']:.2f} s)")
+    if options.results is not None:
+        measured = {"images": options.images, "steps": options.steps, **found}
+        write_results(options.results, command_line("studio", add_arguments, options), measured)
     return 0
+
+
+def _summary(rows: list[tuple[int, float, float]]) -> dict[str, float]:
+    """Seconds from a click to the batch over the rounds with feedback, and the most references of a round."""
+    references, wholes, proposals = zip(*rows[1:], strict=True)
+    return {
+        "references": max(references),
+        "median": statistics.median(wholes),
+        "optimiser": statistics.median(proposals),
+        "longest": max(wholes),
+    }
 
 
 def _round(session: StudioSession, number: int, seed: int) -> tuple[int, float, float]:

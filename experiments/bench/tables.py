@@ -1,44 +1,35 @@
-"""Results of benchmarks: kept as JSON beside this module, and the tables of BENCHMARKS.md that are made from them.
+"""The tables of the documents, made from the results that are kept.
 
-`python -m experiments.bench.tables` writes the tables anew; a test compares them with the files.
+`python -m experiments.bench.tables` writes them anew; a test compares the documents with the files.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from experiments.bench.kept import FOLDER, read_results
 from experiments.intervals import Difference, paired_difference
 
-FOLDER = Path(__file__).with_name("results")
-BENCHMARKS = Path(__file__).with_name("BENCHMARKS.md")
+ROOT = Path(__file__).parents[2]
 NAMES = {"gp": "gp", "random": "random", "tpe": "TPE", "cma-es": "CMA-ES", "optuna-gp": "Optuna's GPSampler"}
+ARMS = {"agent": "agent", "its first settings": "its first settings, untaught", "none": "no feedback"}
+"""Of the benchmark with the simulated artist; all others are fixed FABRIC."""
+
+RUN_ROWS = {
+    "best preset": "over the best of the authors' settings, {}",
+    "best known": "over the best setting known before the run, chosen on its own prompts",
+    "no feedback": "over no feedback",
+    "feedback taken out": "over themselves with the feedback taken out",
+    "best of as many": "their best image over the {} without feedback",
+}
 
 
-def read_results(name: str, folder: Path = FOLDER) -> dict[str, Any]:
-    """What a benchmark found.
-
-    Args:
-        name: of the benchmark, as in `fabric-bo bench NAME`.
-        folder: of the files.
-
-    Raises:
-        ValueError: no such file, or none of JSON; the message is one line.
-    """
-    path = folder / f"{name}.json"
-    try:
-        results: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"results: {path} cannot be read ({error}); allowed: a file of fabric-bo bench") from error
-    return results
-
-
-def sampler_differences(results: dict[str, Any]) -> dict[tuple[str, int], Difference]:
+def sampler_differences(results: Mapping[str, Any]) -> dict[tuple[str, int], Difference]:
     """What the first sampler is better by than others, by their name and the number of trials; pairs are seeds."""
     tables = {name: np.array(rows, dtype=np.float64) for name, rows in results["values"].items()}
     ours, *others = tables
@@ -49,41 +40,150 @@ def sampler_differences(results: dict[str, Any]) -> dict[tuple[str, int], Differ
     }
 
 
-def samplers_table(results: dict[str, Any]) -> str:
-    """Markdown: a row for each seed, means, the worst seed, and paired differences with their intervals."""
+def samplers_table(results: Mapping[str, Any]) -> str:
+    """A row for each seed, means, the worst seed, and paired differences with their intervals."""
     names, looks = list(results["values"]), results["trials"]
     values = np.concatenate([np.array(results["values"][name]) for name in names], axis=1)
-    lines = [
-        f"| seed | {' | '.join(f'{NAMES[name]}, {look}' for name in names for look in looks)} |",
-        f"|---:|{'---:|' * values.shape[1]}",
-        *(f"| {seed} | {_cells(row, '{:.3f}')} |" for seed, row in enumerate(values)),
-        f"| **mean** | {_cells(values.mean(0), '**{:.3f}**')} |",
-        f"| worst | {_cells(values.min(0), '{:.3f}')} |",
-        "",
-        "| better than | trials | by, with its 95 % interval | on so many seeds |",
-        "|---|---:|---|---:|",
+    rows = [
+        *([seed, *_numbers(row, "{:.3f}")] for seed, row in enumerate(values)),
+        ["**mean**", *_numbers(values.mean(0), "**{:.3f}**")],
+        ["worst", *_numbers(values.min(0), "{:.3f}")],
     ]
-    for (other, trials), difference in sampler_differences(results).items():
-        lines.append(f"| {NAMES[other]} | {trials} | {difference} | {difference.wins:.0%} |")
-    return "\n".join(lines)
+    differences = [
+        [NAMES[other], trials, difference, f"{difference.wins:.0%}"]
+        for (other, trials), difference in sampler_differences(results).items()
+    ]
+    return _stacked(
+        _table(["seed", *(f"{NAMES[name]}, {look}" for name in names for look in looks)], rows, left=0),
+        _table(["better than", "trials", "by, with its 95 % interval", "on so many seeds"], differences),
+    )
 
 
-def _cells(row: Any, form: str) -> str:
-    return " | ".join(form.format(value) for value in row)
+def quality_tables(results: Mapping[str, Any]) -> str:
+    """For each test function what the samplers find, the worst seed, and what the first sampler is better by."""
+    return _stacked(*(_quality_table(problem) for problem in results["quality"].values()))
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"samplers": samplers_table}
-"""How the table of a benchmark is made from its results."""
+def _quality_table(problem: Mapping[str, Any]) -> str:
+    samplers = problem["samplers"]
+    best = max(found["medians"][-1] for found in samplers.values())
+    rows = []
+    for name, found in samplers.items():
+        *medians, last = found["medians"]
+        shown = [*_numbers(medians, "{:.2f}"), f"**{last:.2f}**" if last == best else f"{last:.2f}"]
+        rows.append([NAMES[name], *shown, f"{found['worst']:.2f}", _interval(found.get("behind"), "{:.2f}")])
+    last_look = problem["trials"][-1]
+    head = f"{problem['name']} dimensions, best {problem['best']:.2f}"
+    return _table([head, *problem["trials"], f"worst at {last_look}", "gp better by"], rows)
+
+
+def time_table(results: Mapping[str, Any]) -> str:
+    """Seconds to propose one setting and four, by dimensions and trials."""
+    time = results["time"]
+    first, *others = time["trials"]
+    rows = [
+        [dimensions, *(f"{one:.2f}, {four:.2f}" for one, four in zip(ones, fours, strict=True))]
+        for dimensions, ones, fours in zip(time["dimensions"], time["one"], time["four"], strict=True)
+    ]
+    return _table(["dimensions", f"{first} trials", *others], rows, left=0)
+
+
+def artist_tables(results: Mapping[str, Any]) -> str:
+    """How close the closest image so far is by round, and by how much the agent is ahead of the other arms."""
+    level = f"rounds to {results['level']:.3f}"
+    rows = [
+        [_arm(name), *_numbers(found["closest"], "{:.3f}"), f"{found['rounds']:.2f}"]
+        for name, found in results["arms"].items()
+    ]
+    ahead = [
+        [_arm(name), _interval(found.get("fewer_rounds"), "{:.2f}"), _interval(found.get("closer"), "{:.3f}")]
+        for name, found in results["ahead"].items()
+    ]
+    return _stacked(
+        _table(["closest image so far after round", *range(1, results["rounds"] + 1), level], rows),
+        _table(["the agent is ahead of", f"fewer {level}", "closer at the last round by"], ahead),
+    )
+
+
+def _arm(name: str) -> str:
+    return ARMS.get(name, f"fixed FABRIC, {name}")
+
+
+def studio_table(results: Mapping[str, Any]) -> str:
+    """Seconds from a click to the next batch."""
+    head = ["from a click to the next batch, median", "of which the optimiser", "longest", "references, at most"]
+    row = [*_numbers([results[name] for name in ("median", "optimiser", "longest")], "{:.2f} s"), results["references"]]
+    return _table(head, [row], left=0)
+
+
+def runs_table(*runs: Mapping[str, Any]) -> str:
+    """What tuned settings are better by on held-out prompts, a column for each run."""
+    rows = [["score", *(f"{run['value']:.3f}" for run in runs)]]
+    for kind, label in RUN_ROWS.items():
+        names = {str(run["names"][kind]) for run in runs}
+        cells = [_interval(run["better"].get(kind), "{:+.3f}") for run in runs]
+        rows.append([label.format(" or ".join(sorted(names))), *cells])
+    return _table(["tuned settings", *(f"{run['objective']}, {run['prompts']} prompts" for run in runs)], rows)
+
+
+def _table(head: Sequence[object], rows: Sequence[Sequence[object]], left: int = 1) -> str:
+    """A table in Markdown whose first columns are to the left, and the others to the right."""
+    lines = [head, *rows]
+    rule = "|" + "---|" * left + "---:|" * (len(head) - left)
+    first, *others = ("| " + " | ".join(map(str, line)) + " |" for line in lines)
+    return "\n".join([first, rule, *others])
+
+
+def _stacked(*tables: str) -> str:
+    return "\n\n".join(tables)
+
+
+def _numbers(values: Any, form: str) -> list[str]:
+    return [form.format(value) for value in values]
+
+
+def _interval(values: Sequence[float] | None, form: str) -> str:
+    """Mean and both ends; nothing where they were not kept."""
+    if values is None:
+        return ""
+    mean, low, high = _numbers(values, form)
+    return f"{mean} [{low}, {high}]"
+
+
+TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
+    "samplers": (samplers_table, ("samplers",)),
+    "optimizer-quality": (quality_tables, ("optimizer-quality",)),
+    "optimizer-time": (time_table, ("optimizer-time",)),
+    "artist": (artist_tables, ("artist",)),
+    "studio": (studio_table, ("studio",)),
+    "runs": (runs_table, ("embedded", "pickscore")),
+}
+"""By the name of their markers: how a table is made, and from which results."""
+
+
+def documents(root: Path = ROOT) -> list[Path]:
+    """Where tables stand."""
+    return [root / "README.md", root / "experiments/bench/BENCHMARKS.md", *sorted((root / "docs").rglob("*.md"))]
 
 
 def with_tables(text: str, folder: Path = FOLDER) -> str:
-    """A Markdown text with each table between `<!-- NAME -->` and `<!-- /NAME -->` made anew from the kept results."""
-    for name, table in TABLES.items():
+    """A Markdown text with each table between `<!-- NAME -->` and `<!-- /NAME -->` made anew from the kept results.
+
+    Args:
+        text: of a document.
+        folder: of the results.
+
+    Raises:
+        ValueError: results cannot be read; the message names the file.
+    """
+    for name, (table, results) in TABLES.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        block = f"{begin}\n{table(read_results(name, folder))}\n{end}"
-        text = re.sub(f"{begin}.*?{end}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
+        if begin in text:
+            block = f"{begin}\n{table(*(read_results(result, folder) for result in results))}\n{end}"
+            text = re.sub(f"{begin}.*?{end}", lambda _, block=block: block, text, flags=re.DOTALL)
     return text
 
 
 if __name__ == "__main__":
-    BENCHMARKS.write_text(with_tables(BENCHMARKS.read_text()))
+    for document in documents():
+        document.write_text(with_tables(document.read_text(encoding="utf-8")), encoding="utf-8")

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.bench.artist import Play, print_summary
+from experiments.bench.artist import Play, print_summary, summary
+from experiments.bench.kept import read_results
+from experiments.bench.tables import artist_tables
 from experiments.cli import main
 
 pytestmark = pytest.mark.slow
@@ -29,9 +31,8 @@ def test_rounds_to_a_level(level: float, rounds: list[int]) -> None:
 
 def test_the_level_is_the_median_of_the_best_preset(capsys: pytest.CaptureFixture[str]) -> None:
     worse = Play(CLOSENESS - 0.2, ERRORS)
-    print_summary(
-        {"agent": PLAY, "none": worse, "weak": Play(CLOSENESS - 0.3, ERRORS), "strong": worse}, ["weak", "strong"]
-    )
+    weak = Play(CLOSENESS - 0.3, ERRORS)
+    print_summary(summary({"agent": PLAY, "none": worse, "weak": weak, "strong": worse}, ["weak", "strong"]))
     said = capsys.readouterr().out
     assert "best preset: strong" in said
     assert "level: 0.450" in said  # of 0.7 and 0.2
@@ -45,6 +46,7 @@ def test_sessions_go_on_where_they_were_left(tmp_path: Path, capsys: pytest.Capt
     assert main(command) == 0
     first = capsys.readouterr().out
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")}
-    assert main(command) == 0
+    assert main([*command, "--results", str(tmp_path / "artist.json")]) == 0
     assert capsys.readouterr().out == first
+    assert "| fixed FABRIC, repo-eval |" in artist_tables(read_results("artist", tmp_path))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.png")} == kept

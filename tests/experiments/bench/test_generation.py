@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
-from experiments.bench.generation import _WEIGHT, Case, Contenders, OfficialAttention
+from experiments.bench.generation import _WEIGHT, COLUMNS, Case, Contenders, OfficialAttention
+from experiments.bench.kept import read_results
 from experiments.cli import main
 from fabric.models import load
 from fabric.processor import FabricAttnProcessor, Group, Reference
@@ -12,8 +15,9 @@ from fabric.seeding import generator_for
 pytestmark = pytest.mark.slow
 
 
-def test_the_table_has_a_line_for_each_case(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_a_line_for_each_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--references", "0", "2", "--batch", "1", "3", "--steps", "1", "--repeats", "1", "--device", "cpu"]
+    options += ["--results", str(tmp_path / "generation.json")]
     before = torch.get_rng_state()
     assert main(["bench", "generation", *options]) == 0
     assert torch.equal(torch.get_rng_state(), before)
@@ -22,6 +26,11 @@ def test_the_table_has_a_line_for_each_case(capsys: pytest.CaptureFixture[str]) 
     assert [row[:2] for row in cells] == [[1, 0], [1, 2], [3, 0], [3, 2]]
     assert all(cell > 0 for row in cells for cell in row[2:8])
     assert [row[-1] > 0 for row in cells] == [False, True, False, True]  # bytes in the bank
+    kept = read_results("generation", tmp_path)
+    assert kept["columns"] == list(COLUMNS)
+    assert [[round(value, 2) for value in row[:2] + row[3:8]] for row in kept["rows"]] == [
+        row[:2] + row[3:8] for row in cells
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import optuna
 import pytest
 import torch
 
+from experiments.bench.kept import read_results
 from experiments.bench.optimizer import PROBLEMS
+from experiments.bench.tables import quality_tables, time_table
 from experiments.cli import main
 
 pytestmark = pytest.mark.slow
@@ -37,9 +41,10 @@ def test_the_space_grows_on_the_way() -> None:
     assert (len(PROBLEMS["growing"].space(0)), len(PROBLEMS["growing"].space(15))) == (8, 10)
 
 
-def test_tables_have_all_cases(capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_have_all_cases(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     level = optuna.logging.get_verbosity()
     options = ["--dimensions", "6", "--observations", "5", "8", "--seeds", "2", "--trials", "4", "6"]
+    options += ["--results", str(tmp_path / "found.json")]
     try:
         assert main(["bench", "optimizer", *options, "--problem", "growing", "--sampler", "gp", "random"]) == 0
     finally:
@@ -49,5 +54,13 @@ def test_tables_have_all_cases(capsys: pytest.CaptureFixture[str]) -> None:
     assert "growing from 8 to 10" in lines[5]
     assert [line.split()[0] for line in lines[7:]] == ["gp", "random"]
     assert "[" in lines[8]
+    found = read_results("found", tmp_path)
+    assert (
+        time_table(found).splitlines()[2]
+        == f"| 6 | {', '.join(lines[2].split()[2:])} | {', '.join(lines[3].split()[2:])} |"
+    )
+    medians, worst, better = lines[8].split()[1:3], lines[8].split()[3], " ".join(lines[8].split()[4:])
+    last = quality_tables(found).splitlines()[-1].replace("**", "")
+    assert last == f"| random | {medians[0]} | {medians[1]} | {worst} | {better} |"
     assert main(["bench", "optimizer", "--seeds", "1"]) == 2
     assert "seeds: 1 is out of range; allowed: 2 or more" in capsys.readouterr().err
