@@ -26,6 +26,7 @@ def of_comparison(found: Comparison) -> dict[str, Any]:
     """
     objective, differences = next(iter(found.differences.items()))
     by_kind = {measured.arm.kind: measured.arm.name for measured in found.arms}
+    value: Any = found.value  # of a file, so no type checker knows it
     best_of = next(name for name in differences if name.startswith("best of"))
     names = {
         "best preset": found.best_preset,
@@ -37,7 +38,7 @@ def of_comparison(found: Comparison) -> dict[str, Any]:
     return {
         "objective": objective,
         "prompts": len(found.prompts),
-        "value": float(np.mean([task_value(table, found.value) for table in found.arms[0].scores[objective]])),
+        "value": float(np.mean([task_value(table, value) for table in found.arms[0].scores[objective]])),
         "names": names,
         "better": {kind: _interval(differences[name]) for kind, name in names.items() if name is not None},
     }

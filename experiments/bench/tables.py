@@ -49,7 +49,7 @@ def samplers_table(results: Mapping[str, Any]) -> str:
         ["**mean**", *_numbers(values.mean(0), "**{:.3f}**")],
         ["worst", *_numbers(values.min(0), "{:.3f}")],
     ]
-    differences = [
+    differences: list[list[object]] = [
         [NAMES[other], trials, difference, f"{difference.wins:.0%}"]
         for (other, trials), difference in sampler_differences(results).items()
     ]
@@ -180,7 +180,7 @@ def with_tables(text: str, folder: Path = FOLDER) -> str:
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if begin in text:
             block = f"{begin}\n{table(*(read_results(result, folder) for result in results))}\n{end}"
-            text = re.sub(f"{begin}.*?{end}", lambda _, block=block: block, text, flags=re.DOTALL)
+            text = re.sub(f"{begin}.*?{end}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
     return text
 
 
