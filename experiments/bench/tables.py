@@ -44,7 +44,7 @@ def samplers_table(results: Mapping[str, Any]) -> str:
     """A row for each seed, means, the worst seed, and paired differences with their intervals."""
     names, looks = list(results["values"]), results["trials"]
     values = np.concatenate([np.array(results["values"][name]) for name in names], axis=1)
-    rows = [
+    rows: list[list[object]] = [
         *([seed, *_numbers(row, "{:.3f}")] for seed, row in enumerate(values)),
         ["**mean**", *_numbers(values.mean(0), "**{:.3f}**")],
         ["worst", *_numbers(values.min(0), "{:.3f}")],
