@@ -67,6 +67,11 @@ class Embedder(ABC):
         return torch.stack(look_up(self._kept, keys, items, unit, _BATCH))
 
 
+def dtype_on(device: torch.device) -> torch.dtype:
+    """What scoring models run in: half precision on a GPU, single on the CPU."""
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
 class OpenClipEmbedder(Embedder):
     """A CLIP of open_clip (https://github.com/mlfoundations/open_clip), with its own preprocessing.
 
@@ -97,7 +102,7 @@ class OpenClipEmbedder(Embedder):
             model, preprocess = open_clip.create_model_from_pretrained(
                 name, weights, device=self.device, image_resize_mode=self.resize_mode
             )
-            return model.eval(), preprocess, open_clip.get_tokenizer(name)
+            return model.eval().to(dtype_on(self.device)), preprocess, open_clip.get_tokenizer(name)
 
     def prepare(self) -> None:
         """Reads model, preprocessing and tokenizer."""
@@ -105,7 +110,8 @@ class OpenClipEmbedder(Embedder):
 
     def _embed_images(self, images: list[Image]) -> Tensor:
         model, preprocess, _ = self._parts
-        return model.encode_image(torch.stack([preprocess(image) for image in images]).to(self.device))
+        pixels = torch.stack([preprocess(image) for image in images])
+        return model.encode_image(pixels.to(self.device, dtype_on(self.device)))
 
     def _embed_texts(self, texts: list[str]) -> Tensor:
         model, _, tokenize = self._parts
@@ -125,7 +131,7 @@ class DinoEmbedder(Embedder):
     @cached_property
     def _parts(self) -> tuple[Any, Any]:
         with reading(self.checkpoint, "a hub id or a folder in transformers' layout"):
-            model = AutoModel.from_pretrained(self.checkpoint).eval().to(self.device)
+            model = AutoModel.from_pretrained(self.checkpoint).eval().to(self.device, dtype_on(self.device))
             return model, AutoImageProcessor.from_pretrained(self.checkpoint)
 
     def prepare(self) -> None:
@@ -134,5 +140,21 @@ class DinoEmbedder(Embedder):
 
     def _embed_images(self, images: list[Image]) -> Tensor:
         model, processor = self._parts
-        inputs = processor(images=images, return_tensors="pt").to(self.device)
+        inputs = processor(images=images, return_tensors="pt").to(self.device, dtype_on(self.device))
         return model(**inputs).last_hidden_state[:, 0]
+
+
+class Embedders:
+    """Embedders that objectives share: one model of a checkpoint and device, and every image embedded once."""
+
+    def __init__(self) -> None:
+        self._clips: dict[tuple[str, str], OpenClipEmbedder] = {}
+        self._dinos: dict[tuple[str, str], DinoEmbedder] = {}
+
+    def clip(self, checkpoint: str, device: str) -> OpenClipEmbedder:
+        """A CLIP, made when it is first asked for."""
+        return self._clips.setdefault((checkpoint, device), OpenClipEmbedder(checkpoint, device))
+
+    def dino(self, checkpoint: str, device: str) -> DinoEmbedder:
+        """A DINOv2, made when it is first asked for."""
+        return self._dinos.setdefault((checkpoint, device), DinoEmbedder(checkpoint, device))

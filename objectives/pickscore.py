@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoProcessor
 
 from objectives.base import Context, Need, Objective
 from objectives.checkpoints import locate, reading
+from objectives.embedders import dtype_on
 from objectives.keeping import look_up
 from objectives.pictures import content_key, to_rgb
 
@@ -56,7 +57,7 @@ class PickScore(Objective):
         """Model and processor."""
         with reading(self.checkpoint, "a hub id, a folder in transformers' layout, or embedded"):
             model = AutoModel.from_pretrained(locate(self.checkpoint, "preference"))
-            return model.eval().to(self.device), AutoProcessor.from_pretrained(self.processor)
+            return model.eval().to(self.device, dtype_on(self.device)), AutoProcessor.from_pretrained(self.processor)
 
     def prepare(self) -> None:
         """Reads model and processor."""
@@ -77,7 +78,7 @@ class PickScore(Objective):
         distinct = list(dict.fromkeys(prompts))
         options = {"padding": True, "truncation": True, "max_length": 77, "return_tensors": "pt"}
         texts = processor(text=distinct, **options).to(self.device)
-        pixels = processor(images=images, return_tensors="pt").to(self.device)
+        pixels = processor(images=images, return_tensors="pt").to(self.device, dtype_on(self.device))
         logits = model(**texts, **pixels).logits_per_image
         rows = torch.tensor([distinct.index(prompt) for prompt in prompts], device=self.device)
         return logits.gather(1, rows[:, None])[:, 0].float()

@@ -10,7 +10,7 @@ from objectives.aesthetic import CLIP, HEAD, Aesthetic
 from objectives.base import Need, Objective
 from objectives.checkpoints import EMBEDDED, at_hand, how_to_get
 from objectives.clip import Diversity, PictureSimilarity, PromptSimilarity
-from objectives.embedders import DinoEmbedder, OpenClipEmbedder
+from objectives.embedders import Embedders
 from objectives.hps import WEIGHTS, HumanPreferenceScore
 from objectives.pickscore import PICKSCORE, PickScore
 
@@ -23,25 +23,25 @@ class Entry:
     """An objective that can be asked for by name.
 
     Attributes:
-        make: from checkpoint and device.
+        make: from checkpoint, device and the embedders that objectives share.
         checkpoint: the default; empty where there is none to choose.
         embedded: whether the embedded judges can stand in.
         about: one line.
     """
 
-    make: Callable[[str, str], Objective]
+    make: Callable[[str, str, Embedders], Objective]
     checkpoint: str
     embedded: bool
     about: str
 
 
-def _clip(name: str, need: Need) -> Callable[[str, str], Objective]:
-    return lambda checkpoint, device: PictureSimilarity(name, OpenClipEmbedder(checkpoint, device), need)
+def _clip(name: str, need: Need) -> Callable[[str, str, Embedders], Objective]:
+    return lambda checkpoint, device, models: PictureSimilarity(name, models.clip(checkpoint, device), need)
 
 
 BUILT_IN = {
     "pickscore": Entry(
-        lambda checkpoint, device: PickScore(checkpoint, device=device),
+        lambda checkpoint, device, _: PickScore(checkpoint, device=device),
         PICKSCORE,
         True,
         "how much people would prefer the image, given the prompt",
@@ -52,37 +52,39 @@ BUILT_IN = {
         _clip("clip-disliked", "disliked"), PAPER_CLIP, True, "similarity to disliked images (s_neg); lower is better"
     ),
     "clip-prompt": Entry(
-        lambda checkpoint, device: PromptSimilarity("clip-prompt", OpenClipEmbedder(checkpoint, device)),
+        lambda checkpoint, device, models: PromptSimilarity("clip-prompt", models.clip(checkpoint, device)),
         PAPER_CLIP,
         True,
         "similarity to the prompt",
     ),
     "diversity": Entry(
-        lambda checkpoint, device: Diversity("diversity", OpenClipEmbedder(checkpoint, device)),
+        lambda checkpoint, device, models: Diversity("diversity", models.clip(checkpoint, device)),
         PAPER_CLIP,
         True,
         "one minus the mean similarity among images of one prompt",
     ),
     "batch-similarity": Entry(
-        lambda checkpoint, device: Diversity("batch-similarity", OpenClipEmbedder(checkpoint, device), similarity=True),
+        lambda checkpoint, device, models: Diversity(
+            "batch-similarity", models.clip(checkpoint, device), similarity=True
+        ),
         PAPER_CLIP,
         True,
         "mean similarity among images of one prompt, the FABRIC code's figure; lower is better",
     ),
     "dino-target": Entry(
-        lambda checkpoint, device: PictureSimilarity("dino-target", DinoEmbedder(checkpoint, device)),
+        lambda checkpoint, device, models: PictureSimilarity("dino-target", models.dino(checkpoint, device)),
         DINO,
         False,
         "visual similarity to target images by DINOv2",
     ),
     "aesthetic": Entry(
-        lambda checkpoint, device: Aesthetic(checkpoint, OpenClipEmbedder(CLIP, device)),
+        lambda checkpoint, device, models: Aesthetic(checkpoint, models.clip(CLIP, device)),
         HEAD,
         False,
         "LAION's aesthetic score; does not read the prompt",
     ),
     "hps": Entry(
-        lambda checkpoint, device: HumanPreferenceScore(checkpoint, device=device),
+        lambda checkpoint, device, _: HumanPreferenceScore(checkpoint, device=device),
         WEIGHTS,
         False,
         "Human Preference Score v2.1",
@@ -90,7 +92,13 @@ BUILT_IN = {
 }
 
 
-def create(name: str, checkpoint: str | None = None, device: str = "cpu", model: str | None = None) -> Objective:
+def create(
+    name: str,
+    checkpoint: str | None = None,
+    device: str = "cpu",
+    model: str | None = None,
+    shared: Embedders | None = None,
+) -> Objective:
     """An objective by name; models are read when it is first called.
 
     Args:
@@ -98,6 +106,7 @@ def create(name: str, checkpoint: str | None = None, device: str = "cpu", model:
         checkpoint: of its model, for built-in ones; see each one's docstring; `embedded` for the embedded judges.
         device: of its model, for built-in ones.
         model: what the images are made with; for the embedded model the embedded judges are the default.
+        shared: embedders that objectives have in common; one of its own by default.
 
     Raises:
         ValueError: there is no such objective, or it takes no such checkpoint.
@@ -108,7 +117,7 @@ def create(name: str, checkpoint: str | None = None, device: str = "cpu", model:
             can = ", ".join(other for other, entry in BUILT_IN.items() if entry.embedded)
             raise ValueError(f"checkpoint: there is no embedded model for {name}; allowed with embedded: {can}")
         usual = EMBEDDED if model == EMBEDDED and entry.embedded else entry.checkpoint
-        return entry.make(checkpoint or usual, device)
+        return entry.make(checkpoint or usual, device, Embedders() if shared is None else shared)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
     if ":" in name:

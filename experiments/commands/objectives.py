@@ -8,6 +8,7 @@ from typing import Any
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from objectives import plugins
+from objectives.embedders import Embedders
 from objectives.registry import BUILT_IN, state_of
 
 _OWN = "a function (images, prompts) -> floats, or an Objective; also FILE.py:attribute"
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
 def _built_in() -> list[dict[str, Any]]:
     found = []
     for name, entry in BUILT_IN.items():
-        objective = entry.make(entry.checkpoint, "cpu")
+        objective = entry.make(entry.checkpoint, "cpu", Embedders())
         found.append(
             {
                 "name": name,
@@ -60,7 +61,11 @@ def _lines(objective: dict[str, Any]) -> list[str]:
     lines = [f"{objective['name']:<{_INDENT}}{objective['about']}"]
     if "needs" in objective:
         better = "higher" if objective["higher_is_better"] else "lower"
-        lines.append(f"{'':<{_INDENT}}needs {', '.join(objective['needs']) or 'nothing'}; {better} is better")
+        needs = f"needs {', '.join(objective['needs']) or 'nothing'}; {better} is better"
+        if "checkpoint" in objective:
+            lines.append(f"{'':<{_INDENT}}{needs}")
+        else:
+            lines[0] += f"; {needs}"
     if "checkpoint" in objective:
         embedded = "; embedded: here" if objective["embedded"] else ""
         lines.append(f"{'':<{_INDENT}}{objective['checkpoint']}: {objective['state']}{embedded}")

@@ -25,6 +25,7 @@ from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
 from objectives.combinators import Unit, combine
+from objectives.embedders import Embedders
 from objectives.registry import create
 from optimizer.encoding import Encoding
 
@@ -155,7 +156,7 @@ class Plan:
         """What a comparison measures besides the objectives, as far as its weights are at hand."""
         found: dict[str, Objective] = {}
         for name in _MEASURES:
-            objective = create(name, None, self._device, self.config.model.name)
+            objective = create(name, None, self._device, self.config.model.name, self._embedders)
             try:
                 objective.prepare()
             except MissingWeightsError:
@@ -178,8 +179,14 @@ class Plan:
         if which.parts:
             objective = combine(which.name, [self._assembled(part) for part in which.parts], which.weights)
         else:
-            objective = create(which.name, which.checkpoint, self._device, self.config.model.name)
+            device = which.device or self._device
+            objective = create(which.name, which.checkpoint, device, self.config.model.name, self._embedders)
         return objective if which.scale is None else Unit(objective, *which.scale)
+
+    @cached_property
+    def _embedders(self) -> Embedders:
+        """One model for all objectives and measures that use it."""
+        return Embedders()
 
     @property
     def _device(self) -> str:

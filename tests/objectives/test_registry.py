@@ -3,9 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PIL.Image import Image
+from torch import Tensor
 
 from objectives.base import Context
 from objectives.checkpoints import at_hand, how_to_get
+from objectives.embedders import Embedders, OpenClipEmbedder
 from objectives.registry import BUILT_IN, create
 from objectives.testing import sample_images
 
@@ -37,3 +40,22 @@ def test_what_is_at_hand_is_said(tmp_path: Path) -> None:
     assert how_to_get("ViT-L-14-336-quickgelu/openai").startswith("hf download timm/vit_large_patch14_clip_336.openai")
     assert how_to_get("xswu/HPSv2/HPS_v2.1_compressed.pt") == "hf download xswu/HPSv2 HPS_v2.1_compressed.pt"
     assert how_to_get("embedded") == how_to_get(str(tmp_path)) == ""
+
+
+def test_objectives_share_one_model_and_embed_an_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    embedders, counts = Embedders(), list[int]()
+    names = ("clip-target", "clip-prompt", "diversity")
+    objectives = [create(name, "embedded", shared=embedders) for name in names]
+    embed = OpenClipEmbedder._embed_images
+
+    def counted(self: OpenClipEmbedder, images: list[Image]) -> Tensor:
+        counts.append(len(images))
+        return embed(self, images)
+
+    monkeypatch.setattr(OpenClipEmbedder, "_embed_images", counted)
+    images = sample_images(3)
+    contexts = [Context("a red star", targets=(images[0],))] * 3
+    scores = [objective(images, contexts) for objective in objectives]
+    assert sum(counts) == 3
+    for name, values in zip(names, scores, strict=True):
+        assert create(name, "embedded")(images, contexts) == values
