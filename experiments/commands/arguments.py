@@ -195,5 +195,8 @@ def _add_blind(parser: argparse.ArgumentParser) -> None:
 
 
 STUDY_HELP = "name of the session, where the folder holds several"
-STORAGE_HELP = "database of the study, as postgresql://USER@HOST/NAME (default an SQLite file in the folder)"
-AUTH_HELP = "name and password that the page asks everybody for"
+STORAGE_HELP = (
+    "database of the study, as postgresql://USER@HOST/NAME; its password is written nowhere, so give the URL in "
+    "FABRIC_BO_STORAGE where there is one (default FABRIC_BO_STORAGE, else an SQLite file in the folder)"
+)
+AUTH_HELP = "name and password that the page asks everybody for (default FABRIC_BO_AUTH, which others cannot see)"

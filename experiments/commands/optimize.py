@@ -15,7 +15,7 @@ from experiments.run.forecast import forecast
 from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
-from experiments.run.study import read_study
+from experiments.run.study import default_storage, read_study
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -28,6 +28,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         ValueError: the configuration is wrong; the message is one line.
     """
     config = config_of(options)
+    if config.storage is None:
+        config = config.model_copy(update={"storage": default_storage(config.output)})
     if options.dry_run:
         progress.doing("loading the model and timing a few steps")
         expected = forecast(Plan.of(config))

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
-from experiments.run.study import read_study
+from experiments.run.study import default_storage, read_study
 from experiments.studio.blind import BlindComparison, arms_of, results
 from experiments.studio.session import StudioOptions, StudioSession
 from experiments.studio.web.gate import LOCAL
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """
     if options.results:
         return _results(options)
-    auth = _auth(options.auth)
+    auth = _auth(options.auth or os.environ.get("FABRIC_BO_AUTH"))
     local = options.host in LOCAL
     if not local and auth is None:
         about = f"everybody who reaches {options.host} can use the studio; FABRIC_BO_AUTH or --auth asks for a password"
@@ -58,7 +58,7 @@ def _session(options: argparse.Namespace) -> StudioOptions:
         scheduler=options.scheduler,
         device=options.device,
         dtype=options.dtype,
-        storage=options.storage,
+        storage=options.storage or default_storage(options.folder),
         study=options.study,
         images=options.images,
         steps=options.steps,

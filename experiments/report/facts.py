@@ -8,21 +8,21 @@ from typing import Any
 
 import yaml
 from optuna.trial import TrialState
-from sqlalchemy.engine import make_url
 
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
 from experiments.run.stopping import images_made, minutes_taken, reason_to_stop
-from experiments.run.study import VERSIONS, storage_url
+from experiments.run.storage import storage_url, without_password
+from experiments.run.study import VERSIONS
 from experiments.run.trials import PLAIN, SEEDS, TIMES
 from fabric.models import EMBEDDED
 
 
 def config_text(found: Findings) -> str:
-    """The configuration as YAML, without what belongs to nobody else: the password of a database."""
+    """The configuration as YAML, without the password of a database, which is nobody else's business."""
     values: dict[str, Any] = found.config.model_dump(mode="json")
     if values["storage"] is not None:
-        values["storage"] = make_url(values["storage"]).render_as_string(hide_password=True)
+        values["storage"] = without_password(values["storage"])
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -84,16 +84,17 @@ def image_seeds(found: Findings) -> list[tuple[str, str]]:
     return list(zip(run_prompts(found), rounds, strict=False))
 
 
-def commands(folder: Path, config: Path) -> list[tuple[str, str]]:
+def commands(folder: Path, config: Path, storage: str | None = None) -> list[tuple[str, str]]:
     """What to type to get all of it again.
 
     Args:
         folder: of the run.
         config: file that the configuration was written to.
+        storage: of the run, where it is not in the folder.
     """
     here, again = shlex.quote(str(folder)), shlex.quote(f"{folder}-again")
     artifacts = shlex.quote(str(folder / "artifacts"))
-    study = shlex.quote(storage_url(folder, None))
+    study = shlex.quote(without_password(storage_url(folder, storage)))
     return [
         ("the run, anew", f"fabric-bo optimize {shlex.quote(str(config))} --output {again}"),
         ("more trials", f"fabric-bo resume {here} --trials N"),

@@ -110,7 +110,7 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         numbers=tables.comparison_tables(found.comparison) if found.comparison else [],
         compare=compare_command(found),
         counts=facts.counts(found),
-        commands=facts.commands(found.folder, config),
+        commands=facts.commands(found.folder, config, found.config.storage),
         seeds=facts.seeds(found),
         versions=facts.versions_of(found),
         config=facts.config_text(found),

@@ -12,9 +12,9 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from optuna.study import Study
-from sqlalchemy.engine import make_url
 
 from experiments.files.html import data_uri
+from experiments.run.storage import without_password
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
 from experiments.studio.blind import Result, results
@@ -97,7 +97,7 @@ def _command(folder: Path, study: str, config: Mapping[str, Any]) -> str:
     options = {
         "folder": folder,
         "study": study,
-        "storage": None if storage is None else make_url(storage).render_as_string(hide_password=True),
+        "storage": None if storage is None else without_password(storage),
         "model": model["name"],
         "scheduler": model["scheduler"],
         "dtype": model["dtype"],

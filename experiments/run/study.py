@@ -6,9 +6,7 @@ import contextlib
 import json
 import os
 import socket
-import sqlite3
 import threading
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -24,10 +22,10 @@ from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.files.atomic import atomic_write
+from experiments.run.storage import ENVIRONMENT, connect, storage_url, without_password
 from experiments.run.versions import versions
 from optimizer.attributes import LOST
 
@@ -44,7 +42,6 @@ PICTURES = "fabric-bo:pictures"
 _WORKER = "worker"
 _FILE = "config.yaml"
 _BEAT, _GRACE = 10, 60  # seconds
-_TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
 # On what a trial is; what one changes after running out of memory is among it.
 _WITHOUT_EFFECT = ("trials", "at_once", "stop", "output", "storage", "study", "held_out")
 _WITHOUT_EFFECT_WITHIN = {"protocol": ("batch",), "model": ("device", "offload")}
@@ -126,44 +123,10 @@ def _is_dead(trial: FrozenTrial) -> bool:
         return True
 
 
-def storage_url(folder: Path, given: str | None) -> str:
-    """Where a run's study is: as given, else an SQLite file in the run's folder."""
-    return given or URL.create("sqlite", database=str(folder / "study.db")).render_as_string()
-
-
 def run_name(config: Mapping[str, Any], folder: Path) -> str:
     """Name of a run's study in its storage: as configured, else that of its folder where runs share the storage."""
     own_file = config.get("storage") is None
     return config.get("study") or (NAME if own_file else folder.resolve().name)
-
-
-def connect(url: str) -> RDBStorage:
-    """Opens a storage; SQLite in WAL mode, so that readers and a writer go together.
-
-    Raises:
-        ValueError: it cannot be opened; the message is one line.
-    """
-    for left in reversed(range(_TRIES)):
-        try:
-            return _connect(url)
-        except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
-            if not left or not isinstance(error, SQLAlchemyError):
-                raise ValueError(f"storage: {url} cannot be opened ({' '.join(str(error).split())[:200]})") from error
-        time.sleep(_PAUSE)  # two processes began at the same time, and the other one is making the tables
-    raise AssertionError("the last try returns or raises")
-
-
-def _connect(url: str) -> RDBStorage:
-    place = make_url(url)
-    is_file = place.get_backend_name() == "sqlite" and place.database is not None
-    if is_file:
-        with contextlib.closing(sqlite3.connect(str(place.database))) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-    # With several processes on one file each waits for its turn to write.
-    options = {"connect_args": {"timeout": 60}} if is_file else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
-        return RDBStorage(url, engine_kwargs=options, heartbeat_interval=_BEAT, grace_period=_GRACE)
 
 
 def open_study(
@@ -178,7 +141,7 @@ def open_study(
 
     Args:
         folder: of the run.
-        config: of the run, plain values; kept in the study.
+        config: of the run, plain values; kept in the study, but for the storage's password.
         objectives: number of values of a trial, all to be maximised.
         sampler: proposes settings.
         pruner: stops trials early.
@@ -190,7 +153,7 @@ def open_study(
     """
     check_folder(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
-    storage = connect(storage_url(folder, config.get("storage")))
+    storage = connect(storage_url(folder, config.get("storage")), _BEAT, _GRACE)
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -199,7 +162,7 @@ def open_study(
         pruner=pruner,
         load_if_exists=True,
     )
-    config = json.loads(json.dumps(config))
+    config = _to_keep(config)
     known = study.user_attrs.get(CONFIG)
     if known is not None and (difference := _difference(_decisive(known), _decisive(config))):
         raise ValueError(f"config: {folder} holds a run of another configuration: {difference}")
@@ -212,6 +175,21 @@ def open_study(
     store = Store(study, storage)
     store.reap()
     return store
+
+
+def _to_keep(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as it is written down: plain values of JSON, and no password."""
+    kept: dict[str, Any] = json.loads(json.dumps(config))
+    if kept.get("storage") is not None:
+        kept["storage"] = without_password(kept["storage"])
+    return kept
+
+
+def default_storage(folder: Path) -> str | None:
+    """The storage where none is given: that of what the folder holds, else that of the environment, if there is one."""
+    if (folder / _FILE).exists():
+        return stored_config(folder).get("storage")
+    return os.environ.get(ENVIRONMENT) or None
 
 
 def is_session(config: Mapping[str, Any]) -> bool:
@@ -299,7 +277,7 @@ def read_study(folder: Path, name: str | None = None) -> tuple[Study, dict[str, 
     stored = stored_config(folder)
     if name is None:  # runs had no name of their own once
         name = run_name(stored, folder) if "study" in stored else NAME
-    storage = connect(storage_url(folder, stored.get("storage")))
+    storage = connect(storage_url(folder, stored.get("storage")), _BEAT, _GRACE)
     try:
         study = optuna.load_study(study_name=name, storage=storage)
         return study, {"study": name, **study.user_attrs[CONFIG]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import subprocess
@@ -14,18 +15,21 @@ from experiments.cli import main
 
 
 @pytest.mark.parametrize(
-    ("more", "bound", "warned"),
+    ("more", "environment", "bound", "warned"),
     [
-        ([], "127.0.0.1", False),
-        (["--host", "0.0.0.0"], "0.0.0.0", True),
-        (["--host", "0.0.0.0", "--auth", "ann:secret"], "0.0.0.0", False),
+        ([], {}, "127.0.0.1", False),
+        (["--host", "0.0.0.0"], {}, "0.0.0.0", True),
+        (["--host", "0.0.0.0", "--auth", "ann:secret"], {}, "0.0.0.0", False),
+        (["--host", "0.0.0.0"], {"FABRIC_BO_AUTH": "ann:secret"}, "0.0.0.0", False),
     ],
 )
 def test_it_is_closed_unless_told_otherwise_and_warns_when_open_to_all(
-    more: list[str], bound: str, warned: bool, tmp_path: Path
+    more: list[str], environment: dict[str, str], bound: str, warned: bool, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "experiments.cli", "studio", "--folder", str(tmp_path), "--port", "0", *more]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+    ) as server:
         assert server.stdout is not None
         assert server.stderr is not None
         line = server.stdout.readline()
@@ -62,3 +66,11 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFix
         port = taken.getsockname()[1]
         assert main(["studio", "--folder", str(tmp_path), "--port", str(port)]) == 2
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_credentials_of_the_environment_are_checked_and_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FABRIC_BO_AUTH", "secret")
+    assert main(["studio", "--folder", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "error: auth: not USER:PASSWORD; allowed: both, neither empty\n"

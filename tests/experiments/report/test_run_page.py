@@ -16,6 +16,7 @@ from experiments.commands.report import report
 from experiments.comparison.compare import FILE, compare
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
+from experiments.report import facts
 from experiments.report import run_page as page_module
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
@@ -246,3 +247,5 @@ def test_a_password_stays_out_of_it(folder: Path) -> None:
     text = config_text(Findings(folder, config, study, None))
     assert "secret" not in text
     assert "postgresql://me:***@host/studies" in text
+    commands = dict(facts.commands(folder, folder / "config.yaml", config.storage))
+    assert commands["every trial with its images"].startswith("optuna-dashboard 'postgresql://me:***@host/studies' ")

@@ -22,7 +22,8 @@ from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
 from experiments.run.protocol import task_value
 from experiments.run.stopping import finished
-from experiments.run.study import VERSIONS, connect, open_study, read_study
+from experiments.run.storage import connect
+from experiments.run.study import VERSIONS, open_study, read_study
 from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES, Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError

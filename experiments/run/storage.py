@@ -1,0 +1,113 @@
+"""Where studies are kept: URLs of databases, whose passwords are written nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+import warnings
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import RDBStorage
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+ENVIRONMENT = "FABRIC_BO_STORAGE"
+"""Environment variable: URL of the storage where none is given, its password included."""
+
+_HIDDEN = "***"
+_SECRET = ("password", "passwd", "pwd")  # in the query of a URL
+_TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
+
+
+def storage_url(folder: Path, given: str | None) -> str:
+    """Where a run's study is: as given, else an SQLite file in the run's folder."""
+    return given or URL.create("sqlite", database=str(folder / "study.db")).render_as_string()
+
+
+def without_password(url: str) -> str:
+    """A URL as it may be written down: `***` in its password's place."""
+    try:
+        place = make_url(url)
+    except ArgumentError:  # what is before an @ may be a password
+        before, at, after = url.rpartition("@")
+        return f"{_HIDDEN if before else ''}{at}{after}"
+    hidden = {name: _HIDDEN for name in _SECRET if name in place.query}
+    return place.update_query_dict(hidden).render_as_string(hide_password=True)
+
+
+def with_password(url: str) -> str:
+    """A URL that was written down, its password from the environment.
+
+    Raises:
+        ValueError: `FABRIC_BO_STORAGE` holds no such URL.
+    """
+    if not _lacks_password(url):
+        return url
+    given = os.environ.get(ENVIRONMENT, "")
+    if _lacks_password(given) or without_password(given) != without_password(url):
+        raise ValueError(f"storage: the password of {url} is not kept; allowed: the whole URL in {ENVIRONMENT}")
+    return given
+
+
+def _lacks_password(url: str) -> bool:
+    """Whether a URL was written down without its password."""
+    return _HIDDEN in _secrets(url)
+
+
+def _secrets(url: str) -> list[str]:
+    """Passwords in a URL."""
+    try:
+        place = make_url(url)
+    except ArgumentError:
+        return []
+    found = [place.password, *(place.query.get(name) for name in _SECRET)]
+    return [str(secret) for secret in found if secret]
+
+
+def connect(url: str, beat: int = 10, grace: int = 60) -> RDBStorage:
+    """Opens a storage; SQLite in WAL mode, so that readers and a writer go together.
+
+    Args:
+        url: of it; a password that was left out is in the environment.
+        beat: seconds between signs of life of a trial's process.
+        grace: seconds without one until it counts as dead.
+
+    Raises:
+        ValueError: it cannot be opened; the message is one line.
+    """
+    url = with_password(url)
+    for left in reversed(range(_TRIES)):
+        try:
+            return _connect(url, beat, grace)
+        except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
+            if not left or not isinstance(error, SQLAlchemyError):
+                reason = _reason(error, url)
+                # Without the error itself, which a traceback would print with whatever it quotes.
+                raise ValueError(f"storage: {without_password(url)} cannot be opened ({reason})") from None
+        time.sleep(_PAUSE)  # two processes began at the same time, and the other one is making the tables
+    raise AssertionError("the last try returns or raises")
+
+
+def _reason(error: Exception, url: str) -> str:
+    """What an error says, in one line and without passwords."""
+    text = " ".join(str(error).split())
+    for secret in _secrets(url):
+        text = text.replace(secret, _HIDDEN).replace(quote_plus(secret), _HIDDEN)
+    return text[:200]
+
+
+def _connect(url: str, beat: int, grace: int) -> RDBStorage:
+    place = make_url(url)
+    is_file = place.get_backend_name() == "sqlite" and place.database is not None
+    if is_file:
+        with contextlib.closing(sqlite3.connect(str(place.database))) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    # With several processes on one file each waits for its turn to write.
+    options = {"connect_args": {"timeout": 60}} if is_file else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
+        return RDBStorage(url, engine_kwargs=options, heartbeat_interval=beat, grace_period=grace)
