@@ -5,7 +5,7 @@ VENV = .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: help setup run lint check test docs train evaluate clean
+.PHONY: help setup run lint check test docs wheel train evaluate clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ test: setup lint ## lint, then all tests
 docs: setup ## build the pages into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
+wheel: setup ## build the wheel into dist/, install it with all that it asks for into an environment of its own, use it
+	$(BIN)/python tests/wheel.py --keep dist
+
 train: setup ## train the embedded model anew and write its shipped files
 	$(BIN)/python -m experiments.embedded all
 
@@ -59,5 +62,5 @@ evaluate: setup ## measure the embedded model
 
 clean: ## remove caches and build outputs; .venv and runs/ stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find fabric objectives optimizer experiments tests -name __pycache__ -type d -prune \
+	find fabric objectives optimizer experiments examples tests -name __pycache__ -type d -prune \
 	    -exec rm -rf {} +
