@@ -1,7 +1,7 @@
 """Builds the wheel, installs it into an environment of its own and uses it from another folder.
 
-    python tests/wheel.py                    # installs everything that the wheel asks for
-    python tests/wheel.py --borrow FOLDER    # takes dependencies from a site-packages folder, and downloads nothing
+python tests/wheel.py                    # installs everything that the wheel asks for
+python tests/wheel.py --borrow FOLDER    # takes dependencies from a site-packages folder, and downloads nothing
 """
 
 from __future__ import annotations
