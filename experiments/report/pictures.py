@@ -20,7 +20,7 @@ from experiments.report.findings import Findings, Tried
 from experiments.report.given import held_out_tasks_of
 from experiments.report.style import TUNED, arm_colour, preset_colour
 from experiments.run.protocol import Task
-from experiments.run.trials import PROMPTS, ROUNDS, picture_name
+from experiments.run.trials import ATTENTION, PROMPTS, ROUNDS, picture_name
 from fabric.images import read_picture
 from fabric.params import FabricParams
 
@@ -151,15 +151,27 @@ def _chosen(found: Findings) -> dict[int, tuple[str, str]]:
 
 
 def given_pictures(found: Findings, params: FabricParams) -> list[Picture]:
-    """Feedback that was given from the start, with its weights in some settings."""
-    return [
-        Picture(
-            to_uri(image.picture, _TARGET_SIDE),
-            f"{image.name}: weight {params.weights.get(image.id, 1.0):.2g}",
-            image.name.split()[0],
-        )
-        for image in found.given
-    ]
+    """Feedback that was given from the start, with its weights in some settings and the attention that it received."""
+    received = _attention(found, params)
+    pictures = []
+    for image in found.given:
+        about = f"{image.name}: weight {params.weights.get(image.id, 1.0):.2g}"
+        if image.id in received:
+            about += f", {received[image.id]:.0%} of the attention"
+        pictures.append(Picture(to_uri(image.picture, _TARGET_SIDE), about, image.name.split()[0]))
+    return pictures
+
+
+def _attention(found: Findings, params: FabricParams) -> dict[str, float]:
+    """Share of the self-attention that references received in a trial's last rounds, by id, a mean over its prompts.
+
+    Disliked ones receive it in the unconditional pass. Empty for runs of before it was kept.
+    """
+    numbers = [trial.number for trial in found.tried if trial.params == params]
+    trials = found.study.get_trials(deepcopy=False)
+    tasks = trials[numbers[0]].user_attrs.get(ATTENTION, []) if numbers else []
+    names = {name for task in tasks for name in task}
+    return {name: float(np.mean([task.get(name, 0.0) for task in tasks])) for name in names}
 
 
 def run_prompts(found: Findings) -> list[str]:

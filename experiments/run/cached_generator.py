@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Hashable, Sequence
+from typing import NamedTuple
 
 from cachetools import LRUCache
 from PIL.Image import Image
@@ -13,8 +15,20 @@ from fabric.generator import FabricGenerator, Request
 from fabric.images import to_pictures
 
 _CACHE_BYTES = 2**30  # of images without feedback: 85,000 of 64 x 64 pixels, 1,300 of 512 x 512
-Generated = tuple[Image, str]
-"""An image and the prompt that was used for it, after dropout."""
+
+
+class Made(NamedTuple):
+    """What came of a request.
+
+    Attributes:
+        image: it.
+        prompt: that was used, after dropout.
+        attention: share of the self-attention that each reference received, by id, a mean over the steps.
+    """
+
+    image: Image
+    prompt: str
+    attention: dict[str, float]
 
 
 class CachedGenerator:
@@ -34,10 +48,10 @@ class CachedGenerator:
         self.protocol = protocol
         self.count = 0
         self.seconds = 0.0
-        self._cache: LRUCache[Hashable, Generated] = LRUCache(_CACHE_BYTES, getsizeof=_bytes)
+        self._cache: LRUCache[Hashable, Made] = LRUCache(_CACHE_BYTES, getsizeof=_bytes)
 
-    def __call__(self, requests: Sequence[Request]) -> list[Generated]:
-        """An image and the prompt used for each request, in batches."""
+    def __call__(self, requests: Sequence[Request]) -> list[Made]:
+        """What came of each request, generated in batches."""
         keys = [_key_without_feedback(request) or place for place, request in enumerate(requests)]
         found = {key: self._cache[key] for key in keys if key in self._cache}
         new = {key: request for key, request in zip(keys, requests, strict=True) if key not in found}
@@ -58,18 +72,19 @@ class CachedGenerator:
         self._cache.clear()
         self.fabric.bank.clear()
 
-    def _generate(self, requests: list[Request]) -> list[Generated]:
-        began, generated = time.perf_counter(), list[Generated]()
+    def _generate(self, requests: list[Request]) -> list[Made]:
+        began, generated = time.perf_counter(), list[Made]()
         for start in range(0, len(requests), self.protocol.batch):
             batch = self.fabric(requests[start : start + self.protocol.batch], self.protocol.steps, self.protocol.size)
-            generated += zip(to_pictures(batch.images), batch.prompts, strict=True)
+            shares = [{name: statistics.fmean(row) for name, row in received.items()} for received in batch.attention]
+            generated += [Made(*made) for made in zip(to_pictures(batch.images), batch.prompts, shares, strict=True)]
         self.count += len(generated)
         self.seconds += time.perf_counter() - began
         return generated
 
 
-def _bytes(generated: Generated) -> int:
-    return 3 * generated[0].width * generated[0].height
+def _bytes(made: Made) -> int:
+    return 3 * made.image.width * made.image.height
 
 
 def _key_without_feedback(request: Request) -> Hashable | None:

@@ -6,13 +6,14 @@ Notation:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL.Image import Image
 
-from experiments.run.cached_generator import CachedGenerator
+from experiments.run.cached_generator import CachedGenerator, Made
 from experiments.run.protocol import Protocol, Scores, Task, Value, task_value
 from fabric.generator import Request
 from fabric.params import FabricParams
@@ -29,10 +30,12 @@ class Outcome:
     Attributes:
         session: rounds with their images, prompts used and choices.
         scores: M x R x n, higher is better.
+        attention: share of the self-attention that each reference received in the last round, by id.
     """
 
     session: Session
     scores: Scores
+    attention: Mapping[str, float] = field(default_factory=dict)
 
     def value(self, kind: Value, objective: int = 0) -> float:
         """One number; see `Protocol.value`."""
@@ -75,18 +78,24 @@ def play(
         contexts = _contexts(
             generator, plays, requests, number, any("baseline" in objective.needs for objective in objectives)
         )
-        table = _scored(objectives, [image for image, _ in generated], contexts).reshape(
+        table = _scored(objectives, [made.image for made in generated], contexts).reshape(
             len(objectives), len(plays), -1
         )
         for place, (session, row) in enumerate(zip(sessions, table[0], strict=True)):
             part = generated[place * protocol.images : (place + 1) * protocol.images]
-            images, prompts = zip(*part, strict=True)
-            session.record(images, prompts, [settings[place]] * len(part))
+            session.record([made.image for made in part], [made.prompt for made in part], [settings[place]] * len(part))
             session.choose(RoundChoice((int(row.argmax()),), (int(row.argmin()),)))
         scores.append(table)
         on_round()
     rounds = np.stack(scores, axis=2)  # M x P x R x n
-    return [Outcome(session, rounds[:, place]) for place, session in enumerate(sessions)]
+    last = [generated[place * protocol.images : (place + 1) * protocol.images] for place in range(len(plays))]
+    return [Outcome(session, rounds[:, k], _attention(last[k])) for k, session in enumerate(sessions)]
+
+
+def _attention(made: Sequence[Made]) -> dict[str, float]:
+    """Means over the images of a round."""
+    names = dict.fromkeys(name for image in made for name in image.attention)
+    return {name: statistics.fmean(image.attention.get(name, 0.0) for image in made) for name in names}
 
 
 def _setting(protocol: Protocol, session: Session, params: FabricParams) -> FabricParams:
@@ -120,7 +129,7 @@ def _contexts(
     baselines: list[Image | None] = [None] * len(flat)
     if with_baseline:
         plain = [Request(r.prompt, r.seed, generator.protocol.plain, negative_prompt=r.negative_prompt) for r in flat]
-        baselines = [image for image, _ in generator(plain)]
+        baselines = [made.image for made in generator(plain)]
     owners = [place for place, batch in enumerate(requests) for _ in batch]
     return [
         Context(

@@ -25,8 +25,10 @@ PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x M x R x n, which trials are compared with."""
 
 PARAMS, ROUNDS, PROMPTS, SEEDS, TIMES, MADE = "params", "rounds", "prompts used", "seeds", "seconds", "images made"
+ATTENTION = "attention"
 """User attributes of a trial: settings; P x M x R x n scores; P x R x n prompts after dropout, and seeds; seconds by
-what they went to; images that were generated for it."""
+what they went to; images that were generated for it; for each prompt the share of the self-attention that each
+reference received in the last round, by id."""
 
 
 @dataclass
@@ -140,6 +142,7 @@ class Runner:
         trial.set_user_attr(ROUNDS, [outcome.scores.tolist() for outcome in outcomes])
         trial.set_user_attr(PROMPTS, [[done.prompts for done in outcome.session.rounds] for outcome in outcomes])
         trial.set_user_attr(SEEDS, [_seeds(outcome) for outcome in outcomes])
+        trial.set_user_attr(ATTENTION, [dict(outcome.attention) for outcome in outcomes])
         single = len(self.objectives) == 1
         trial.set_user_attr(SCORES, {f"{k}": gain[0] if single else gain for k, gain in enumerate(gains)})
         for place, outcome in enumerate(outcomes):

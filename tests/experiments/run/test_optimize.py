@@ -24,7 +24,7 @@ from experiments.run.protocol import task_value
 from experiments.run.stopping import finished
 from experiments.run.storage import connect
 from experiments.run.study import VERSIONS, open_study, read_study
-from experiments.run.trials import MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES, Runner
+from experiments.run.trials import ATTENTION, MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES, Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from objectives.testing import sample_images
@@ -75,6 +75,8 @@ def test_everything_is_in_the_study(whole: Run) -> None:
         assert np.array(attrs[SEEDS]).shape == np.array(attrs[PROMPTS]).shape == (2, 2, 2)
         assert len(set(np.array(attrs[SEEDS]).flatten())) == 8
         assert attrs[TIMES].keys() == {"generating", "scoring"}
+        assert all(0 < share < 1 for task in attrs[ATTENTION] for share in task.values())
+        assert [len(task) for task in attrs[ATTENTION]] == [2, 2]  # the best and the worst of the first round
         assert attrs[MADE] <= 4  # the first round is plain and was generated before
         kept = optuna.artifacts.get_all_artifact_meta(trial, storage=whole.study._storage)
         assert {each.filename for each in kept} == {
