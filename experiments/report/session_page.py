@@ -18,7 +18,7 @@ from experiments.run.storage import without_password
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
 from experiments.studio.blind import Result, results
-from experiments.studio.history.state import Shown, State
+from experiments.studio.history.state import ShownImage, State
 from experiments.studio.pictures import PictureStore
 from experiments.studio.session import state_of
 from fabric.knobs import KNOBS
@@ -84,9 +84,7 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
         blind=[_sentence(result) for result in results(study)],
         rounds=rounds,
         uploads=uploads,
-        lost=[picture.uri for picture in (*chain.from_iterable(each.pictures for each in rounds), *uploads)].count(
-            None
-        ),
+        lost=sum(picture.uri is None for picture in chain(uploads, *(shown.pictures for shown in rounds))),
         raters=sorted(state.undoable),
     )
 
@@ -118,17 +116,20 @@ def _sentence(result: Result) -> str:
     return f"{result}. The 95% interval {verdict}."
 
 
-def _round(pictures: PictureStore, state: State, images: Sequence[Shown]) -> SessionRound:
+def _round(pictures: PictureStore, state: State, images: Sequence[ShownImage]) -> SessionRound:
     return SessionRound(
         images[0].prompt, [_picture(pictures, state, image.id, _about(state, image)) for image in images]
     )
 
 
-def _about(state: State, shown: Shown) -> str:
+def _about(state: State, shown: ShownImage) -> str:
     """Seed, strength and ratings."""
-    said = [f"seed {shown.seed}", f"strength {shown.params.strength:.2g}" if shown.liked or shown.disliked else "plain"]
-    said += [f"{rater}: {given[shown.id]}" for rater, given in state.ratings.items() if shown.id in given]
-    return ", ".join(said + ["favourite"] * (shown.id in state.favourites))
+    facts = [
+        f"seed {shown.seed}",
+        f"strength {shown.params.strength:.2g}" if shown.liked or shown.disliked else "plain",
+    ]
+    facts += [f"{rater}: {given[shown.id]}" for rater, given in state.ratings.items() if shown.id in given]
+    return ", ".join(facts + ["favourite"] * (shown.id in state.favourites))
 
 
 def _picture(pictures: PictureStore, state: State, image: str, about: str) -> SessionPicture:

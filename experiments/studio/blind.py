@@ -179,8 +179,8 @@ class BlindComparison:
         with session.generating:
             state, number = session.state, len(self.pairs())
             requests = self._requests(state, number)
-            made = session.make(requests, on_step)
-            images = [session.pictures.add(picture) for picture in to_pictures(made.images)]
+            generated = session.make(requests, on_step)
+            images = [session.pictures.add(picture) for picture in to_pictures(generated.images)]
             coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
             left, right = images if coin else images[::-1]
             pair = Pair(self.id, number, requests[0].prompt, requests[0].seed, left, right, "left" if coin else "right")
@@ -191,7 +191,7 @@ class BlindComparison:
 
     def _requests(self, state: State, number: int) -> list[Request]:
         """The session's prompts in turn, with a seed that no round had."""
-        given = [(each.prompt, each.negative_prompt) for images in state.rounds for each in images]
+        given = [(image.prompt, image.negative_prompt) for images in state.rounds for image in images]
         if state.prompt is not None:
             given.append((state.prompt, state.negative_prompt))
         if not given:
@@ -204,7 +204,7 @@ class BlindComparison:
 
     def waiting(self, rater: str) -> list[Pair]:
         """Pairs that a rater has not judged. Two equal images are nobody's to judge."""
-        judged = {one.pair for one in self.verdicts() if one.rater == rater}
+        judged = {verdict.pair for verdict in self.verdicts() if verdict.rater == rater}
         return [pair for pair in self.pairs() if pair.number not in judged and pair.left != pair.right]
 
     def judge(self, pair: int, side: Side | None, rater: str) -> None:
@@ -213,7 +213,7 @@ class BlindComparison:
         Raises:
             ValueError: there is no such pair or side.
         """
-        if not isinstance(pair, int) or pair not in {one.number for one in self.pairs()}:
+        if not isinstance(pair, int) or pair not in {made.number for made in self.pairs()}:
             raise ValueError(f"pair: {pair!r} is unknown; allowed: pairs that were made")
         if side not in ("left", "right", None):
             raise ValueError(f"side: {side!r} is unknown; allowed: left, right, or null for neither")
@@ -222,11 +222,11 @@ class BlindComparison:
 
     def verdicts(self) -> list[Verdict]:
         """That count."""
-        return [one for one in _verdicts(self.session.study.user_attrs) if one.comparison == self.id]
+        return [verdict for verdict in _verdicts(self.session.study.user_attrs) if verdict.comparison == self.id]
 
     def result(self) -> Result:
         """What was found so far."""
-        return next(one for key, one in _results(self.session.study.user_attrs).items() if key == self.id)
+        return _results(self.session.study.user_attrs)[self.id]
 
 
 def _signs(state: State) -> Signs:
@@ -247,9 +247,9 @@ def _results(records: Mapping[str, Any]) -> dict[str, Result]:
             continue
         comparison = key.removeprefix(_ARMS)
         sides = [
-            None if one.side is None else one.side == firsts[comparison, one.pair]
-            for one in _verdicts(records)
-            if one.comparison == comparison
+            None if verdict.side is None else verdict.side == firsts[comparison, verdict.pair]
+            for verdict in _verdicts(records)
+            if verdict.comparison == comparison
         ]
         first, second = (arm["name"] for arm in records[key])
         equal = sum(pair.left == pair.right for pair in pairs if pair.comparison == comparison)
@@ -262,8 +262,8 @@ def _pairs(records: Mapping[str, Any]) -> list[Pair]:
 
 
 def _verdicts(records: Mapping[str, Any]) -> list[Verdict]:
-    said = [Verdict(**records[key]) for key in sorted(records) if key.startswith(_VERDICT)]
-    return list({(one.comparison, one.pair, one.rater): one for one in said}.values())
+    verdicts = [Verdict(**records[key]) for key in sorted(records) if key.startswith(_VERDICT)]
+    return list({(verdict.comparison, verdict.pair, verdict.rater): verdict for verdict in verdicts}.values())
 
 
 def arms_of(first: str, second: str, session: StudioSession) -> tuple[BlindArm, BlindArm]:
@@ -280,9 +280,9 @@ def arms_of(first: str, second: str, session: StudioSession) -> tuple[BlindArm, 
     arms = _arm(first, session), _arm(second, session)
     if arms[0].name != arms[1].name or arms[0].params == arms[1].params:
         return arms
-    paths = (Path(text).resolve() for text in (first, second))
-    one, other = (replace(arm, name=f"{path.parent.name}/{arm.name}") for arm, path in zip(arms, paths, strict=True))
-    return one, other
+    folders = (Path(text).resolve().parent.name for text in (first, second))
+    left, right = (replace(arm, name=f"{folder}/{arm.name}") for arm, folder in zip(arms, folders, strict=True))
+    return left, right
 
 
 def _arm(text: str, session: StudioSession) -> BlindArm:

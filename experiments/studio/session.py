@@ -21,7 +21,7 @@ from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
 from experiments.studio.history.references import references
-from experiments.studio.history.state import Shown, State, fold
+from experiments.studio.history.state import ShownImage, State, fold
 from experiments.studio.pictures import PictureStore
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
@@ -204,11 +204,11 @@ class StudioSession:
             proposals = self.agent.propose(state)
             number = len(state.rounds)
             requests = self._requests(state, proposals, number)
-            made = self.make(requests, on_step)
-            pictures = to_pictures(made.images)
+            generated = self.make(requests, on_step)
+            pictures = to_pictures(generated.images)
             for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
                 recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model)
-                picture, prompt = pictures[place], made.prompts[place]
+                picture, prompt = pictures[place], generated.prompts[place]
                 image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
                 self._tell(state, proposal, request, image, number, place)
             return number
@@ -230,9 +230,9 @@ class StudioSession:
         assert state.prompt is not None
         return [
             Request(
-                state.prompt, self._seed(number, place), each.params, liked, disliked, state.negative_prompt, number
+                state.prompt, self._seed(number, place), proposal.params, liked, disliked, state.negative_prompt, number
             )
-            for place, each in enumerate(proposals)
+            for place, proposal in enumerate(proposals)
         ]
 
     def _seed(self, number: int, place: int) -> int:
@@ -240,7 +240,7 @@ class StudioSession:
 
     def _tell(self, state: State, proposal: Proposal, request: Request, image: str, number: int, place: int) -> None:
         """Adds an image as a trial, whole or not at all."""
-        shown = Shown(
+        shown = ShownImage(
             id=image,
             trial=-1,  # the study gives it its number
             values=proposal.values,
@@ -250,9 +250,9 @@ class StudioSession:
             prompt=request.prompt,
             negative_prompt=request.negative_prompt,
             params=proposal.params,
-            liked=tuple(each.id for each in request.liked),
-            disliked=tuple(each.id for each in request.disliked),
-            asked=None if state.more_like is None else state.more_like.id,
+            liked=tuple(image.id for image in request.liked),
+            disliked=tuple(image.id for image in request.disliked),
+            more_like=None if state.more_like is None else state.more_like.id,
         )
         distributions: dict[str, BaseDistribution] = {**self.agent.space(state).distributions}
         self.study.add_trial(
@@ -295,5 +295,5 @@ def _history(study: Study) -> tuple[list[FrozenTrial], list[dict[str, Any]]]:
 
 
 def _folded(trials: Sequence[FrozenTrial], records: Sequence[dict[str, Any]]) -> State:
-    shown = [Shown.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
+    shown = [ShownImage.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
     return fold(shown, [from_dict(record) for record in records])

@@ -11,8 +11,8 @@ from torch import Tensor
 from experiments.config.parts import RangeConfig
 from experiments.config.schema import WEIGHTS
 from experiments.run.space import Space
-from experiments.studio.agent.features import Given, features
-from experiments.studio.agent.opinions import given_of, opinions_of, parts_of
+from experiments.studio.agent.features import AgedReferences, features
+from experiments.studio.agent.preferences import aged_references, all_references, preference_data
 from experiments.studio.history.state import State
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
@@ -21,7 +21,7 @@ from optimizer.qeubo import propose_look, surroundings
 from optimizer.samplers.known_first import key
 
 _NEIGHBOURS = 12  # candidates around each known setting
-_WISHED, _WISH_REACH = 64, 0.1  # candidates around a setting of which more is wished, and how near
+_MORE_LIKE, _MORE_LIKE_REACH = 64, 0.1  # candidates around a setting of which more is wanted, and how near
 _KNOWN = 24  # settings, of those that were shown the latest
 _PART = 0.5  # of the liked images that an image has as references, where they are drawn
 _TRUST = 0.35  # distance in features at which settings are expected to be worse by 1/2 than the known good ones
@@ -49,7 +49,7 @@ class Insight:
         chance: that an image made with them is preferred to one made with the first starting setting, 0 to 1.
         low: lower end of the chance's 95 % interval.
         high: upper end.
-        influence: of each knob, 0 (none) to 1, the greatest first: by how much utility varies with it around `best`.
+        importance: of each knob, 0 (none) to 1, the greatest first: by how much utility varies with it around `best`.
         win_rate: share of rounds, of those that could tell, whose best image beat the best before; None if none could.
         advice: what to do, in words; empty if there is nothing to say.
     """
@@ -58,7 +58,7 @@ class Insight:
     chance: float = 0.5
     low: float = 0.0
     high: float = 1.0
-    influence: dict[str, float] = field(default_factory=dict)
+    importance: dict[str, float] = field(default_factory=dict)
     win_rate: float | None = None
     advice: str = ""
 
@@ -120,35 +120,35 @@ class Agent:
             settings = [self.starts[place % len(self.starts)] for place in range(self.images)]
             return [self._proposal(space, state, params) for params in self._thinned(state, settings)]
         candidates = self._candidates(space, state)
-        X, offsets = self.seen(state, candidates)
+        X, offsets = self.inputs(state, candidates)
         members = propose_look(model, X, self.images, key("look", self.seed, len(state.rounds)), offsets)
         return [self._proposal(space, state, candidates[row]) for row in members]
 
     def model(self, state: State) -> PreferenceGP | None:
         """What people like, as far as they said so; None before they said anything about settings."""
-        opinions = opinions_of(state, self.expected)
-        return None if opinions is None else fit_preference(opinions)
+        data = preference_data(state, self.expected)
+        return None if data is None else fit_preference(data)
 
-    def expected(self, settings: Sequence[FabricParams], given: Given) -> Tensor:
+    def expected(self, settings: Sequence[FabricParams], references: AgedReferences) -> Tensor:
         """Utilities that are expected before anything is said: the farther from what served well, the less, B."""
-        known = features(self.starts, given, ())
-        return -0.5 * (torch.cdist(features(settings, given, ()), known).amin(dim=1) / _TRUST) ** 2
+        known = features(self.starts, references, ())
+        return -0.5 * (torch.cdist(features(settings, references, ()), known).amin(dim=1) / _TRUST) ** 2
 
-    def seen(self, state: State, settings: Sequence[FabricParams]) -> tuple[Tensor, Tensor]:
+    def inputs(self, state: State, settings: Sequence[FabricParams]) -> tuple[Tensor, Tensor]:
         """What the model sees of settings in the next round, B x k, and what is expected of them, B."""
-        given = given_of(state, len(state.rounds), state.liked, state.disliked)
-        return features(settings, given, parts_of(state)), self.expected(settings, given)
+        references = aged_references(state, len(state.rounds), state.liked, state.disliked)
+        return features(settings, references, all_references(state)), self.expected(settings, references)
 
     def known(self, state: State) -> list[FabricParams]:
         """Settings that the next round could be made with as they are: the starting ones, and the latest shown."""
-        shown = [each.params for each in state.images.values() if each.liked or each.disliked]
+        shown = [image.params for image in state.images.values() if image.liked or image.disliked]
         return [frozen(params, state.frozen) for params in (*self.starts, *shown[-_KNOWN:])]
 
     def _candidates(self, space: Space, state: State) -> list[FabricParams]:
-        """Known settings and their surroundings, or those of one setting of which more is wished."""
+        """Known settings and their surroundings, or those of one setting of which more is wanted."""
         encoding = Encoding(space.distributions)
         if state.more_like is not None and state.more_like.image in state.images:
-            known, count, reach = [state.images[state.more_like.image].params], _WISHED, _WISH_REACH
+            known, count, reach = [state.images[state.more_like.image].params], _MORE_LIKE, _MORE_LIKE_REACH
         else:
             known, count, reach = self.known(state), _NEIGHBOURS, 0.25
         points = torch.stack([_encoded(encoding, space.values(params)) for params in known])

@@ -25,7 +25,7 @@ _GUIDANCE = FabricParams.bounds()["guidance_scale"]
 
 
 @dataclass(frozen=True)
-class Given:
+class AgedReferences:
     """References of an image by id, with their ages in rounds, 0 for the newest.
 
     Attributes:
@@ -37,12 +37,12 @@ class Given:
     disliked: tuple[tuple[str, int], ...] = ()
 
 
-def features(settings: Sequence[FabricParams], given: Given, parts: Sequence[str]) -> Tensor:
+def features(settings: Sequence[FabricParams], references: AgedReferences, parts: Sequence[str]) -> Tensor:
     """What settings did.
 
     Args:
         settings: B of them.
-        given: references that all of them had.
+        references: that all of them had.
         parts: ids of P references whose parts are features.
 
     Returns:
@@ -53,13 +53,13 @@ def features(settings: Sequence[FabricParams], given: Given, parts: Sequence[str
     column = {name: _column(settings, name) for name in FabricParams.bounds()}
     width = column["end"] - column["start"]
     effect = window_weight(column["strength"], column["floor"], width)
-    liked, disliked = (_weights(settings, column, each) for each in (given.liked, given.disliked))
+    liked, disliked = (_weights(settings, column, images) for images in (references.liked, references.disliked))
     to_liked = attention_shares(effect[:, None] * liked).sum(dim=1)
     to_disliked = attention_shares((effect * column["neg_scale"])[:, None] * disliked).sum(dim=1)
     gate = fade(to_liked + to_disliked)
-    newest = torch.tensor([age == 0 for _, age in given.liked], dtype=torch.float64)
+    newest = torch.tensor([age == 0 for _, age in references.liked], dtype=torch.float64)
     known = torch.cat([_parts(liked, to_liked), _parts(disliked, to_disliked)], dim=1)
-    places = {image: place for place, (image, _) in enumerate((*given.liked, *given.disliked))}
+    places = {image: place for place, (image, _) in enumerate((*references.liked, *references.disliked))}
     nothing = torch.zeros(len(settings), dtype=torch.float64)
     return torch.stack(
         [
@@ -84,7 +84,7 @@ def _weights(settings: Sequence[FabricParams], column: dict[str, Tensor], images
     """B x R; what `fabric.params.image_weights` gives one by one."""
     if not images:
         return torch.zeros(len(settings), 0, dtype=torch.float64)
-    named = torch.tensor([[each.weights.get(image, 1.0) for image, _ in images] for each in settings]).double()
+    named = torch.tensor([[params.weights.get(image, 1.0) for image, _ in images] for params in settings]).double()
     ages = torch.tensor([age for _, age in images]).double()
     aged = named * column["recency"][:, None] ** ages
     return thin(aged, column["crowding"])

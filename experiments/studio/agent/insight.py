@@ -50,35 +50,35 @@ def insight_of(agent: Agent, state: State) -> Insight:
         means, covariance = _utilities(agent, state, model, [best, agent.known(state)[0]])
         mean = float(means[0] - means[1])
         error = math.sqrt(max(0.0, float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])))
-        influence = _influence(agent, state, model, best)
+        importance = _importance(agent, state, model, best)
         # Logistic noise of the choice and the luck of two images, as one logistic (MacKay 1992).
         flatter = 1 / math.sqrt(1 + math.pi * 2 * float(model.luck) / 8)
     chance, low, high = (
-        1 / (1 + math.exp(-flatter * each)) for each in (mean, mean - _REACH * error, mean + _REACH * error)
+        1 / (1 + math.exp(-flatter * utility)) for utility in (mean, mean - _REACH * error, mean + _REACH * error)
     )
-    return Insight(best, chance, low, high, influence, rate, advice)
+    return Insight(best, chance, low, high, importance, rate, advice)
 
 
 def _utilities(agent: Agent, state: State, model: PreferenceGP, settings: list[FabricParams]) -> tuple[Tensor, Tensor]:
     """Means, B, and covariance, B x B, with the present references."""
-    X, offsets = agent.seen(state, settings)
+    X, offsets = agent.inputs(state, settings)
     posterior = model.posterior(X)
     return posterior.mean[:, 0] + offsets, posterior.covariance_matrix
 
 
-def _influence(agent: Agent, state: State, model: PreferenceGP, best: FabricParams) -> dict[str, float]:
+def _importance(agent: Agent, state: State, model: PreferenceGP, best: FabricParams) -> dict[str, float]:
     """Shares of the variance of utility when each knob goes through its range, the others as in `best`."""
-    ranges = {name: each for name, each in agent.sought.items() if name in FabricParams.bounds()}
-    found = {}
-    for name, sought in ranges.items():
+    ranges = {name: range_ for name, range_ in agent.sought.items() if name in FabricParams.bounds()}
+    variances = {}
+    for name, range_ in ranges.items():
         if name in state.frozen:
             continue
-        low, high = (math.log(end) if sought.log else end for end in (sought.low, sought.high))
+        low, high = (math.log(end) if range_.log else end for end in (range_.low, range_.high))
         values = [low + (high - low) * k / (_VALUES - 1) for k in range(_VALUES)]
-        settings = [frozen(best, {name: math.exp(value) if sought.log else value}) for value in values]
-        found[name] = float(_utilities(agent, state, model, settings)[0].var())
-    whole = sum(found.values()) or 1.0
-    return dict(sorted(((name, each / whole) for name, each in found.items()), key=lambda item: -item[1]))
+        settings = [frozen(best, {name: math.exp(value) if range_.log else value}) for value in values]
+        variances[name] = float(_utilities(agent, state, model, settings)[0].var())
+    whole = sum(variances.values()) or 1.0
+    return dict(sorted(((name, variance / whole) for name, variance in variances.items()), key=lambda item: -item[1]))
 
 
 def _wins(state: State) -> list[bool]:
@@ -91,12 +91,8 @@ def _wins(state: State) -> list[bool]:
             wins[max(rounds)] = shown[choice.chosen].round == max(rounds)
     best = -math.inf
     for number, images in enumerate(state.rounds):
-        rated = [
-            value
-            for said in state.ratings.values()
-            for image, value in said.items()
-            if image in {each.id for each in images}
-        ]
+        ids = {image.id for image in images}
+        rated = [value for ratings in state.ratings.values() for image, value in ratings.items() if image in ids]
         if rated and best > -math.inf:
             wins.setdefault(number, max(rated) > best)
         best = max([best, *rated])
@@ -107,6 +103,6 @@ def _advice(state: State, wins: list[bool]) -> str:
     if len(wins) >= _PATIENCE and not any(wins[-_PATIENCE:]):
         return f"The last {_PATIENCE} rounds brought nothing better: stop here, or change the prompt."
     judged = state.rounds[-_PATIENCE:]
-    if len(judged) == _PATIENCE and not any(each.id in state.liked for images in judged for each in images):
+    if len(judged) == _PATIENCE and not any(image.id in state.liked for images in judged for image in images):
         return f"Nothing of the last {_PATIENCE} rounds was liked: another prompt or a picture of your own may help."
     return ""

@@ -158,8 +158,8 @@ class MoreLike(_Record):
     image: str
 
 
-class Rich(_Record):
-    """Rich feedback on an image.
+class RichFeedback(_Record):
+    """RichFeedback feedback on an image.
 
     Attributes:
         image: its id.
@@ -171,14 +171,14 @@ class Rich(_Record):
     rich: RichRating
 
     @model_validator(mode="after")
-    def _of_one_rater(self) -> Rich:
+    def _of_one_rater(self) -> RichFeedback:
         if self.rich.rater != self.rater:
             raise ValueError(f"rater: {self.rich.rater!r} in the rich rating; allowed: {self.rater!r}, who says it")
         return self
 
 
 Record: TypeAlias = Annotated[
-    Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | Rich,
+    Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | RichFeedback,
     Field(discriminator="kind"),
 ]
 _READER: TypeAdapter[Record] = TypeAdapter(Record)

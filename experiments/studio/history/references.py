@@ -42,7 +42,7 @@ def references(state: State, picture: Callable[[str], Image]) -> tuple[Reference
 
 def _marked(state: State, image: str) -> Tensor | None:
     """Places that raters marked on an image, or None."""
-    ratings = [said[image] for said in state.rich.values() if image in said]
+    ratings = [rated[image] for rated in state.rich.values() if image in rated]
     points: Sequence[tuple[float, float]] = [
         point for rating in ratings for point in (*rating.artifact_points, *rating.misalignment_points)
     ]

@@ -21,7 +21,7 @@ from experiments.studio.history.records import (
     Prompt,
     Rating,
     Record,
-    Rich,
+    RichFeedback,
     Sign,
     Upload,
     Withdrawal,
@@ -31,7 +31,7 @@ from objectives.richhf import RichRating
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImage:
     """An image that was shown: one trial.
 
     Attributes:
@@ -46,7 +46,7 @@ class Shown:
         params: it was made with.
         liked: ids of its references.
         disliked: likewise.
-        asked: id of the `MoreLike` that its round followed, if any.
+        more_like: id of the `MoreLike` that its round followed, if any.
     """
 
     id: str
@@ -60,10 +60,10 @@ class Shown:
     params: FabricParams
     liked: tuple[str, ...] = ()
     disliked: tuple[str, ...] = ()
-    asked: str | None = None
+    more_like: str | None = None
 
     def to_attributes(self) -> dict[str, Any]:
-        """User attributes of its trial; `shown` reads them."""
+        """User attributes of its trial; `of` reads them."""
         return {
             "image": self.id,
             "round": self.round,
@@ -74,11 +74,11 @@ class Shown:
             "params": self.params.to_dict(),
             "liked": list(self.liked),
             "disliked": list(self.disliked),
-            "asked": self.asked,
+            "asked": self.more_like,
         }
 
     @classmethod
-    def of(cls, number: int, values: dict[str, Any], attributes: dict[str, Any]) -> Shown:
+    def of(cls, number: int, values: dict[str, Any], attributes: dict[str, Any]) -> ShownImage:
         """What a trial of these values and user attributes showed."""
         return cls(
             attributes["image"],
@@ -111,11 +111,11 @@ class State:
         favourites: kept images, in the order in which they were.
         uploads: names of uploaded pictures, by id.
         frozen: values of knobs that the agent leaves alone.
-        more_like: the wish that the next round follows, if there is one.
+        more_like: what the next round follows, if anything.
         undoable: by rater the record that undo would take back.
     """
 
-    rounds: tuple[tuple[Shown, ...], ...] = ()
+    rounds: tuple[tuple[ShownImage, ...], ...] = ()
     prompt: str | None = None
     negative_prompt: str = ""
     marks: dict[str, dict[str, Sign]] = field(default_factory=dict)
@@ -129,12 +129,12 @@ class State:
     undoable: dict[str, Record] = field(default_factory=dict)
 
     @cached_property
-    def images(self) -> dict[str, Shown]:
+    def images(self) -> dict[str, ShownImage]:
         """What was shown, by id; of a picture that came out in several rounds the first."""
-        found: dict[str, Shown] = {}
-        for shown in self.rounds:
-            for each in shown:
-                found.setdefault(each.id, each)
+        found: dict[str, ShownImage] = {}
+        for images in self.rounds:
+            for image in images:
+                found.setdefault(image.id, image)
         return found
 
     @property
@@ -153,8 +153,8 @@ class State:
         Args:
             references: ids of all that are used together.
         """
-        newest = max((self.images[each].round for each in references if each in self.images), default=0)
-        return [self.images[each].round if each in self.images else newest for each in references]
+        newest = max((self.images[image].round for image in references if image in self.images), default=0)
+        return [self.images[image].round if image in self.images else newest for image in references]
 
     def _signed(self, sign: int) -> tuple[str, ...]:
         votes: dict[str, int] = defaultdict(int)
@@ -164,7 +164,7 @@ class State:
         return tuple(image for image, count in votes.items() if count * sign > 0)
 
 
-def fold(shown: Iterable[Shown], records: Iterable[Record]) -> State:
+def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
     """The state after all that was shown and done.
 
     Args:
@@ -184,7 +184,7 @@ def fold(shown: Iterable[Shown], records: Iterable[Record]) -> State:
     uploads: dict[str, str] = {}
     frozen: dict[str, float] = {}
     prompt: Prompt | None = None
-    wish: MoreLike | None = None
+    more_like: MoreLike | None = None
     for record in standing:
         match record:
             case Mark(sign=None) as mark:
@@ -196,8 +196,8 @@ def fold(shown: Iterable[Shown], records: Iterable[Record]) -> State:
                 uploads[upload.image] = upload.name
             case Rating() as rating:
                 ratings[rating.rater][rating.image] = rating.value
-            case Rich() as said:
-                rich[said.rater][said.image] = said.rich
+            case RichFeedback() as feedback:
+                rich[feedback.rater][feedback.image] = feedback.rich
             case Choice() as choice:
                 choices.append(choice)
             case Favourite() as favourite:
@@ -211,20 +211,20 @@ def fold(shown: Iterable[Shown], records: Iterable[Record]) -> State:
             case Prompt():
                 prompt = record
             case MoreLike():
-                wish = record
-    followed = {each.asked for images in rounds for each in images}
+                more_like = record
+    followed = {image.more_like for images in rounds for image in images}
     return State(
         rounds,
         None if prompt is None else prompt.prompt,
         "" if prompt is None else prompt.negative_prompt,
         dict(marks),
         dict(ratings),
-        tuple(_latest_of_each_batch(choices)),
+        tuple(_latest_of_each_round(choices)),
         dict(rich),
         tuple(favourites),
         uploads,
         frozen,
-        None if wish is None or wish.id in followed else wish,
+        None if more_like is None or more_like.id in followed else more_like,
         {record.rater: record for record in standing},
     )
 
@@ -236,13 +236,13 @@ def standing_of(records: Sequence[Record]) -> list[Record]:
     return [record for record in kept if (record.rater, record.id) not in withdrawn]
 
 
-def _rounds(shown: Iterable[Shown]) -> tuple[tuple[Shown, ...], ...]:
-    rounds: dict[int, dict[str, Shown]] = defaultdict(dict)
-    for each in sorted(shown, key=lambda one: (one.round, one.place, one.trial)):
-        rounds[each.round].setdefault(each.id, each)
+def _rounds(shown: Iterable[ShownImage]) -> tuple[tuple[ShownImage, ...], ...]:
+    rounds: dict[int, dict[str, ShownImage]] = defaultdict(dict)
+    for image in sorted(shown, key=lambda image: (image.round, image.place, image.trial)):
+        rounds[image.round].setdefault(image.id, image)
     return tuple(tuple(rounds[number].values()) for number in sorted(rounds))
 
 
-def _latest_of_each_batch(choices: Iterable[Choice]) -> list[Choice]:
+def _latest_of_each_round(choices: Iterable[Choice]) -> list[Choice]:
     """Somebody who picks again among the same images has changed her mind."""
     return list({(choice.rater, frozenset(choice.options)): choice for choice in choices}.values())

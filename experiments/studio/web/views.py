@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import Any
 
 from experiments.studio.agent.agent import Insight
-from experiments.studio.agent.opinions import given_of
-from experiments.studio.history.state import Shown, State
+from experiments.studio.agent.preferences import aged_references
+from experiments.studio.history.state import ShownImage, State
 from experiments.studio.web.worker import JobProgress
 from fabric.params import FabricParams, image_weights
 from objectives.richhf import RichRating, tokens
@@ -44,7 +44,7 @@ def snapshot(state: State, rater: str) -> dict[str, Any]:
     return {"version": hashlib.sha256(text.encode()).hexdigest()[:16], **shown}
 
 
-def _round(state: State, images: tuple[Shown, ...], rater: str) -> dict[str, Any]:
+def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> dict[str, Any]:
     ids = [each.id for each in images]
     picks = [one for one in state.choices if one.rater == rater and set(one.options) == set(ids)]
     return {
@@ -56,10 +56,10 @@ def _round(state: State, images: tuple[Shown, ...], rater: str) -> dict[str, Any
     }
 
 
-def _image(state: State, shown: Shown, rater: str) -> dict[str, Any]:
+def _image(state: State, shown: ShownImage, rater: str) -> dict[str, Any]:
     ratings = [given[shown.id] for given in state.ratings.values() if shown.id in given]
     rich = state.rich.get(rater, {}).get(shown.id)
-    given = given_of(state, shown.round, shown.liked, shown.disliked)
+    given = aged_references(state, shown.round, shown.liked, shown.disliked)
     return {
         "id": shown.id,
         "round": shown.round,
@@ -96,7 +96,7 @@ def progress_view(progress: JobProgress) -> dict[str, Any]:
 
 
 def insight_view(insight: Insight) -> dict[str, Any]:
-    """What the agent has learnt; knobs by influence, the greatest first."""
+    """What the agent has learnt; importance by knob, the greatest first."""
     best = insight.best
     names = FabricParams.bounds()
     return {
@@ -104,7 +104,7 @@ def insight_view(insight: Insight) -> dict[str, Any]:
         "chance": insight.chance,
         "low": insight.low,
         "high": insight.high,
-        "influence": list(insight.influence.items()),
+        "importance": list(insight.importance.items()),
         "win_rate": insight.win_rate,
         "advice": insight.advice,
     }

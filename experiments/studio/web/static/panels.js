@@ -69,7 +69,7 @@ function send(files, sign) {
 }
 
 function drawLearnt(seen) {
-  const trained = learnt && (learnt.influence.length > 0 || learnt.win_rate !== null);
+  const trained = learnt && (learnt.importance.length > 0 || learnt.win_rate !== null);
   drawn(place("studio-learnt"), [learnt, seen.frozen], () => [
     h("header", {}, h("h2", {}, "What the agent has learnt"),
       h("a", { class: "plain", href: "studio/best.yaml", download: "best.yaml", title: "for fabric-bo generate --params" }, icon("down"), "Best settings")),
@@ -93,14 +93,14 @@ function wins() {
 }
 
 function settings(seen) {
-  const influence = Object.fromEntries(learnt.influence);
-  const names = Object.keys(learnt.best).sort((one, other) => (influence[other] ?? 0) - (influence[one] ?? 0));
+  const importance = Object.fromEntries(learnt.importance);
+  const names = Object.keys(learnt.best).sort((one, other) => (importance[other] ?? 0) - (importance[one] ?? 0));
   return h("table", { class: "knobs" }, names.map((name) => {
     const held = seen.frozen[name] !== undefined;
     const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(learnt.best[name])}`;
     return h("tr", { "data-knob": name },
       h("th", { title: about(name) }, words(name)), h("td", {}, number(held ? seen.frozen[name] : learnt.best[name])),
-      h("td", { class: "influence", title: `influence ${(influence[name] ?? 0).toFixed(2)}` }, h("i", { style: `width:${100 * (influence[name] ?? 0)}%` })),
+      h("td", { class: "importance", title: `importance ${(importance[name] ?? 0).toFixed(2)}` }, h("i", { style: `width:${100 * (importance[name] ?? 0)}%` })),
       h("td", {}, h("button", { type: "button", class: "tool freeze", "aria-pressed": String(held), title: label, "aria-label": label,
         onclick: () => act("freeze", { knob: name, value: held ? null : learnt.best[name] }) }, icon(held ? "lock" : "open"))));
   }));

@@ -10,7 +10,7 @@ import torch
 from experiments.run.space import weight_name
 from experiments.studio.agent.agent import Agent, starting_settings
 from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Record
-from experiments.studio.history.state import Shown, State, fold
+from experiments.studio.history.state import ShownImage, State, fold
 from fabric.params import FabricParams
 
 AGENT = Agent(images=4, guidance=4.0, seed=0)
@@ -18,15 +18,15 @@ PLAIN = FabricParams(strength=0, guidance_scale=4.0)
 LIKES: list[Record] = [Mark(rater="ann", image=image, sign="liked") for image in ("good", "bad")]
 
 
-def _round(number: int, settings: list[FabricParams], liked: tuple[str, ...] = ()) -> list[Shown]:
+def _round(number: int, settings: list[FabricParams], liked: tuple[str, ...] = ()) -> list[ShownImage]:
     names = ["good", "bad", "02", "03"] if number == 0 else [f"{number}{place}" for place in range(4)]
     return [
-        Shown(name, 4 * number + place, {}, number, place, place, "a star", "", params, liked)
+        ShownImage(name, 4 * number + place, {}, number, place, place, "a star", "", params, liked)
         for place, (name, params) in enumerate(zip(names, settings, strict=True))
     ]
 
 
-def _history(rounds: int) -> tuple[list[Shown], list[Record]]:
+def _history(rounds: int) -> tuple[list[ShownImage], list[Record]]:
     """Somebody picks what follows the good reference and not the bad one."""
     generator = torch.Generator().manual_seed(0)
     shown, said = _round(0, [PLAIN] * 4), list(LIKES)

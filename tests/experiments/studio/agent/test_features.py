@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.studio.agent.features import Given, features
+from experiments.studio.agent.features import AgedReferences, features
 from fabric.params import FabricParams
 
 _share = st.floats(0, 1)
@@ -25,7 +25,7 @@ SETTINGS = st.builds(
     guidance_scale=st.floats(1, 20),
     weights=st.fixed_dictionaries({"a": _share, "b": _share, "c": _share}),
 )
-GIVEN = Given(liked=(("a", 0), ("b", 2)), disliked=(("c", 1),))
+GIVEN = AgedReferences(liked=(("a", 0), ("b", 2)), disliked=(("c", 1),))
 PARTS = ("a", "b", "c")
 
 
@@ -39,7 +39,7 @@ def test_features_are_in_the_unit_interval(params: FabricParams) -> None:
 
 @given(SETTINGS)
 def test_a_reference_of_weight_zero_is_one_that_is_not_there(params: FabricParams) -> None:
-    without = Given(liked=(("a", 0),), disliked=GIVEN.disliked)
+    without = AgedReferences(liked=(("a", 0),), disliked=GIVEN.disliked)
     faded = replace(params, weights={**params.weights, "b": 0.0})
     assert torch.allclose(features([faded], GIVEN, PARTS), features([params], without, PARTS))
 
@@ -54,7 +54,7 @@ def test_without_strength_only_guidance_is_seen(one: FabricParams, other: Fabric
 
 @given(SETTINGS)
 def test_the_order_of_references_does_not_matter(params: FabricParams) -> None:
-    turned = Given(liked=GIVEN.liked[::-1], disliked=GIVEN.disliked)
+    turned = AgedReferences(liked=GIVEN.liked[::-1], disliked=GIVEN.disliked)
     assert torch.allclose(features([params], GIVEN, PARTS), features([params], turned, PARTS))
 
 
@@ -67,6 +67,6 @@ def test_one_more_reference_leaves_earlier_features_alone(params: FabricParams) 
 
 def test_shares_are_those_of_the_attention() -> None:
     params = FabricParams(strength=0.8, neg_scale=0.5, start=0.0, end=1.0, weights={"b": 0.25})
-    found = features([params], Given((("a", 0), ("b", 0)), (("c", 0),)), ())
+    found = features([params], AgedReferences((("a", 0), ("b", 0)), (("c", 0),)), ())
     liked, disliked = 0.8 * 1.25, 0.8 * 0.5
     assert torch.allclose(found[0, :2], torch.tensor([liked / (1 + liked), disliked / (1 + disliked)]).double())

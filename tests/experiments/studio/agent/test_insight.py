@@ -9,7 +9,7 @@ import pytest
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Choice, Freeze, Mark, Rating, Record
-from experiments.studio.history.state import Shown, State, fold
+from experiments.studio.history.state import ShownImage, State, fold
 from fabric.params import FabricParams
 
 AGENT = Agent(images=4, guidance=4.0, seed=0)
@@ -17,11 +17,11 @@ STRENGTHS = (0.1, 0.3, 1.0, 3.0)
 LIKE: list[Record] = [Mark(rater="ann", image="00", sign="liked")]
 
 
-def _round(number: int) -> list[Shown]:
+def _round(number: int) -> list[ShownImage]:
     """Four strengths, in all rounds the same."""
     params = [FabricParams(strength=each if number else 0.0, guidance_scale=4.0) for each in STRENGTHS]
     return [
-        Shown(f"{number}{k}", 4 * number + k, {}, number, k, k, "a star", "", each, ("00",) if number else ())
+        ShownImage(f"{number}{k}", 4 * number + k, {}, number, k, k, "a star", "", each, ("00",) if number else ())
         for k, each in enumerate(params)
     ]
 
@@ -37,7 +37,7 @@ def test_before_anything_is_said_the_first_starting_setting_is_best() -> None:
     found = insight_of(AGENT, fold(_round(0), LIKE))
     assert found.best == AGENT.starts[0]
     assert (found.chance, found.low, found.high) == (0.5, 0.0, 1.0)
-    assert found.influence == {}
+    assert found.importance == {}
     assert found.win_rate is None
 
 
@@ -46,15 +46,15 @@ def test_what_is_picked_again_and_again_is_best(place: int) -> None:
     found = insight_of(AGENT, _picks(place, 8))
     assert found.best.strength == STRENGTHS[place]
     assert found.low < found.chance < found.high
-    assert sum(found.influence.values()) == pytest.approx(1)
-    assert list(found.influence.values()) == sorted(found.influence.values(), reverse=True)
+    assert sum(found.importance.values()) == pytest.approx(1)
+    assert list(found.importance.values()) == sorted(found.importance.values(), reverse=True)
 
 
-def test_a_frozen_knob_is_part_of_the_best_and_has_no_influence() -> None:
+def test_a_frozen_knob_is_part_of_the_best_and_has_no_importance() -> None:
     state = _picks(1, 4, Freeze(rater="ann", knob="bottleneck", value=0.25))
     found = insight_of(AGENT, state)
     assert found.best.bottleneck == 0.25
-    assert "bottleneck" not in found.influence
+    assert "bottleneck" not in found.importance
     assert best_settings(AGENT, state, AGENT.model(state)) == found.best
 
 

@@ -15,7 +15,7 @@ from experiments.studio.history.records import (
     Prompt,
     Rating,
     Record,
-    Rich,
+    RichFeedback,
     Upload,
     Withdrawal,
     from_dict,
@@ -47,7 +47,7 @@ RECORDS: list[Record] = [
     Freeze(rater="ann", knob="guidance_scale", value=5.0),
     Freeze(rater="ann", knob="start", value=None),
     MoreLike(rater="ann", image="a"),
-    Rich(rater="ann", image="a", rich=RICH),
+    RichFeedback(rater="ann", image="a", rich=RICH),
 ]
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.studio.history.records import Mark, Record, Rich, Sign, Upload
+from experiments.studio.history.records import Mark, Record, RichFeedback, Sign, Upload
 from experiments.studio.history.references import references
-from experiments.studio.history.state import Shown, State, fold
+from experiments.studio.history.state import ShownImage, State, fold
 from experiments.studio.web.views import snapshot
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
@@ -22,8 +22,8 @@ OLD, NEW, BAD, OWN, LAST = PICTURES
 PARAMS = FabricParams(strength=1.0, start=0.0, end=1.0, recency=0.5, crowding=0.3, weights={OLD: 0.8}, neg_scale=1.0)
 
 
-def _shown(image: str, number: int) -> Shown:
-    return Shown(image, number, {}, number, 0, 0, "a star", "", PARAMS)
+def _shown(image: str, number: int) -> ShownImage:
+    return ShownImage(image, number, {}, number, 0, 0, "a star", "", PARAMS)
 
 
 def _state(*more: Record) -> State:
@@ -51,7 +51,7 @@ def test_the_page_shows_the_weights_that_the_generator_gave() -> None:
         assert {each["id"]: each["weight"] for each in shown} == pytest.approx(weights, abs=1e-4)
 
 
-def _marked(image: str) -> Rich:
+def _marked(image: str) -> RichFeedback:
     rich = RichRating(
         rater="ann",
         prompt="a star",
@@ -61,7 +61,7 @@ def _marked(image: str) -> Rich:
         overall=3,
         artifact_points=((0.5, 0.5),),
     )
-    return Rich(rater="ann", image=image, rich=rich)
+    return RichFeedback(rater="ann", image=image, rich=rich)
 
 
 def test_marked_places_of_a_disliked_image_alone_repel_and_those_of_a_liked_one_are_left_out() -> None:

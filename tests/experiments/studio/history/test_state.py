@@ -12,17 +12,17 @@ from experiments.studio.history.records import (
     Prompt,
     Rating,
     Record,
-    Rich,
+    RichFeedback,
     Upload,
     Withdrawal,
 )
-from experiments.studio.history.state import Shown, fold
+from experiments.studio.history.state import ShownImage, fold
 from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
 
-def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, asked: str | None = None) -> Shown:
-    return Shown(image, trial, {}, round, place, 0, "a star", "", FabricParams(), asked=asked)
+def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, more_like: str | None = None) -> ShownImage:
+    return ShownImage(image, trial, {}, round, place, 0, "a star", "", FabricParams(), more_like=more_like)
 
 
 ROUNDS = [_shown(f"{number}{place}", number, place, 4 * number + place) for number in range(2) for place in range(4)]
@@ -110,7 +110,7 @@ def test_a_second_pick_of_a_batch_replaces_the_first() -> None:
 def test_a_wish_is_followed_once() -> None:
     wish = MoreLike(rater="ann", image="00")
     assert fold(ROUNDS, [wish]).more_like == wish
-    assert fold([*ROUNDS, _shown("20", 2, asked=wish.id)], [wish]).more_like is None
+    assert fold([*ROUNDS, _shown("20", 2, more_like=wish.id)], [wish]).more_like is None
 
 
 def test_a_picture_that_came_out_twice_is_shown_once() -> None:
@@ -131,7 +131,7 @@ def test_knobs_prompts_favourites_and_rich_feedback() -> None:
             Favourite(rater="ann", image="00"),
             Favourite(rater="ann", image="01"),
             Favourite(rater="bob", image="00", kept=False),
-            Rich(rater="ann", image="02", rich=rich),
+            RichFeedback(rater="ann", image="02", rich=rich),
             Prompt(rater="bob", prompt="a moon", negative_prompt="rain"),
         ],
     )
@@ -142,5 +142,7 @@ def test_knobs_prompts_favourites_and_rich_feedback() -> None:
 
 
 def test_what_was_shown_survives_the_study() -> None:
-    shown = Shown("a", 7, {"strength": 0.5}, 1, 2, 3, "a", "b", FabricParams(weights={"x": 0.5}), ("x",), ("y",), "w")
-    assert Shown.of(7, {"strength": 0.5}, shown.to_attributes()) == shown
+    shown = ShownImage(
+        "a", 7, {"strength": 0.5}, 1, 2, 3, "a", "b", FabricParams(weights={"x": 0.5}), ("x",), ("y",), "w"
+    )
+    assert ShownImage.of(7, {"strength": 0.5}, shown.to_attributes()) == shown

@@ -9,30 +9,30 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from experiments.studio.agent.features import Given, features
-from experiments.studio.history.state import Shown, State
+from experiments.studio.agent.features import AgedReferences, features
+from experiments.studio.history.state import ShownImage, State
 from fabric.params import FabricParams
 from objectives.human import MeanRating, mean_ratings
 from optimizer.choices import PreferenceData
 
-Expected = Callable[[Sequence[FabricParams], Given], Tensor]
+Expected = Callable[[Sequence[FabricParams], AgedReferences], Tensor]
 """Utilities, B, that are expected of settings with given references before anything is said."""
 
 
-def given_of(state: State, number: int, liked: Sequence[str], disliked: Sequence[str]) -> Given:
+def aged_references(state: State, number: int, liked: Sequence[str], disliked: Sequence[str]) -> AgedReferences:
     """References of a round with their ages, as the generator has them."""
     rounds = state.rounds_of((*liked, *disliked))
-    aged = [(image, max(0, number - 1 - each)) for image, each in zip((*liked, *disliked), rounds, strict=True)]
-    return Given(tuple(aged[: len(liked)]), tuple(aged[len(liked) :]))
+    aged = [(image, max(0, number - 1 - round_)) for image, round_ in zip((*liked, *disliked), rounds, strict=True)]
+    return AgedReferences(tuple(aged[: len(liked)]), tuple(aged[len(liked) :]))
 
 
-def parts_of(state: State) -> tuple[str, ...]:
+def all_references(state: State) -> tuple[str, ...]:
     """References, past and present, whose parts are features."""
-    past = chain.from_iterable((*each.liked, *each.disliked) for each in state.images.values())
+    past = chain.from_iterable((*image.liked, *image.disliked) for image in state.images.values())
     return tuple(dict.fromkeys(chain(past, state.liked, state.disliked)))
 
 
-def opinions_of(state: State, expected: Expected) -> PreferenceData | None:
+def preference_data(state: State, expected: Expected) -> PreferenceData | None:
     """Picks, likes, dislikes and ratings; None where they say nothing about settings.
 
     A liked image is chosen over those of its round that are unmarked or disliked, an unmarked one over those that are
@@ -43,23 +43,22 @@ def opinions_of(state: State, expected: Expected) -> PreferenceData | None:
         expected: of settings, before anything is said.
     """
     shown = state.images
-    choices = [rows for rows in _choices(state) if any(shown[image].liked or shown[image].disliked for image in rows)]
-    ratings = {image: said for image, said in _ratings(state).items() if image in shown}
+    choices = [ids for ids in _choices(state) if any(shown[image].liked or shown[image].disliked for image in ids)]
+    ratings = {image: rating for image, rating in _ratings(state).items() if image in shown}
     named = set(chain.from_iterable(choices)) | set(ratings)
-    images = sorted((shown[image] for image in named), key=lambda each: each.trial)
-    if not any(each.liked or each.disliked for each in images):
+    images = sorted((shown[image] for image in named), key=lambda image: image.trial)
+    if not any(image.liked or image.disliked for image in images):
         return None
-    given = [given_of(state, each.round, each.liked, each.disliked) for each in images]
-    parts = parts_of(state)
-    rows = {each.id: row for row, each in enumerate(images)}
-    pairs = list(zip(images, given, strict=True))
+    with_references = [(image, aged_references(state, image.round, image.liked, image.disliked)) for image in images]
+    parts = all_references(state)
+    rows = {image.id: row for row, image in enumerate(images)}
     return PreferenceData(
-        torch.cat([features([each.params], references, parts) for each, references in pairs]),
-        [each.round for each in images],
+        torch.cat([features([image.params], references, parts) for image, references in with_references]),
+        [image.round for image in images],
         [[rows[image] for image in choice] for choice in choices],
-        [(rows[image], said.mean, said.standard_error) for image, said in ratings.items()],
-        [each.trial for each in images],
-        torch.cat([expected([each.params], references) for each, references in pairs]),
+        [(rows[image], rating.mean, rating.standard_error) for image, rating in ratings.items()],
+        [image.trial for image in images],
+        torch.cat([expected([image.params], references) for image, references in with_references]),
     )
 
 
@@ -77,27 +76,27 @@ def _choices(state: State) -> Iterator[list[str]]:
 
 
 def _marked(
-    images: Sequence[Shown], rater: str, marks: Mapping[str, str], picked: set[tuple[str, str]]
+    images: Sequence[ShownImage], rater: str, marks: Mapping[str, str], picked: set[tuple[str, str]]
 ) -> Iterator[list[str]]:
     """What marks of one round say."""
     by_sign: dict[str | None, list[str]] = {"liked": [], None: [], "disliked": []}
-    for each in images:
-        by_sign[marks.get(each.id)].append(each.id)
+    for image in images:
+        by_sign[marks.get(image.id)].append(image.id)
     if len(by_sign[None]) == len(images):
         return
     worse = by_sign[None] + by_sign["disliked"]
-    yield from ([image, *worse] for image in by_sign["liked"] if worse and (rater, image) not in picked)
-    yield from ([image, *by_sign["disliked"]] for image in by_sign[None] if by_sign["disliked"])
+    yield from ([liked, *worse] for liked in by_sign["liked"] if worse and (rater, liked) not in picked)
+    yield from ([unmarked, *by_sign["disliked"]] for unmarked in by_sign[None] if by_sign["disliked"])
 
 
 def _ratings(state: State) -> dict[str, MeanRating]:
     """Means over raters with their standard errors; who rated richly only said so by the overall score."""
     by_image: dict[str, list[int]] = defaultdict(list)
-    for said in state.ratings.values():
-        for image, value in said.items():
+    for ratings in state.ratings.values():
+        for image, value in ratings.items():
             by_image[image].append(value)
-    for rater, richly in state.rich.items():
-        for image, rich in richly.items():
+    for rater, rich_ratings in state.rich.items():
+        for image, rich in rich_ratings.items():
             if image not in state.ratings.get(rater, {}):
                 by_image[image].append(rich.overall)
     return mean_ratings(by_image)
