@@ -61,7 +61,7 @@ def test_the_page_of_knobs_is_made_from_their_registry() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (ROOT / "docs" / "knobs.md").read_text() == module.page(), "run python docs/knob_pictures.py"
-    assert {path.stem for path in (ROOT / "docs" / "pictures").glob("*.png")} == {*KNOBS, "feedback"}
+    assert {path.stem for path in (ROOT / "docs" / "pictures").glob("*.png")} >= {*KNOBS, "feedback"}
 
 
 @pytest.mark.slow
