@@ -76,8 +76,8 @@ fabric-bo steers Stable Diffusion with liked and disliked pictures, and finds th
 
 fabric-bo --help lists all commands, fabric-bo COMMAND --help all options of one."""
 _SHOWN_VERSIONS = ("torch", "diffusers", "botorch", "optuna")
-_NOT_OURS = r"(?!fabric|objectives|optimizer|experiments)"  # modules
 _OURS = ("fabric", "objectives", "optimizer", "experiments")
+_NOT_OURS = rf"(?!{'|'.join(_OURS)})"  # modules
 
 
 class _Parser(argparse.ArgumentParser):
@@ -143,6 +143,13 @@ def _version_of(name: str) -> str:
         return "not installed"
 
 
+class _Lines(logging.Formatter):
+    """Logged messages as the commands' own look: "warning: trial 3 failed"."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
+
+
 def _set_up_messages(verbose: bool) -> None:
     """Keeps the terminal for progress: libraries neither draw their own bars nor print a line for every trial."""
     import diffusers.utils.logging
@@ -152,6 +159,8 @@ def _set_up_messages(verbose: bool) -> None:
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     optuna.logging.set_verbosity(optuna.logging.INFO if verbose else optuna.logging.WARNING)
+    if not verbose:  # the hub says twice that it tries again; why it failed is said in the end
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.DEBUG if verbose else logging.NOTSET)
 
@@ -177,9 +186,12 @@ def main(given: list[str] | None = None) -> int:
 
 
 def _main(given: list[str]) -> int:
-    logging.basicConfig(format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines())
+    logging.basicConfig(handlers=[handler])
     # Libraries warn of each other's old ways, some of them while they are imported; users can do nothing about it.
     warnings.filterwarnings("ignore", category=FutureWarning, module=_NOT_OURS)
+    warnings.filterwarnings("ignore", category=UserWarning, module="huggingface_hub")
     if not given:
         print(_WELCOME)
         return 0

@@ -21,6 +21,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
+from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from fabric.encoding import Pipeline
@@ -195,7 +196,9 @@ def _kind_on_hub(name: str) -> str:
     try:
         config = StableDiffusionPipeline.load_config(name)
     except OSError as error:
-        raise ValueError(f"model: {name} is neither here nor to be had from the hub ({_in_short(error)})") from error
+        unreachable = isinstance(error.__cause__ or error.__context__, LocalEntryNotFoundError)
+        reason = "which cannot be reached" if unreachable else _in_short(error)
+        raise ValueError(f"model: {name} is no folder here and cannot be had from the hub ({reason})") from error
     return _checked(name, str(config.get("_class_name")))
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from experiments.commands.result import CommandResult
 from experiments.comparison.compare import FILE, compare
-from experiments.comparison.result import Comparison
+from experiments.comparison.result import Comparison, task_values
 from experiments.config.read import check_config, read_config
+from experiments.intervals import Difference
 from experiments.run.optimize import read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
+from experiments.run.protocol import Scores
 from fabric.params import FabricParams
 
 
@@ -33,7 +37,9 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         config, best_known = done.plan.config, done.best_known()
         tuned = tuned or {"tuned": done.recommended()[1]}
     elif not tuned:
-        raise ValueError(f"params: none, and {options.source} is no folder of a run; allowed: one or more files")
+        raise ValueError(
+            f"params: none, and {options.source} is no folder of a run; allowed: such a folder, or --params with files"
+        )
     else:
         config = read_config(options.source)
     if options.seed is not None:
@@ -69,28 +75,36 @@ def _read(path: Path) -> FabricParams:
 
 
 def table(found: Comparison) -> str:
-    """All arms by round, and what the first is better by."""
+    """What the first arm is better by than the others, then all arms round by round."""
+    first = found.arms[0].arm.name
+    width = max(len(arm.arm.name) for arm in found.arms)
     lines = []
     for objective, differences in found.differences.items():
-        rounds = len(found.arms[0].scores[objective][0])
-        heads = "".join(f"{f'round {k + 1}: max mean min':>24}" for k in range(rounds))
-        lines.append(f"\n{objective:<28}{heads}{'first is better by':>28}{'wins':>6}{'s/image':>9}")
-        for measured in found.arms:
-            scores = measured.scores[objective]
-            cells = "".join(
-                f"{scores[:, k].max(1).mean():>12.3f}{scores[:, k].mean():>6.3f}{scores[:, k].min(1).mean():>6.3f}"
-                for k in range(rounds)
+        lines.append(f"{objective:<{width}}{'score':>8}{f'{first} is better by':>27}{'wins':>6}{'s/image':>9}")
+        for arm in found.arms:
+            score = task_values(arm.scores[objective], found.value).mean()
+            lines.append(
+                f"{arm.arm.name:<{width}}{score:>8.3f}{_cells(differences.get(arm.arm.name))}{arm.seconds:>9.2f}"
             )
-            difference = differences.get(measured.arm.name)
-            better = f"{difference!s:>28}{difference.wins:>6.0%}" if difference else " " * 34
-            lines.append(f"{measured.arm.name:<28}{cells}{better}{measured.seconds:>9.2f}")
-        best, difference = next(
-            (name, difference) for name, difference in differences.items() if name.startswith("best of")
-        )
-        lines.append(f"{best:<28}{'':>{24 * rounds}}{difference!s:>28}{difference.wins:>6.0%}")
-    for name in found.arms[0].measures:
-        lines.append(f"\n{name:<28}" + "".join(f"{f'round {k + 1}':>12}" for k in range(rounds)))
-        for measured in found.arms:
-            means = measured.measures[name].mean(0)
-            lines.append(f"{measured.arm.name:<28}" + "".join(f"{mean:>12.3f}" for mean in means))
-    return "\n".join(lines).lstrip("\n")
+        best, its = next((name, its) for name, its in differences.items() if name.startswith("best of"))
+        lines += [f"{best:<{width}}{'':>8}{_cells(its)}", ""]
+    tables = {name: {arm.arm.name: arm.scores[name].mean(2) for arm in found.arms} for name in found.differences}
+    tables |= {name: {arm.arm.name: arm.measures[name] for arm in found.arms} for name in found.arms[0].measures}
+    for name, rows in tables.items():
+        lines += [*_rounds(name, rows, width), ""]
+    return "\n".join(lines).rstrip("\n")
+
+
+def _cells(difference: Difference | None) -> str:
+    """What the first arm is better by than another, and on how many prompts."""
+    return f"{difference!s:>27}{difference.wins:>6.0%}" if difference else " " * 33
+
+
+def _rounds(name: str, rows: Mapping[str, Scores], width: int) -> list[str]:
+    """A head, then means of each arm by round; P x R values each, NaN where a round has none."""
+    count = next(iter(rows.values())).shape[1]
+    lines = [f"{name:<{width}}" + "".join(f"{f'round {k + 1}':>10}" for k in range(count))]
+    for arm, values in rows.items():
+        cells = "".join(f"{'–' if np.isnan(mean) else f'{mean:.3f}':>10}" for mean in values.mean(0))
+        lines.append(f"{arm:<{width}}{cells}")
+    return lines

@@ -74,11 +74,13 @@ def _recommendation(done: Run) -> CommandResult:
     with atomic_write(path) as unfinished:
         unfinished.write_text(params.to_yaml(), encoding="utf-8")
     objective = config.objective[0].name
-    gain = f"{best.mean:+.4f} [{best.low:+.4f}, {best.high:+.4f}]"
-    text = f"recommended: trial {best.number}, {objective} {gain} over no feedback (95 % interval); written to {path}"
-    if best.low <= 0 <= best.high:
-        text += "\nThe interval holds 0: no gain is shown on these prompts; more trials or prompts would tell."
-    text += f"\nnext: fabric-bo compare {shlex.quote(str(config.output))}"
+    sure = "" if best.low > 0 or best.high < 0 else ": it holds 0, so no gain is shown on these prompts"
+    lines = [
+        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} over no feedback",
+        f"95 % interval: {best.low:+.4f} to {best.high:+.4f}{sure}",
+        f"written to: {path}",
+        f"next: fabric-bo compare {shlex.quote(str(config.output))}",
+    ]
     values = {
         "trial": best.number,
         "objective": objective,
@@ -87,4 +89,4 @@ def _recommendation(done: Run) -> CommandResult:
         "params": params.to_dict(),
         "file": str(path),
     }
-    return CommandResult(text, values)
+    return CommandResult("\n".join(lines), values)

@@ -39,7 +39,7 @@ class Comparison:
         """The preset of the highest mean by the first objective: chosen on these very tasks, so in its favour."""
         objective = next(iter(self.differences))
         presets = [measured for measured in self.arms if measured.arm.kind == "preset"]
-        return max(presets, key=lambda measured: _task_values(measured.scores[objective], self.value).mean()).arm.name
+        return max(presets, key=lambda measured: task_values(measured.scores[objective], self.value).mean()).arm.name
 
     @property
     def verdict(self) -> str:
@@ -49,7 +49,7 @@ class Comparison:
         known = next((measured.arm.name for measured in self.arms if measured.arm.kind == "best known"), None)
         over_known = f"over the {known} of its own prompts {found[known]}, " if known is not None else ""
         fixed = found[self.best_preset]
-        mean = _task_values(self.arms[0].scores[objective], self.value).mean()
+        mean = task_values(self.arms[0].scores[objective], self.value).mean()
         whose = "held-out" if self.held_out else "of the run's own"
         word = "beats" if fixed.low > 0 else "loses to" if fixed.high < 0 else "is not shown to differ from"
         return (
@@ -118,7 +118,7 @@ def _difference(numbers: Mapping[str, float | None]) -> Difference:
     return Difference(**{name: np.nan if value is None else value for name, value in numbers.items()})  # type: ignore[arg-type]
 
 
-def _task_values(scores: Scores, kind: Any) -> Scores:
+def task_values(scores: Scores, kind: Any) -> Scores:
     """Of P tasks."""
     return np.array([task_value(table, kind) for table in scores])
 
@@ -134,9 +134,9 @@ def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[
     plain = next(measured for measured in others if measured.arm.kind == "plain")
     differences = {}
     for objective, scores in tuned.scores.items():
-        ours = _task_values(scores, value)
+        ours = task_values(scores, value)
         found = {
-            measured.arm.name: paired_difference(ours, _task_values(measured.scores[objective], value))
+            measured.arm.name: paired_difference(ours, task_values(measured.scores[objective], value))
             for measured in others
         }
         best = BEST_OF.format(count=scores[0].size)

@@ -169,6 +169,7 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> st
             continue
         trials = [store.ask(run.plan.space.distributions) for _ in range(min(config.at_once, left))]
         progress.proposed(len(trials))
+        _log.debug("trying %s", {trial.number: trial.params for trial in trials})
         try:
             with store.alive(trials), _failing(study, trials):
                 runner.run(study, trials)

@@ -7,6 +7,7 @@ import logging
 import math
 import sys
 import time
+import warnings
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -41,6 +42,8 @@ class Progress:
                 stack.enter_context(logging_redirect_tqdm())
             logging.captureWarnings(True)
             stack.callback(logging.captureWarnings, False)
+            stack.callback(setattr, warnings, "formatwarning", warnings.formatwarning)
+            warnings.formatwarning = _in_one_line
             self._open = stack.pop_all()
         return self
 
@@ -102,6 +105,13 @@ class Progress:
         elif not self._quiet and now - self._said >= _EVERY:
             self._said = now
             print(text, file=sys.stderr, flush=True)
+
+
+def _in_one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning without the line of code that it comes from."""
+    return " ".join(str(message).split())
 
 
 @dataclass(frozen=True)

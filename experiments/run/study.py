@@ -259,6 +259,8 @@ def stored_config(folder: Path) -> dict[str, Any]:
     """
     try:
         config: dict[str, Any] = yaml.safe_load((folder / _FILE).read_text())
+    except FileNotFoundError:
+        raise ValueError(f"run: {folder} is no output of a run (there is no {_FILE} in it)") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
     return config
