@@ -87,6 +87,7 @@ def test_image_weights_of_a_file_are_kept(tmp_path: Path, pictures: Path, capsys
         (["--params", "{tmp}/text.png"], "parameters: 'text' is not a mapping"),
         (["--params", "{tmp}/missing.yaml"], "cannot be read"),
         (["--model", "{tmp}/empty"], "holds no model"),
+        (["--model", "nobody/nothing"], "nobody/nothing is no folder here and cannot be had from the hub"),
         (["--device", "tpu"], "device: 'tpu' cannot be used here"),
         (["--output", "{tmp}/text.png"], "text.png"),
     ],

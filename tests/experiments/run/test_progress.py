@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -112,6 +113,15 @@ def test_warnings_and_messages_stay_above_the_line(monkeypatch: pytest.MonkeyPat
             assert {"stopped after 3 trials\n", "trial 3 failed\n"} <= set(re.split(r"\r|(?<=\n)", terminal.getvalue()))
     finally:
         logging.getLogger().removeHandler(handler)
+
+
+def test_a_warning_is_one_line_without_the_code_that_it_comes_from(caplog: pytest.LogCaptureFixture) -> None:
+    before = warnings.formatwarning
+    with warnings.catch_warnings(), Progress():
+        warnings.simplefilter("always")
+        warnings.warn("this is\n  deprecated", UserWarning, stacklevel=1)
+    assert [record.getMessage() for record in caplog.records] == ["this is deprecated"]
+    assert warnings.formatwarning is before
 
 
 def test_without_a_terminal_there_is_a_plain_line_now_and_then(
