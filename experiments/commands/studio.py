@@ -15,7 +15,7 @@ from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
 from experiments.studio.blind import BlindComparison, arms_of, results
 from experiments.studio.session import StudioOptions, StudioSession
-from experiments.studio.web.gate import LOCAL
+from experiments.studio.web.access import LOCAL
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -92,11 +92,11 @@ def _application(
 ) -> ASGIApp:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Gradio takes seconds to import, which those who ask for results need not wait for.
-    from experiments.studio.web.desk import Desk
+    from experiments.studio.web.api import PageApi
     from experiments.studio.web.server import application
     from experiments.studio.web.worker import Worker
 
-    return application(Desk(session, Worker(), blind), hosts, auth)
+    return application(PageApi(session, Worker(), blind), hosts, auth)
 
 
 def _serve(app: ASGIApp, listening: socket.socket, folder: Path) -> None:

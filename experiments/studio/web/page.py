@@ -1,4 +1,4 @@
-"""The page: Gradio holds the frame, and the modules in `static/` draw into it what `Desk` answers."""
+"""The page: Gradio holds the frame, and the modules in `static/` draw into it what `PageApi` answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import gradio as gr
 
-from experiments.studio.web.desk import Desk
+from experiments.studio.web.api import PageApi
 from fabric.knobs import KNOBS
 
 Values: TypeAlias = dict[str, Any]
@@ -25,36 +25,40 @@ _FONTS = (
 )  # of the machine: none is fetched
 _MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 THEME = gr.themes.Base(primary_hue="teal", neutral_hue="stone", font=_FONTS, font_mono=_MONO, radius_size="lg").set(
-    body_text_color_subdued="*neutral_500"  # readable on white: 4.8 to 1
+    body_text_color_subdued="*neutral_500",  # readable on white: 4.8 to 1
+    button_primary_background_fill="*primary_700",  # white on it: 5.5 to 1
+    button_primary_background_fill_dark="*primary_700",
+    button_primary_background_fill_hover="*primary_800",
+    button_primary_background_fill_hover_dark="*primary_800",
 )
 
 _START = "import(new URL('studio/static/main.js', document.baseURI)).then((page) => page.start(server))"
 _APPEARED = "window.studio?.changed()"
 # A click before the scripts have started is done as soon as they have.
 _NEXT = """(prompt, negative) => {
-  const go = () => (window.studio ? window.studio.advance(prompt, negative) : setTimeout(go, 100));
+  const go = () => (window.studio ? window.studio.generate(prompt, negative) : setTimeout(go, 100));
   go();
   return [];
 }"""
 
 
-def build_page(desk: Desk) -> gr.Blocks:
+def build_page(api: PageApi) -> gr.Blocks:
     """The page of a session.
 
     Args:
-        desk: answers the page.
+        api: answers the page.
     """
     with gr.Blocks(title="FABRIC studio", analytics_enabled=False, fill_width=True) as page:
         gr.HTML(
-            _HEAD.format(study=html.escape(desk.session.options.study), knobs=html.escape(_about_knobs())),
+            _HEAD.format(study=html.escape(api.session.options.study), knobs=html.escape(_about_knobs())),
             js_on_load=_START,
-            server_functions=[_function(ask) for ask in _answers(desk)],
+            server_functions=[_function(ask) for ask in _answers(api)],
         )
         with gr.Tab("Studio", id="studio"):
             _studio()
         with gr.Tab("Gallery", id="gallery"):
             _place("studio-gallery")
-        if desk.blind is not None:
+        if api.blind is not None:
             with gr.Tab("Blind comparison", id="blind"):
                 _place("studio-blind")
     return page
@@ -73,7 +77,7 @@ def _studio() -> None:
         )
         negative = gr.Textbox(
             label="Negative prompt",
-            placeholder="What not?",
+            placeholder="What should not be in it?",
             lines=1,
             max_lines=4,
             scale=3,
@@ -81,7 +85,7 @@ def _studio() -> None:
             elem_id="studio-negative",
         )
         start = gr.Button("Generate", variant="primary", scale=1, min_width=140, elem_id="studio-next")
-    _place("studio-progress", "studio-rounds", "studio-board", "studio-keys", "studio-references", "studio-learnt")
+    _place("studio-progress", "studio-rounds", "studio-board", "studio-keys", "studio-references", "studio-insight")
     gr.on([start.click, prompt.submit, negative.submit], fn=None, inputs=[prompt, negative], js=_NEXT)
 
 
@@ -90,8 +94,8 @@ def _about_knobs() -> str:
     return json.dumps({name: f"{knob.meaning} {knob.effect}" for name, knob in KNOBS.items()})
 
 
-def _answers(desk: Desk) -> tuple[Callable[[Values], Values], ...]:
-    return desk.look, desk.act, desk.advance, desk.learnt, desk.pair, desk.judge, desk.verdict
+def _answers(api: PageApi) -> tuple[Callable[[Values], Values], ...]:
+    return api.poll, api.act, api.generate, api.insight, api.pair, api.judge, api.result
 
 
 def _function(method: Callable[[Values], Values]) -> Callable[[Values], Values]:

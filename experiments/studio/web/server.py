@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from experiments.studio.web.desk import Desk
+from experiments.studio.web.access import AccessControl
+from experiments.studio.web.api import PageApi
 from experiments.studio.web.downloads import write_archive
-from experiments.studio.web.gate import Gate
 from experiments.studio.web.page import THEME, build_page
 
 STATIC = Path(__file__).parent / "static"
@@ -23,21 +23,21 @@ _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  # a pictur
 _CHUNK = 2**20  # bytes
 
 
-def application(desk: Desk, hosts: tuple[str, ...] | None = None, auth: tuple[str, str] | None = None) -> ASGIApp:
+def application(api: PageApi, hosts: tuple[str, ...] | None = None, auth: tuple[str, str] | None = None) -> ASGIApp:
     """The studio as an ASGI application.
 
     Args:
-        desk: of the session.
-        hosts: see `Gate`.
+        api: of the session.
+        hosts: see `AccessControl`.
         auth: likewise.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    _add_pictures(app, desk)
-    _add_downloads(app, desk)
+    _add_pictures(app, api)
+    _add_downloads(app, api)
     app.mount("/studio/static", StaticFiles(directory=STATIC))
     mounted = gr.mount_gradio_app(
         app,
-        build_page(desk),
+        build_page(api),
         path="/",
         footer_links=[],
         run_history=False,
@@ -50,14 +50,14 @@ def application(desk: Desk, hosts: tuple[str, ...] | None = None, auth: tuple[st
         theme=THEME,
         head='<link rel="stylesheet" href="studio/static/page.css">',
     )
-    return Gate(mounted, hosts, auth)
+    return AccessControl(mounted, hosts, auth)
 
 
-def _add_pictures(app: FastAPI, desk: Desk) -> None:
+def _add_pictures(app: FastAPI, api: PageApi) -> None:
     @app.get("/studio/pictures/{image}")
     def picture(image: str, download: str | None = None) -> Response:
         try:
-            path = desk.session.pictures.path(image)
+            path = api.session.pictures.path(image)
         except ValueError as error:
             return Response(str(error), 404)
         return FileResponse(path, headers=_FOREVER, filename=None if download is None else path.name)
@@ -66,15 +66,15 @@ def _add_pictures(app: FastAPI, desk: Desk) -> None:
     async def upload(request: Request, rater: str, id: str, sign: str, name: str = "") -> Response:
         data = await request.body()  # no longer than the gate allows
         values = {"rater": rater, "id": id, "sign": sign, "name": name}
-        return JSONResponse(await run_in_threadpool(desk.upload, data, values))
+        return JSONResponse(await run_in_threadpool(api.upload, data, values))
 
 
-def _add_downloads(app: FastAPI, desk: Desk) -> None:
+def _add_downloads(app: FastAPI, api: PageApi) -> None:
     @app.get("/studio/session.zip")
     def session(favourites: str | None = None) -> Response:
         name = "favourites" if favourites is not None else "session"
         file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when it is sent
-        write_archive(desk.session, file, favourites is not None)
+        write_archive(api.session, file, favourites is not None)
         size = file.tell()
         file.seek(0)
         chunks = iter(lambda: file.read(_CHUNK), b"")
@@ -83,7 +83,7 @@ def _add_downloads(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/studio/best.yaml")
     def best() -> Response:
-        text = desk.session.best().to_yaml()
+        text = api.session.best().to_yaml()
         return Response(text.encode(), 200, _attachment("best.yaml"), "application/yaml")
 
 

@@ -36,7 +36,7 @@ def snapshot(state: State, rater: str) -> dict[str, Any]:
         "disliked": list(state.disliked),
         "favourites": list(state.favourites),
         "frozen": state.frozen,
-        "more": None if state.more_like is None else state.more_like.image,
+        "more_like": _more_like(state, rater),
         "undo": None if undoable is None else {"id": undoable.id, "what": undoable.kind},
         "raters": sorted(state.undoable),
     }
@@ -44,9 +44,17 @@ def snapshot(state: State, rater: str) -> dict[str, Any]:
     return {"version": hashlib.sha256(text.encode()).hexdigest()[:16], **shown}
 
 
+def _more_like(state: State, rater: str) -> dict[str, str | None] | None:
+    """What the next round follows; who asked for it may withdraw the record."""
+    record = state.more_like
+    if record is None:
+        return None
+    return {"image": record.image, "record": record.id if record.rater == rater else None}
+
+
 def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> dict[str, Any]:
     ids = [each.id for each in images]
-    picks = [one for one in state.choices if one.rater == rater and set(one.options) == set(ids)]
+    picks = [choice for choice in state.choices if choice.rater == rater and set(choice.options) == set(ids)]
     return {
         "images": ids,
         "prompt": images[0].prompt,

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from experiments.studio.blind import BlindComparison
 from experiments.studio.session import StudioSession
-from experiments.studio.web.desk import Desk
-from experiments.studio.web.gate import LOCAL
+from experiments.studio.web.access import LOCAL
+from experiments.studio.web.api import PageApi
 from experiments.studio.web.server import application
 from experiments.studio.web.worker import Worker
 
@@ -42,7 +42,7 @@ class Served:
 def served(session: StudioSession, blind: BlindComparison | None = None) -> Iterator[Served]:
     worker = Worker()
     listening = socket.create_server(("127.0.0.1", 0))
-    app = application(Desk(session, worker, blind), LOCAL)
+    app = application(PageApi(session, worker, blind), LOCAL)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -54,7 +54,7 @@ function draw() {
 }
 
 async function show() {
-  result = (await ask("verdict"))?.text ?? null;
+  result = (await ask("result"))?.text ?? null;
   draw();
 }
 

@@ -1,15 +1,20 @@
-// The batch in front of the person: cards, rounds, progress, keys.
+// The round in front of the person: cards, rounds, progress, keys.
 
-import { advance, changed, onChange, status, undo } from "./channel.js";
+import { changed, generate, onChange, status, undo } from "./channel.js";
 import { card, favour, mark, pick, rate } from "./cards.js";
 import { button, drawn, h, place } from "./dom.js";
 import { openDetails } from "./details.js";
 
-const QUIET = 1500; // milliseconds since the last touch after which a new batch may take the stage
+const QUIET = 1500; // milliseconds since the last touch after which a new round may take the stage
 const KEYS = [
   ["1–9", "select"], ["L", "like"], ["D", "dislike"], ["F", "favourite"], ["B", "best"], ["⇧1–5", "rate"],
   ["I", "details"], ["T", "can’t tell"], ["U", "undo"], ["N", "next"],
 ];
+
+const ACTS = { // in words, as undo names them
+  rating: "rating", choice: "best of the round", withdrawal: "undo", mark: "like or dislike", upload: "upload", prompt: "prompt",
+  favourite: "favourite", freeze: "freezing of a knob", "more like": "more like this", rich: "rich feedback",
+};
 
 const at = { round: null, selected: null, touched: 0, known: 0 };
 let seen = null;
@@ -47,14 +52,14 @@ function drawProgress() {
   place("studio-progress")?.classList.toggle("busy", Boolean(progress.job));
   const next = place("studio-next");
   if (next) {
-    const label = progress.job ? "Generating…" : seen?.rounds.length ? "Next batch" : "Generate";
+    const label = progress.job ? "Generating…" : seen?.rounds.length ? "Next round" : "Generate";
     if (next.textContent !== label) next.textContent = label;
     next.disabled = Boolean(progress.job) || !reachable;
   }
   const share = progress.steps ? progress.done / progress.steps : 0;
   const text = progress.job ? `${progress.job}: step ${progress.done} of ${progress.steps || "…"}` : "";
   drawn(place("studio-progress"), [share, text, reachable, notice], () => [
-    h("div", { class: "bar", role: "progressbar", "aria-valuenow": Math.round(share * 100) },
+    h("div", { class: "bar", role: "progressbar", "aria-label": "Progress of what is being generated", "aria-valuenow": Math.round(share * 100) },
       h("i", { style: `width:${progress.job ? 4 + 96 * share : 0}%` })),
     h("div", { class: "said", role: "status" },
       reachable ? (notice ? h("b", {}, notice) : text) : h("b", {}, "The server cannot be reached. What you do is kept and sent later.")),
@@ -66,15 +71,15 @@ function drawRounds() {
   const round = now === null ? null : seen.rounds[now];
   const facts = [now, count, round?.prompt, round?.passed, round?.picked, seen.undo, at.round !== null];
   drawn(place("studio-rounds"), facts, () => {
-    if (round === null) return h("p", { class: "empty" }, "Say what you want to see, and generate the first batch. ",
-      "Then like, dislike or rate: every batch after learns from it.");
+    if (round === null) return h("p", { class: "empty" }, "Write what you want to see, and generate the first round. ",
+      "Then like, dislike or rate its images: every later round learns from that.");
     const tabs = seen.rounds.map((_, k) =>
       h("button", { type: "button", class: "round", "aria-current": k === now ? "true" : false, onclick: () => show(k) }, k + 1));
     return [
       h("div", { class: "which" }, h("span", { class: "label" }, "Round"), h("div", { class: "list" }, tabs)),
       h("p", { class: "asked", title: round.prompt }, round.prompt),
       h("div", { class: "acts" },
-        at.round !== null && h("button", { type: "button", class: "plain fresh", onclick: () => show(count - 1) }, "Newest batch →"),
+        at.round !== null && h("button", { type: "button", class: "plain fresh", onclick: () => show(count - 1) }, "Newest round →"),
         h("button", { type: "button", class: "plain cannot", "aria-pressed": String(round.passed), title: "None is clearly the best (T)",
           onclick: () => pick(round, null) }, "Can’t tell"),
         undoButton()),
@@ -84,9 +89,9 @@ function drawRounds() {
 }
 
 function undoButton() {
-  const one = button(seen.undo ? `Take back: ${seen.undo.what} (U)` : "Nothing to take back", "undo", undo, "Undo");
-  one.disabled = !seen.undo;
-  return one;
+  const element = button(seen.undo ? `Undo: ${ACTS[seen.undo.what]} (U)` : "Undo: nothing to undo", "undo", undo, "Undo");
+  element.disabled = !seen.undo;
+  return element;
 }
 
 function drawCards() {
@@ -95,7 +100,7 @@ function drawCards() {
   const round = seen.rounds[now];
   const elements = round.images.map((id, k) =>
     card(seen.images[id], { round, number: k + 1, selected: at.selected === id, select, open: openDetails }));
-  const same = board.children.length === elements.length && elements.every((one, k) => board.children[k] === one);
+  const same = board.children.length === elements.length && elements.every((element, k) => board.children[k] === element);
   if (!same) board.replaceChildren(...elements);
 }
 
@@ -134,9 +139,9 @@ function press(key, round, image) {
 
 export function startBoard() {
   window.studio = {
-    advance: (prompt, negative) => {
+    generate: (prompt, negative) => {
       Object.assign(at, { touched: 0, round: null });
-      advance(prompt, negative);
+      generate(prompt, negative);
     },
     changed, // a place to draw into has appeared
   };

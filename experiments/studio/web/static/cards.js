@@ -1,7 +1,7 @@
 // One image with what people say of it.
 
 import { act } from "./channel.js";
-import { button, h, icon, picture } from "./dom.js";
+import { button, h, icon, inWords, picture } from "./dom.js";
 
 const cards = new Map(); // by image id; a card is made once and kept, so that a click changes a class and no more
 
@@ -22,18 +22,18 @@ export function pick(round, chosen) {
 }
 
 export function card(image, context) {
-  let one = cards.get(image.id);
-  if (!one) cards.set(image.id, (one = make(image)));
-  one.image = image;
-  one.context = context;
+  let entry = cards.get(image.id);
+  if (!entry) cards.set(image.id, (entry = make(image)));
+  entry.image = image;
+  entry.context = context;
   const { round, selected, number } = context;
-  one.root.classList.toggle("picked", round.picked === image.id);
-  one.root.classList.toggle("selected", selected);
-  one.root.dataset.mark = image.mark ?? "";
-  one.number.textContent = number;
-  pressed(one.best, round.picked === image.id);
-  one.tools.show(image);
-  return one.root;
+  entry.root.classList.toggle("picked", round.picked === image.id);
+  entry.root.classList.toggle("selected", selected);
+  entry.root.dataset.mark = image.mark ?? "";
+  entry.number.textContent = number;
+  pressed(entry.best, round.picked === image.id);
+  entry.tools.show(image);
+  return entry.root;
 }
 
 function pressed(element, on) {
@@ -41,19 +41,19 @@ function pressed(element, on) {
 }
 
 function make(image) {
-  const one = { image, context: null };
-  one.number = h("span", { class: "number" });
-  one.tools = tools(() => one.image, () => one.context.open(one.image.id));
-  one.best = button("Best of the batch (B)", "best", () => pick(one.context.round, one.image.id), "Best");
-  const shown = picture(image.id, image.prompt);
-  shown.addEventListener("click", () => one.context.open(one.image.id));
-  one.root = h(
+  const entry = { image, context: null };
+  entry.number = h("span", { class: "number" });
+  entry.tools = tools(() => entry.image, () => entry.context.open(entry.image.id));
+  entry.best = button("Best of the round (B)", "best", () => pick(entry.context.round, entry.image.id), "Best");
+  const shown = picture(image.id, inWords(image));
+  shown.addEventListener("click", () => entry.context.open(entry.image.id));
+  entry.root = h(
     "article",
-    { class: "card", "data-image": image.id, onpointerdown: () => one.context.select(one.image.id) },
-    h("div", { class: "frame" }, shown, one.number, one.best),
-    one.tools.root,
+    { class: "card", "data-image": image.id, onpointerdown: () => entry.context.select(entry.image.id) },
+    h("div", { class: "frame" }, shown, entry.number, entry.best),
+    entry.tools.root,
   );
-  return one;
+  return entry;
 }
 
 // Like, dislike, favourite and stars of an image.
@@ -69,15 +69,15 @@ export function tools(image, open = null) {
   const root = h("div", { class: "tools" },
     h("div", { class: "marks" }, like, dislike, heart, details),
     h("div", { class: "stars", role: "radiogroup", "aria-label": "Rating" }, stars, mean));
-  const show = (one) => {
-    pressed(like, one.mark === "liked");
-    pressed(dislike, one.mark === "disliked");
-    pressed(heart, one.favourite);
+  const show = (facts) => {
+    pressed(like, facts.mark === "liked");
+    pressed(dislike, facts.mark === "disliked");
+    pressed(heart, facts.favourite);
     stars.forEach((star, k) => {
-      star.classList.toggle("on", k < (one.rating ?? 0));
-      star.setAttribute("aria-checked", String(one.rating === k + 1));
+      star.classList.toggle("on", k < (facts.rating ?? 0));
+      star.setAttribute("aria-checked", String(facts.rating === k + 1));
     });
-    mean.textContent = one.raters > 1 ? `${one.mean.toFixed(1)} of ${one.raters}` : "";
+    mean.textContent = facts.raters > 1 ? `${facts.mean.toFixed(1)} of ${facts.raters}` : "";
   };
   return { root, show };
 }

@@ -3,7 +3,7 @@
 
 const QUEUE = "fabric-bo studio: acts";
 const RATER = "fabric-bo studio: rater";
-const BUSY = 300, IDLE = 1500, HIDDEN = 5000; // milliseconds between looks
+const BUSY = 300, IDLE = 1500, HIDDEN = 5000; // milliseconds between polls
 
 const listeners = [];
 const pending = JSON.parse(sessionStorage.getItem(QUEUE) ?? "[]"); // survives a reload
@@ -24,7 +24,7 @@ export function rater() {
 export function setRater(name) {
   localStorage.setItem(RATER, name.trim().slice(0, 40) || "me");
   session = null;
-  look();
+  poll();
 }
 
 export function onChange(listener) {
@@ -73,12 +73,13 @@ function apply(seen, act) {
     seen.favourites = seen.favourites.filter((id) => id !== act.image).concat(act.kept ? [act.image] : []);
   } else if (act.kind === "rich" && image) image.rich = act.rich;
   else if (act.kind === "choice") {
-    const round = seen.rounds.find((one) => one.images.every((id) => act.options.includes(id)));
+    const round = seen.rounds.find((round) => round.images.every((id) => act.options.includes(id)));
     if (round) Object.assign(round, { picked: act.chosen, passed: act.chosen === null });
   } else if (act.kind === "freeze") {
     if (act.value === null) delete seen.frozen[act.knob];
     else seen.frozen[act.knob] = act.value;
-  } else if (act.kind === "more like") seen.more = act.image;
+  } else if (act.kind === "more like") seen.more_like = { image: act.image, record: act.id };
+  else if (act.kind === "withdrawal" && act.record === seen.more_like?.record) seen.more_like = null;
   seen.undo = act.kind === "withdrawal" ? null : { id: act.id, what: act.kind };
 }
 
@@ -96,7 +97,7 @@ export function undo() {
 }
 
 function withdrawing() {
-  return [...unseen, ...pending].some((one) => one.kind === "withdrawal");
+  return [...unseen, ...pending].some((queued) => queued.kind === "withdrawal");
 }
 
 function keep() {
@@ -120,7 +121,7 @@ async function flush() {
     }
   }
   sending = false;
-  look();
+  poll();
 }
 
 function unreachable() {
@@ -128,11 +129,11 @@ function unreachable() {
   changed();
 }
 
-export async function look() {
+export async function poll() {
   clearTimeout(timer);
   const before = answered, who = rater();
   try {
-    const seen = await server.look({ rater: who, version: session?.version ?? "" });
+    const seen = await server.poll({ rater: who, version: session?.version ?? "" });
     if (seen.error) say(seen.error);
     else {
       const other = JSON.stringify(seen.progress) !== JSON.stringify(status.progress) || !status.reachable;
@@ -153,7 +154,7 @@ export async function look() {
     unreachable();
   }
   clearTimeout(timer);
-  timer = setTimeout(look, document.hidden ? HIDDEN : status.progress.job ? BUSY : IDLE);
+  timer = setTimeout(poll, document.hidden ? HIDDEN : status.progress.job ? BUSY : IDLE);
 }
 
 // Calls the server; undefined where it cannot be reached.
@@ -168,10 +169,11 @@ export async function ask(name, values = {}) {
   return undefined;
 }
 
-export async function advance(prompt, negative) {
+export async function generate(prompt, negative) {
   const values = { kind: "prompt", id: newId(), prompt, negative_prompt: negative, rounds: session?.rounds.length ?? 0 };
-  const answer = await ask("advance", values);
-  if (answer) await look();
+  status.notice = ""; // what was wrong before has been mended, or is said again
+  const answer = await ask("generate", values);
+  if (answer) await poll();
   return answer;
 }
 
@@ -187,13 +189,13 @@ export async function upload(file, sign) {
   } catch {
     say("The upload did not arrive; the server cannot be reached, or the file is too large.");
   }
-  look();
+  poll();
 }
 
 export function connect(given) {
   server = given;
   window.addEventListener("storage", (event) => event.key === RATER && setRater(event.newValue ?? "me"));
-  document.addEventListener("visibilitychange", () => document.hidden || look());
+  document.addEventListener("visibilitychange", () => document.hidden || poll());
   flush();
-  if (!pending.length) look();
+  if (!pending.length) poll();
 }

@@ -2,12 +2,12 @@
 
 import { act, onChange, rater, view } from "./channel.js";
 import { tools } from "./cards.js";
-import { button, drawn, h, icon, picture, place } from "./dom.js";
+import { button, drawn, h, icon, inWords, picture, place } from "./dom.js";
 
 const SCORES = [
   ["plausibility", "Plausibility"], ["alignment", "Fits the prompt"], ["aesthetics", "Aesthetics"], ["overall", "Overall"],
 ];
-const MARKS = [["artifact_points", "Artifact"], ["misalignment_points", "Not as asked"]];
+const MARKS = [["artifact_points", "Artifact"], ["misalignment_points", "Does not match the prompt"]];
 
 const dialog = h("dialog", { id: "studio-details", "aria-label": "Details of the image" });
 let shown = null; // id of the image
@@ -28,8 +28,9 @@ function draw(seen) {
   const image = seen.images[shown];
   if (!image) return;
   draft ??= structuredClone(image.rich ?? { artifact_points: [], misalignment_points: [], misaligned_words: [] });
-  const facts = [image, seen.frozen, seen.more, draft, pointing];
+  const facts = [image, seen.frozen, seen.more_like, draft, pointing];
   drawn(dialog, facts, () => {
+    const followed = seen.more_like?.image === image.id;
     const open = dialog.querySelector("details")?.open ?? Boolean(image.rich);
     return [
       h("div", { class: "view" }, canvas(image)),
@@ -40,8 +41,8 @@ function draw(seen) {
         h("p", { class: "asked" }, image.prompt),
         judged(image),
         h("div", { class: "acts" },
-          h("button", { type: "button", class: "plain more-like", "aria-pressed": String(seen.more === image.id),
-            onclick: () => act("more like", { image: image.id }) }, seen.more === image.id ? "Next batch follows this" : "More like this setting"),
+          h("button", { type: "button", class: "plain more-like", "aria-pressed": String(followed),
+            onclick: () => moreLike(image, seen.more_like) }, followed ? "The next round follows these settings" : "More like these settings"),
           h("a", { class: "plain", href: `studio/pictures/${image.id}?download`, download: "" }, icon("down"), "PNG")),
         references(image), knobs(image, seen.frozen), rich(image, open),
         h("p", { class: "seed" }, `seed ${image.seed}`)),
@@ -49,10 +50,16 @@ function draw(seen) {
   });
 }
 
+// A second click takes the first back; nobody takes back what others asked for.
+function moreLike(image, active) {
+  if (active?.image !== image.id) act("more like", { image: image.id });
+  else if (active.record) act("withdrawal", { record: active.record });
+}
+
 function judged(image) {
-  const one = tools(() => image);
-  one.show(image);
-  return one.root;
+  const shared = tools(() => image);
+  shared.show(image);
+  return shared.root;
 }
 
 function canvas(image) {
@@ -66,23 +73,23 @@ function canvas(image) {
     const box = event.currentTarget.getBoundingClientRect();
     draft[pointing].push([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.round(part * 1000) / 1000));
     draw(view());
-  } }, picture(image.id, image.prompt), points);
+  } }, picture(image.id, inWords(image)), points);
 }
 
 function references(image) {
-  const rows = [["Liked", image.liked], ["Disliked", image.disliked]].filter(([, some]) => some.length);
+  const rows = [["Liked", image.liked], ["Disliked", image.disliked]].filter(([, images]) => images.length);
   if (!rows.length) return h("p", { class: "hint" }, "Made without references.");
-  return h("div", { class: "references" }, rows.map(([label, some]) =>
-    h("div", {}, h("h3", {}, `${label} references, with their weights`), h("div", { class: "strip" }, some.map((one) =>
-      h("figure", { style: `--weight:${Math.min(1, one.weight)}` }, picture(one.id, label), h("figcaption", {}, one.weight.toFixed(2))))))));
+  return h("div", { class: "references" }, rows.map(([label, images]) =>
+    h("div", {}, h("h3", {}, `${label} references, with their weights`), h("div", { class: "strip" }, images.map(({ id, weight }) =>
+      h("figure", { style: `--weight:${Math.min(1, weight)}` }, picture(id, label), h("figcaption", {}, weight.toFixed(2))))))));
 }
 
 function knobs(image, frozen) {
   return h("table", { class: "knobs" }, Object.entries(image.knobs).map(([name, value]) => {
     const held = frozen[name] !== undefined;
-    const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(value)}`;
+    const label = held ? `Unfreeze ${words(name)}` : `Freeze ${words(name)} at ${number(value)}`;
     return h("tr", { "data-knob": name }, h("th", { title: about(name) }, words(name)), h("td", {}, number(value)),
-      h("td", {}, held && h("span", { class: "held" }, `held at ${number(frozen[name])}`)),
+      h("td", {}, held && h("span", { class: "held" }, `frozen at ${number(frozen[name])}`)),
       h("td", {}, lock(label, held, () => act("freeze", { knob: name, value: held ? null : value }))));
   }));
 }
@@ -104,13 +111,13 @@ function rich(image, open) {
     h("button", { type: "button", class: "word", "aria-pressed": String(draft.misaligned_words.includes(k)),
       onclick: () => { toggle(draft.misaligned_words, k); draw(view()); } }, word));
   const missing = SCORES.filter(([name]) => !draft[name]).length;
-  const save = h("button", { type: "button", class: "plain save", onclick: () => send(image) }, missing ? "Give all four scores to save" : "Save rich feedback");
+  const save = h("button", { type: "button", class: "plain save", onclick: () => send(image) }, missing ? "Give all four scores, then save" : "Save rich feedback");
   save.disabled = missing > 0;
   return h("details", { class: "rich", open },
     h("summary", {}, "Rich feedback"), scores,
-    h("p", { class: "hint" }, "Mark places on the image: choose a kind, then click. A marked place is left out of a liked image; of a disliked one only it repels."),
+    h("p", { class: "hint" }, "Mark places on the image: choose a kind, then click. Of a liked image, marked places are left out; of a disliked one, only marked places are steered away from."),
     h("div", { class: "acts" }, marks),
-    chips.length > 0 && [h("p", { class: "hint" }, "Words that are not shown:"), h("div", { class: "words" }, chips)],
+    chips.length > 0 && [h("p", { class: "hint" }, "Words of the prompt that the image does not show:"), h("div", { class: "words" }, chips)],
     save);
 }
 
@@ -120,10 +127,10 @@ function send(image) {
   draw(view());
 }
 
-function toggle(some, value) {
-  const index = some.indexOf(value);
-  if (index < 0) some.push(value);
-  else some.splice(index, 1);
+function toggle(values, value) {
+  const index = values.indexOf(value);
+  if (index < 0) values.push(value);
+  else values.splice(index, 1);
 }
 
 // What a knob is and does; the server wrote it into the page.

@@ -48,6 +48,11 @@ export function picture(id, alt) {
   return h("img", { src: `studio/pictures/${id}`, alt, draggable: "false" });
 }
 
+// An image in words; the images of a round have one prompt.
+export function inWords(image) {
+  return `Round ${image.round + 1}, image ${image.place + 1}: ${image.prompt}`;
+}
+
 // Draws into a place only when what is drawn changed, so that nothing flickers or loses its focus.
 export function drawn(place, facts, draw) {
   const seen = JSON.stringify(facts);

@@ -1,4 +1,4 @@
-// What surrounds the batch: references, what the agent has learnt, the gallery, who rates.
+// What surrounds the round: references, what the agent has learnt, the gallery, who rates.
 
 import { act, ask, onChange, rater, setRater, upload } from "./channel.js";
 import { about, number, openDetails, words } from "./details.js";
@@ -6,7 +6,7 @@ import { button, drawn, h, icon, picture, place } from "./dom.js";
 
 const LATER = 400; // milliseconds of rest before the agent is asked what it has learnt
 
-let learnt = null;
+let insight = null;
 let asked = null;
 let waiting = null;
 let shown = null;
@@ -16,7 +16,7 @@ function draw(seen) {
   drawHead(seen);
   if (!seen) return;
   drawReferences(seen);
-  drawLearnt(seen);
+  drawInsight(seen);
   drawGallery(seen);
   if (asked !== seen.version) {
     asked = seen.version;
@@ -26,7 +26,7 @@ function draw(seen) {
 }
 
 async function learn() {
-  learnt = (await ask("learnt")) ?? learnt;
+  insight = (await ask("insight")) ?? insight;
   draw(shown);
 }
 
@@ -36,19 +36,19 @@ function drawHead(seen) {
     const names = (seen?.raters ?? []).map((name) => h("option", { value: name }));
     const input = h("input", { id: "studio-rater", value: rater(), maxlength: "40", list: "studio-raters", autocomplete: "off",
       onchange: (event) => setRater(event.target.value) });
-    return [h("label", { for: "studio-rater" }, "Rating as"), input, h("datalist", { id: "studio-raters" }, names)];
+    return [h("label", { for: "studio-rater" }, "Your name"), input, h("datalist", { id: "studio-raters" }, names)];
   });
 }
 
 function drawReferences(seen) {
   const facts = [seen.liked, seen.disliked, seen.uploads];
   drawn(place("studio-references"), facts, () => [
-    h("h2", {}, "What steers the next batch"),
+    h("h2", {}, "What steers the next round"),
     strip("liked", "Liked", seen), strip("disliked", "Disliked", seen)]);
 }
 
 function strip(sign, label, seen) {
-  const names = Object.fromEntries(seen.uploads.map((one) => [one.id, one.name]));
+  const names = Object.fromEntries(seen.uploads.map(({ id, name }) => [id, name]));
   const input = h("input", { type: "file", accept: "image/png,image/jpeg,image/webp,image/bmp", multiple: true, id: `studio-upload-${sign}`,
     class: "hidden-file", onchange: (event) => send(event.target.files, sign) });
   const figures = seen[sign].map((id) =>
@@ -68,41 +68,41 @@ function send(files, sign) {
   for (const file of files) upload(file, sign);
 }
 
-function drawLearnt(seen) {
-  const trained = learnt && (learnt.importance.length > 0 || learnt.win_rate !== null);
-  drawn(place("studio-learnt"), [learnt, seen.frozen], () => [
+function drawInsight(seen) {
+  const trained = insight && (insight.importance.length > 0 || insight.win_rate !== null);
+  drawn(place("studio-insight"), [insight, seen.frozen], () => [
     h("header", {}, h("h2", {}, "What the agent has learnt"),
       h("a", { class: "plain", href: "studio/best.yaml", download: "best.yaml", title: "for fabric-bo generate --params" }, icon("down"), "Best settings")),
-    learnt?.advice && h("p", { class: "advice" }, learnt.advice),
-    trained ? [chance(), wins()] : h("p", { class: "hint" }, "Rate, like or pick a few images; what serves you best shows here."),
-    learnt?.best && settings(seen)]);
+    insight?.advice && h("p", { class: "advice" }, insight.advice),
+    trained ? [chance(), wins()] : h("p", { class: "hint" }, "Rate, like or pick a few images: the settings that work best for you appear here."),
+    insight?.best && settings(seen)]);
 }
 
 function chance() {
-  const { chance: middle, low, high } = learnt;
+  const { chance: middle, low, high } = insight;
   const percent = (share) => `${Math.round(100 * share)} %`;
   return h("div", { class: "chance", title: "95 % interval" },
-    h("span", {}, "Best settings preferred to the first settings"),
+    h("span", {}, "Chance that an image of the best settings is preferred to one of the starting settings"),
     h("div", { class: "range" }, h("i", { style: `left:${100 * low}%;width:${100 * (high - low)}%` }), h("b", { style: `left:${100 * middle}%` })),
     h("span", { class: "value" }, `${percent(middle)} (${percent(low)}–${percent(high)})`));
 }
 
 function wins() {
-  return learnt.win_rate !== null && h("p", { class: "wins" }, "A new batch beats the best so far in ",
-    h("b", {}, `${Math.round(100 * learnt.win_rate)} %`), " of rounds.");
+  return insight.win_rate !== null && h("p", { class: "wins" }, h("b", {}, `${Math.round(100 * insight.win_rate)} %`),
+    " of the rounds that were compared with earlier ones brought something better.");
 }
 
 function settings(seen) {
-  const importance = Object.fromEntries(learnt.importance);
-  const names = Object.keys(learnt.best).sort((one, other) => (importance[other] ?? 0) - (importance[one] ?? 0));
+  const importance = Object.fromEntries(insight.importance);
+  const names = Object.keys(insight.best).sort((a, b) => (importance[b] ?? 0) - (importance[a] ?? 0));
   return h("table", { class: "knobs" }, names.map((name) => {
     const held = seen.frozen[name] !== undefined;
-    const label = held ? `Set ${words(name)} free` : `Freeze ${words(name)} at ${number(learnt.best[name])}`;
+    const label = held ? `Unfreeze ${words(name)}` : `Freeze ${words(name)} at ${number(insight.best[name])}`;
     return h("tr", { "data-knob": name },
-      h("th", { title: about(name) }, words(name)), h("td", {}, number(held ? seen.frozen[name] : learnt.best[name])),
+      h("th", { title: about(name) }, words(name)), h("td", {}, number(held ? seen.frozen[name] : insight.best[name])),
       h("td", { class: "importance", title: `importance ${(importance[name] ?? 0).toFixed(2)}` }, h("i", { style: `width:${100 * (importance[name] ?? 0)}%` })),
       h("td", {}, h("button", { type: "button", class: "tool freeze", "aria-pressed": String(held), title: label, "aria-label": label,
-        onclick: () => act("freeze", { knob: name, value: held ? null : learnt.best[name] }) }, icon(held ? "lock" : "open"))));
+        onclick: () => act("freeze", { knob: name, value: held ? null : insight.best[name] }) }, icon(held ? "lock" : "open"))));
   }));
 }
 

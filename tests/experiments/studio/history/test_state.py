@@ -100,7 +100,7 @@ def test_uploads_are_references_until_their_mark_is_cleared() -> None:
     assert fold([], [upload, Mark(rater="ann", image="ab", sign=None)]).liked == ()
 
 
-def test_a_second_pick_of_a_batch_replaces_the_first() -> None:
+def test_a_second_pick_of_a_round_replaces_the_first() -> None:
     options = tuple(IMAGES[:4])
     first, second = (Choice(rater="ann", options=options, chosen=image) for image in ("00", "01"))
     other = Choice(rater="bob", options=options[::-1], chosen="03")

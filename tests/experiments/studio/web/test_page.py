@@ -129,7 +129,11 @@ def test_a_session_from_prompt_to_export(studio: Served, visit: Callable[[str], 
     assert (made.prompt, made.liked, made.disliked) == ("a green square", (a,), (b,))
 
     page.locator(".card .more").first.click()
-    page.locator("dialog .more-like").click()
+    more_like = page.locator("dialog .more-like")
+    for pressed in ("true", "false", "true"):  # a second click takes the first back
+        more_like.click()
+        expect(more_like).to_have_attribute("aria-pressed", pressed)
+        settle(lambda pressed=pressed: (session.state.more_like is not None) == (pressed == "true"))  # type: ignore[misc]
     strength = KNOBS["strength"]
     about = page.locator("dialog [data-knob=strength] th").get_attribute("title")
     assert about == f"{strength.meaning} {strength.effect}"
@@ -162,6 +166,7 @@ def test_undo_takes_back_one_act_after_the_other(studio: Served, visit: Callable
     card = page.locator(".card").first
     card.locator(".star").nth(2).click()
     card.locator(".like").click()
+    expect(page.locator(".tool.undo")).to_have_attribute("aria-label", "Undo: like or dislike (U)")
     page.locator(".tool.undo").click()
     expect(card.locator(".like")).to_have_attribute("aria-pressed", "false")
     settle(lambda: session.state.marks.get("me", {}) == {})
@@ -200,7 +205,7 @@ def test_two_tabs_lose_and_double_nothing(studio: Served, visit: Callable[[str],
     for page in (one, other):
         expect(page.locator(".card .like").first).to_have_attribute("aria-pressed", "true")
         expect(page.locator(".card .dislike").nth(1)).to_have_attribute("aria-pressed", "true")
-    for page in (one, other):  # both ask for the next batch at once
+    for page in (one, other):  # both ask for the next round at once
         page.evaluate("document.getElementById('studio-next').click()")
     for page in (one, other):
         expect(page.locator(".round")).to_have_count(2)

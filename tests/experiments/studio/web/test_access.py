@@ -10,9 +10,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from experiments.studio.session import StudioOptions, StudioSession
-from experiments.studio.web import gate
-from experiments.studio.web.desk import Desk
-from experiments.studio.web.gate import LOCAL
+from experiments.studio.web import access
+from experiments.studio.web.access import LOCAL
+from experiments.studio.web.api import PageApi
 from experiments.studio.web.server import application
 from experiments.studio.web.uploads import MAX_BYTES
 from experiments.studio.web.worker import Worker
@@ -21,13 +21,13 @@ from tests.experiments.studio.web.test_uploads import encoded
 
 
 @pytest.fixture
-def desk(fabric: FabricGenerator, tmp_path: Path) -> Desk:
-    return Desk(StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric), Worker())
+def api(fabric: FabricGenerator, tmp_path: Path) -> PageApi:
+    return PageApi(StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric), Worker())
 
 
 @pytest.fixture
-def client(desk: Desk) -> Iterator[TestClient]:
-    with TestClient(application(desk, LOCAL), base_url="http://localhost") as one:
+def client(api: PageApi) -> Iterator[TestClient]:
+    with TestClient(application(api, LOCAL), base_url="http://localhost") as one:
         yield one
 
 
@@ -79,20 +79,20 @@ def test_gradios_own_ways_to_write_are_shut(client: TestClient, path: str) -> No
     assert sent.status_code == 404
 
 
-def test_an_upload_names_no_file(client: TestClient, desk: Desk, tmp_path: Path) -> None:
+def test_an_upload_names_no_file(client: TestClient, api: PageApi, tmp_path: Path) -> None:
     query = {"rater": "ann", "id": "0" * 16, "sign": "liked", "name": "../../../evil.png"}
     before = files(tmp_path)
     answer = client.post("/studio/upload", params=query, content=encoded(Image.new("RGB", (8, 8), "red"))).json()
     assert files(tmp_path) - before == {tmp_path / "s" / "artifacts" / f"{answer['image']}.png"}
-    assert desk.session.state.uploads == {answer["image"]: "evil.png"}
+    assert api.session.state.uploads == {answer["image"]: "evil.png"}
 
 
-def test_a_body_is_no_larger_than_an_upload_may_be(client: TestClient, desk: Desk) -> None:
+def test_a_body_is_no_larger_than_an_upload_may_be(client: TestClient, api: PageApi) -> None:
     query = {"rater": "ann", "id": "0" * 16, "sign": "liked"}
     assert client.post("/studio/upload", params=query, content=bytes(MAX_BYTES + 1)).status_code == 413
     endless = (bytes(2**20) for _ in range(12))  # chunked: no length is told
     assert client.post("/studio/upload", params=query, content=endless).status_code == 411
-    assert desk.session.state.uploads == {}
+    assert api.session.state.uploads == {}
 
 
 def test_only_own_names_and_origins(client: TestClient) -> None:
@@ -104,7 +104,7 @@ def test_only_own_names_and_origins(client: TestClient) -> None:
 
 def test_the_name_of_a_session_is_text_on_the_page(fabric: FabricGenerator, tmp_path: Path) -> None:
     options = StudioOptions(folder=tmp_path / "s", steps=2, study="<img src=x onerror=alert(1)>")
-    with TestClient(application(Desk(StudioSession.open(options, fabric), Worker()), LOCAL)) as client:
+    with TestClient(application(PageApi(StudioSession.open(options, fabric), Worker()), LOCAL)) as client:
         config = client.get("/config", headers={"host": "localhost"}).text
     assert "&lt;img src=x" in config
     assert "<img src=x" not in config
@@ -118,17 +118,19 @@ def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     assert config["analytics_enabled"] is False
 
 
-def test_the_password_is_asked_for_everywhere(desk: Desk) -> None:
-    with TestClient(application(desk, None, ("ann", "wörd:2")), base_url="http://studio.example") as client:
+def test_the_password_is_asked_for_everywhere(api: PageApi) -> None:
+    with TestClient(application(api, None, ("ann", "wörd:2")), base_url="http://studio.example") as client:
         for path in ("/", "/config", "/studio/best.yaml", "/studio/static/main.js", "/gradio_api/component_server"):
             assert client.get(path).status_code == 401
             assert client.get(path, auth=("ann", "wrong")).status_code == 401
         assert client.get("/studio/best.yaml", auth=("ann", "wörd:2".encode())).status_code == 200
 
 
-def test_who_guesses_has_to_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(gate, "_REST", 1)
-    with TestClient(application(desk, None, ("ann", "right")), base_url="http://studio.example") as client:
+def test_who_guesses_has_to_wait(
+    api: PageApi, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(access, "_REST", 1)
+    with TestClient(application(api, None, ("ann", "right")), base_url="http://studio.example") as client:
         assert client.get("/config").status_code == 401  # a browser asks without a password first
         for _ in range(10):
             assert client.get("/config", auth=("ann", "wrong")).status_code == 401
@@ -138,7 +140,7 @@ def test_who_guesses_has_to_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch, ca
         assert client.get("/config", auth=("ann", "right")).status_code == 200
 
 
-def test_wrong_acts_are_answered_in_one_line(desk: Desk) -> None:
+def test_wrong_acts_are_answered_in_one_line(api: PageApi) -> None:
     act = {"id": "0" * 16, "rater": "ann", "kind": "rating", "image": "0" * 16, "value": 3}
     changes: list[dict[str, object]] = [
         {"value": 6},
@@ -151,7 +153,7 @@ def test_wrong_acts_are_answered_in_one_line(desk: Desk) -> None:
         {},  # an image that there is not
     ]
     for change in changes:
-        said = desk.act({**act, **change})
+        said = api.act({**act, **change})
         assert said["error"], json.dumps(change)
         assert "\n" not in said["error"]
-    assert desk.session.state.ratings == {}
+    assert api.session.state.ratings == {}

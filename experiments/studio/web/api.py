@@ -1,4 +1,4 @@
-"""The page's counterpart: answers what it asks, takes what it sends. One for all tabs and people."""
+"""What the page asks of the server and sends to it. One for all tabs and people."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RATERS = 32  # whose sight of the session is kept
 Values: TypeAlias = dict[str, Any]
 
 
-class Desk:
+class PageApi:
     """Between the page and a session. Every method takes and gives what JSON holds.
 
     Args:
@@ -40,10 +40,10 @@ class Desk:
         self.blind = blind
         self._seen: State | None = None
         self._snapshots: LRUCache[str, Values] = LRUCache(_RATERS)
-        self._learnt: tuple[State, Values] | None = None
-        self._looking, self._learning, self._decoding = threading.Lock(), threading.Lock(), threading.Lock()
+        self._insight: tuple[State, Values] | None = None
+        self._looking, self._thinking, self._decoding = threading.Lock(), threading.Lock(), threading.Lock()
 
-    def look(self, values: Values) -> Values:
+    def poll(self, values: Values) -> Values:
         """What there is to see: progress, and the session if its version is not the one that the page has."""
 
         def see() -> Values:
@@ -64,15 +64,15 @@ class Desk:
                 self._snapshots[rater] = snapshot(state, rater)
             return self._snapshots[rater]
 
-    def learnt(self, values: Values) -> Values:
+    def insight(self, values: Values) -> Values:
         """What the agent has learnt; worked out anew only when something was done since."""
 
         def learn() -> Values:
-            with self._learning:
+            with self._thinking:
                 state = self.session.state
-                if self._learnt is None or self._learnt[0] is not state:
-                    self._learnt = state, insight_view(self.session.insight())
-                return self._learnt[1]
+                if self._insight is None or self._insight[0] is not state:
+                    self._insight = state, insight_view(self.session.insight())
+                return self._insight[1]
 
         return _answer(values, learn)
 
@@ -85,7 +85,7 @@ class Desk:
 
         return _answer(values, take)
 
-    def advance(self, values: Values) -> Values:
+    def generate(self, values: Values) -> Values:
         """Starts the next round; the prompt is recorded where it was changed.
 
         Args:
@@ -96,7 +96,7 @@ class Desk:
             known = values.get("rounds")
             prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
             if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
-                raise ValueError("prompt: empty; say what you want to see")
+                raise ValueError("prompt: empty; write what you want to see")
 
             def wanted() -> bool:
                 state = self.session.state
@@ -106,7 +106,7 @@ class Desk:
                     self.session.append(prompt)
                 return True
 
-            return {"started": self.worker.start("next batch", self.session.generate, wanted)}
+            return {"started": self.worker.start("next round", self.session.generate, wanted)}
 
         return _answer(values, start)
 
@@ -121,7 +121,7 @@ class Desk:
                 self.worker.start("blind pair", blind.make, lambda: len(blind.waiting(rater)) < _AHEAD)
             answer: Values = {
                 "pair": None,
-                "done": sum(one.rater == rater for one in blind.verdicts()),
+                "done": sum(verdict.rater == rater for verdict in blind.verdicts()),
                 "stopped": NO_DIFFERENCE if stopped else "",
             }
             if waiting:
@@ -139,7 +139,7 @@ class Desk:
 
         return _answer(values, take)
 
-    def verdict(self, values: Values) -> Values:
+    def result(self, values: Values) -> Values:
         """What the comparison has found so far."""
 
         def tell() -> Values:
@@ -150,7 +150,9 @@ class Desk:
 
     def _blind(self) -> BlindComparison:
         if self.blind is None:
-            raise ValueError("blind: no comparison was asked for; allowed: fabric-bo studio --blind A B")
+            raise ValueError(
+                "blind: the studio was started without a comparison; to make one: fabric-bo studio --blind A B"
+            )
         return self.blind
 
     def upload(self, data: bytes, values: Values) -> Values:

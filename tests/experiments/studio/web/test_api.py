@@ -13,8 +13,8 @@ from PIL import Image
 from experiments.studio.blind import NO_DIFFERENCE, BlindArm, BlindComparison
 from experiments.studio.history.records import Mark
 from experiments.studio.session import StudioSession
-from experiments.studio.web import desk as desk_module
-from experiments.studio.web.desk import Desk, Values
+from experiments.studio.web import api as api_module
+from experiments.studio.web.api import PageApi, Values
 from experiments.studio.web.views import snapshot
 from experiments.studio.web.worker import Worker
 from fabric.params import FabricParams, preset
@@ -30,28 +30,28 @@ def test_a_look_is_worked_out_only_when_something_was_done(
 ) -> None:
     session, worked_out = begin(tmp_path), 0
     session.generate()
-    desk = Desk(session, Worker())
+    api = PageApi(session, Worker())
 
     def counted(*args: object) -> Values:
         nonlocal worked_out
         worked_out += 1
         return snapshot(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(desk_module, "snapshot", counted)
-    first = desk.look(ANN)["session"]
+    monkeypatch.setattr(api_module, "snapshot", counted)
+    first = api.poll(ANN)["session"]
     for _ in range(3):
-        assert desk.look({**ANN, "version": first["version"]})["session"] is None
-    assert desk.look({"rater": "bob"})["session"]["images"] == first["images"]
+        assert api.poll({**ANN, "version": first["version"]})["session"] is None
+    assert api.poll({"rater": "bob"})["session"]["images"] == first["images"]
     assert worked_out == 2  # one for each rater
     session.append(Mark(rater="bob", image=session.state.rounds[0][0].id, sign="liked"))
-    assert desk.look({**ANN, "version": first["version"]})["session"]["liked"] == [session.state.rounds[0][0].id]
+    assert api.poll({**ANN, "version": first["version"]})["session"]["liked"] == [session.state.rounds[0][0].id]
     assert worked_out == 3
 
 
 @pytest.mark.parametrize("values", ["text", [1], None, 3])
 def test_what_is_no_mapping_is_answered_in_one_line(tmp_path: Path, begin: Begin, values: object) -> None:
-    desk = Desk(begin(tmp_path), Worker())
-    for ask in (desk.look, desk.learnt, desk.act, desk.advance, desk.pair, desk.judge, desk.verdict):
+    api = PageApi(begin(tmp_path), Worker())
+    for ask in (api.poll, api.insight, api.act, api.generate, api.pair, api.judge, api.result):
         error = ask(values)["error"]  # type: ignore[arg-type]
         assert "allowed: a mapping" in error
         assert "\n" not in error
@@ -63,13 +63,13 @@ def test_a_wrong_verdict_is_answered_in_one_line(tmp_path: Path, begin: Begin, c
     arms = BlindArm("one", preset("none", 2)), BlindArm("other", FabricParams(strength=0, guidance_scale=2))
     blind = BlindComparison(session, *arms)
     blind.make()
-    answer = Desk(session, Worker(), blind).judge({**ANN, "pair": 0, "side": "left", **change})
+    answer = PageApi(session, Worker(), blind).judge({**ANN, "pair": 0, "side": "left", **change})
     assert "allowed: " in answer["error"]
     assert blind.verdicts() == []
 
 
 def test_one_upload_is_decoded_at_a_time(tmp_path: Path, begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk, busy, most = Desk(begin(tmp_path), Worker()), 0, 0
+    api, busy, most = PageApi(begin(tmp_path), Worker()), 0, 0
 
     def slowly(data: bytes) -> Image.Image:
         nonlocal busy, most
@@ -79,20 +79,20 @@ def test_one_upload_is_decoded_at_a_time(tmp_path: Path, begin: Begin, monkeypat
         busy -= 1
         return Image.new("RGB", (8, 8), (data[0], 0, 0))
 
-    monkeypatch.setattr(desk_module, "read_upload", slowly)
+    monkeypatch.setattr(api_module, "read_upload", slowly)
     with ThreadPoolExecutor(6) as pool:
         values = [{**ANN, "id": f"{k:016x}", "sign": "liked"} for k in range(6)]
-        answers = list(pool.map(lambda k: desk.upload(bytes([k]), values[k]), range(6)))
+        answers = list(pool.map(lambda k: api.upload(bytes([k]), values[k]), range(6)))
     assert most == 1
-    assert set(desk.session.state.liked) == {answer["image"] for answer in answers}
+    assert set(api.session.state.liked) == {answer["image"] for answer in answers}
 
 
 def test_polling_for_pairs_ends_where_settings_make_no_difference(tmp_path: Path, begin: Begin) -> None:
     worker, session = Worker(), begin(tmp_path)
     blind = BlindComparison(session, *(BlindArm(f"{each}", FabricParams(strength=each)) for each in (1.0, 2.0)))
-    desk = Desk(session, worker, blind)
+    api = PageApi(session, worker, blind)
     for _ in range(8):
-        answer = desk.pair(ANN)
+        answer = api.pair(ANN)
         worker.wait(60)
     assert answer == {"pair": None, "done": 0, "stopped": NO_DIFFERENCE}
     assert len(blind.pairs()) == 3

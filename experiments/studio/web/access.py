@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
-class Gate:
+class AccessControl:
     """ASGI middleware in front of everything.
 
     Args:
