@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from peft import LoraConfig
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from fabric.generator import FabricGenerator, Request
 from fabric.models import SCHEDULERS, load, locate
@@ -110,3 +110,15 @@ def test_bad_models_are_named(tmp_path: Path) -> None:
         load(device="tpu")
     with pytest.raises(ValueError, match=r"scheduler: 'best' is unknown"):
         load(scheduler="best")
+
+
+@pytest.mark.parametrize("part", ["text_encoder", "unet", "vae"])
+def test_weights_are_those_of_the_files(part: str) -> None:
+    """Transformers fills what it does not find with random numbers, and only warns of it."""
+    loaded = getattr(load("embedded", device="cpu"), part).state_dict()
+    (path,) = (Path(locate("embedded")) / part).glob("*.safetensors")
+    kept = load_file(path)
+    assert len(kept) > 50
+    for name, values in kept.items():
+        found = loaded[name] if name in loaded else loaded[f"text_model.{name}"]
+        assert torch.equal(found, values), name

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL.Image import Image
-from transformers import CLIPImageProcessor, CLIPModel, CLIPTokenizer
+from transformers import AutoImageProcessor, CLIPModel, CLIPTokenizer
 
 from objectives.base import Context, Objective
 from objectives.checkpoints import MissingWeightsError
@@ -20,7 +20,7 @@ PROMPTS = ["a red star at night", "a blue ring", "a red star at night", "", "a h
 def _by_hand(folder: Path, prompt: str, image: Image) -> float:
     """The PickScore recipe, one image at a time: projections and normalisation written out."""
     model, tokenizer = CLIPModel.from_pretrained(folder).eval(), CLIPTokenizer.from_pretrained(folder)
-    pixels = CLIPImageProcessor.from_pretrained(folder)(images=image, return_tensors="pt").pixel_values
+    pixels = AutoImageProcessor.from_pretrained(folder)(images=image, return_tensors="pt").pixel_values
     tokens = tokenizer(prompt, truncation=True, max_length=77, return_tensors="pt")
     vision = model.visual_projection(model.vision_model(pixels).pooler_output)[0]
     text = model.text_projection(model.text_model(**tokens).pooler_output)[0]
