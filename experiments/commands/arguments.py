@@ -168,7 +168,7 @@ def add_studio(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--study", default="studio", metavar="NAME", help=STUDY_HELP)
     parser.add_argument("--storage", metavar="URL", help=STORAGE_HELP)
-    parser.add_argument("--images", type=int, default=4, metavar="N", help="images of a batch")
+    parser.add_argument("--images", type=int, default=4, metavar="N", help="images of a round")
     parser.add_argument("--seed", type=int, default=0, help="of images and proposals")
     _add_blind(parser)
     model = parser.add_argument_group("model")

@@ -3,13 +3,15 @@
 import { changed, generate, onChange, status, undo } from "./channel.js";
 import { card, favour, mark, pick, rate } from "./cards.js";
 import { button, drawn, h, place } from "./dom.js";
-import { openDetails } from "./details.js";
+import { detailed, openDetails } from "./details.js";
 
 const QUIET = 1500; // milliseconds since the last touch after which a new round may take the stage
 const KEYS = [
   ["1–9", "select"], ["L", "like"], ["D", "dislike"], ["F", "favourite"], ["B", "best"], ["⇧1–5", "rate"],
   ["I", "details"], ["T", "can’t tell"], ["U", "undo"], ["N", "next"],
 ];
+
+const IN_DETAILS = ["l", "d", "f", "u"]; // keys that work there too, with the stars
 
 const ACTS = { // in words, as undo names them
   rating: "rating", choice: "best of the round", withdrawal: "undo", mark: "like or dislike", upload: "upload", prompt: "prompt",
@@ -106,16 +108,18 @@ function drawCards() {
 
 function onKey(event) {
   const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
-  if (typing || event.altKey || document.querySelector("dialog[open]") || !place("studio-board")?.offsetParent) return;
+  const open = detailed();
+  if (typing || event.altKey || (!open && !place("studio-board")?.offsetParent)) return;
   const now = current();
   const round = now === null ? null : seen.rounds[now];
   const digit = /^(Digit|Numpad)([1-9])$/.exec(event.code)?.[2];
-  const image = seen?.images[at.selected];
+  const image = seen?.images[open ?? at.selected];
   if (event.ctrlKey || event.metaKey) {
     if (event.key === "z") undo();
     return;
   }
   if (digit && event.shiftKey) image && digit <= 5 && rate(image, Number(digit));
+  else if (open && !IN_DETAILS.includes(event.key.toLowerCase())) return;
   else if (digit) round?.images[digit - 1] && select(round.images[digit - 1]);
   else if (!press(event.key.toLowerCase(), round, image)) return;
   event.preventDefault();

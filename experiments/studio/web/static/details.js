@@ -12,11 +12,14 @@ const MARKS = [["artifact_points", "Artifact"], ["misalignment_points", "Does no
 const dialog = h("dialog", { id: "studio-details", "aria-label": "Details of the image" });
 let shown = null; // id of the image
 let draft = null; // rich feedback that is not sent yet
+let opened = ""; // the draft as it was when the dialog opened
+const drafts = new Map(); // by image id, of dialogs that were closed
 let pointing = null; // which points a click on the image sets
 
 export function openDetails(id) {
   shown = id;
-  draft = null;
+  draft = drafts.get(id) ?? null;
+  opened = "";
   pointing = null;
   delete dialog.dataset.facts;
   draw(view());
@@ -28,6 +31,7 @@ function draw(seen) {
   const image = seen.images[shown];
   if (!image) return;
   draft ??= structuredClone(image.rich ?? { artifact_points: [], misalignment_points: [], misaligned_words: [] });
+  opened ||= JSON.stringify(draft);
   const facts = [image, seen.frozen, seen.more_like, draft, pointing];
   drawn(dialog, facts, () => {
     const followed = seen.more_like?.image === image.id;
@@ -123,6 +127,8 @@ function rich(image, open) {
 
 function send(image) {
   act("rich", { image: image.id, rich: { ...draft, rater: rater(), prompt: image.prompt } });
+  drafts.delete(image.id);
+  opened = JSON.stringify(draft);
   pointing = null;
   draw(view());
 }
@@ -139,9 +145,15 @@ export const about = (name) => JSON.parse(place("studio-head").dataset.knobs)[na
 export const words = (name) => name.replaceAll("_", " ");
 export const number = (value) => String(Number(value.toFixed(value < 1 ? 3 : 2)));
 
+// The id of the image whose details are open, or null.
+export const detailed = () => shown;
+
 export function startDetails() {
   document.querySelector(".gradio-container").append(dialog);
-  dialog.addEventListener("close", () => { shown = null; });
+  dialog.addEventListener("close", () => {
+    if (JSON.stringify(draft) !== opened) drafts.set(shown, draft);
+    shown = null;
+  });
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   onChange(draw);
 }

@@ -246,6 +246,25 @@ def test_rich_feedback(studio: Served, visit: Callable[[str], Page]) -> None:
     assert rich.artifact_points[0] == pytest.approx((0.5, 0.5), abs=0.02)
 
 
+def test_details_take_keys_and_keep_what_was_begun(studio: Served, visit: Callable[[str], Page]) -> None:
+    page, session = visit(studio.url), studio.session
+    begin(page)
+    image = session.state.rounds[0][0].id
+    page.locator(".card .more").first.click()
+    page.locator("dialog summary").click()
+    page.locator("dialog .score button").nth(2).click()
+    page.keyboard.press("l")
+    page.keyboard.press("Shift+Digit4")
+    settle(lambda: session.state.ratings == {"me": {image: 4}})
+    assert session.state.liked == (image,)
+    page.keyboard.press("Escape")
+    page.locator(".card .more").first.click()
+    page.locator("dialog summary").click()
+    expect(page.locator("dialog .score button").nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("dialog .score button").nth(1)).to_have_attribute("aria-pressed", "false")
+    assert session.state.rich == {}
+
+
 def test_the_blind_page(fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]) -> None:
     session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric)
     arms = (
