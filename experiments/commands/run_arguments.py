@@ -72,7 +72,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="KNOB=LOW:HIGH[:log]",
         help="knobs that are sought, each in a range; log spaces it by the logarithm "
-        "(default strength, neg_scale, start, end, bottleneck, outer, recency, crowding, guidance_scale)",
+        "(default strength, neg_scale, start, end, bottleneck, recency, crowding, guidance_scale)",
     )
     search.add_argument("--fix", nargs="+", metavar="KNOB=VALUE", help="knobs that are not sought")
     search.add_argument(

@@ -36,7 +36,6 @@ def _default_space() -> dict[str, RangeConfig]:
         "start": RangeConfig(low=0, high=1),
         "end": RangeConfig(low=0, high=1),
         "bottleneck": RangeConfig(low=0, high=2),
-        "outer": RangeConfig(low=0, high=1),
         "recency": RangeConfig(low=0, high=1),
         "crowding": RangeConfig(low=0, high=1),
         "guidance_scale": RangeConfig(low=1.5, high=8),

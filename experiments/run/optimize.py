@@ -80,13 +80,16 @@ class Run:
     def best_known(self) -> tuple[str, FabricParams] | None:
         """Fixed FABRIC at its best: the known setting with the highest gain on the run's own prompts, and its name.
 
-        None while no known setting is finished.
+        As it was tried: what the space cannot express is as the run has it. None while no known setting is finished.
         """
         trials = self.study.get_trials(deepcopy=False)
-        known = list(self.plan.known_settings.items())
+        names = list(self.plan.known_settings)
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        gains = {place_of(trial, trials): trial.values[0] for trial in complete if place_of(trial, trials) < len(known)}
-        return known[max(gains, key=gains.__getitem__)] if gains else None
+        known = {place: trial for trial in complete if (place := place_of(trial, trials)) < len(names)}
+        if not known:
+            return None
+        best = max(known, key=lambda place: known[place].values[0])
+        return names[best], self.plan.space.params(known[best].params)
 
 
 def read_run(folder: Path) -> Run:
