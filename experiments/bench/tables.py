@@ -161,6 +161,11 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
 """By the name of their markers: how a table is made, and from which results."""
 
 
+def recorded(results: Sequence[Mapping[str, Any]]) -> str:
+    """When results were recorded and on what, in one line."""
+    return f"*Recorded {'; '.join(dict.fromkeys(found['recorded'] for found in results))}.*"
+
+
 def documents(root: Path = ROOT) -> list[Path]:
     """Where tables stand."""
     return [root / "README.md", root / "experiments/bench/BENCHMARKS.md", *sorted((root / "docs").rglob("*.md"))]
@@ -168,6 +173,8 @@ def documents(root: Path = ROOT) -> list[Path]:
 
 def with_tables(text: str, folder: Path = FOLDER) -> str:
     """A Markdown text with each table between `<!-- NAME -->` and `<!-- /NAME -->` made anew from the kept results.
+
+    Below each stands when it was recorded.
 
     Args:
         text: of a document.
@@ -179,7 +186,8 @@ def with_tables(text: str, folder: Path = FOLDER) -> str:
     for name, (table, results) in TABLES.items():
         begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
         if begin in text:
-            block = f"{begin}\n{table(*(read_results(result, folder) for result in results))}\n{end}"
+            found = [read_results(result, folder) for result in results]
+            block = f"{begin}\n{table(*found)}\n\n{recorded(found)}\n{end}"
             text = re.sub(f"{begin}.*?{end}", block.replace("\\", r"\\"), text, flags=re.DOTALL)
     return text
 

@@ -13,6 +13,7 @@ from experiments.bench.kept import FOLDER, read_results
 from experiments.bench.tables import (
     TABLES,
     documents,
+    recorded,
     runs_table,
     sampler_differences,
     with_tables,
@@ -78,11 +79,16 @@ def test_runs_stand_side_by_side() -> None:
     assert "best of 6 or best of 9" in lines[-1]
 
 
+def test_what_was_recorded_together_is_said_once() -> None:
+    assert recorded([{"recorded": "today"}, {"recorded": "today"}]) == "*Recorded today.*"
+    assert recorded([{"recorded": "today"}, {"recorded": "then"}]) == "*Recorded today; then.*"
+
+
 def test_what_is_between_other_markers_stays() -> None:
     text = "<!-- other -->\n| a |\n<!-- /other -->\n<!-- studio -->\nold\n<!-- /studio -->\nend"
     found = with_tables(text)
     assert found.startswith("<!-- other -->\n| a |\n<!-- /other -->\n<!-- studio -->\n| from a click")
-    assert found.endswith("<!-- /studio -->\nend")
+    assert found.endswith(f"*Recorded {read_results('studio')['recorded']}.*\n<!-- /studio -->\nend")
     assert "old" not in found
 
 
