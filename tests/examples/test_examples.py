@@ -107,7 +107,7 @@ def test_a_pipeline_of_ones_own_is_steered(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.slow
 def test_the_sampler_comes_near_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     example = _example("sampler_in_any_study")
-    recommended = example.main()
+    recommended = example.main(trials=14)
     assert example.truth(**recommended.params) > 0.8  # of 1; noise has a standard deviation of 0.3
     assert example.truth(0.3, 10) == 1
     assert capsys.readouterr().out.startswith("recommended: ")
