@@ -116,6 +116,18 @@ def studio_table(results: Mapping[str, Any]) -> str:
     return _table(head, [row], left=0)
 
 
+def generation_table(results: Mapping[str, Any]) -> str:
+    """What feedback costs, by batch and references."""
+    columns = results["columns"]
+    counts, tenths = ("batch", "references"), ("plain ms", "plain MB", "warm MB", "bank MB")
+    forms = ["{}" if name in counts else "{:.1f}" if name in tenths else "{:.2f}" for name in columns]
+    rows = [
+        ["" if value is None else form.format(value) for form, value in zip(forms, row, strict=True)]
+        for row in results["rows"]
+    ]
+    return _table(columns, rows, left=0)
+
+
 def runs_table(*runs: Mapping[str, Any]) -> str:
     """What tuned settings are better by on held-out prompts, a column for each run."""
     rows = [["score", *(f"{run['value']:.3f}" for run in runs)]]
@@ -156,6 +168,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "optimizer-time": (time_table, ("optimizer-time",)),
     "artist": (artist_tables, ("artist",)),
     "studio": (studio_table, ("studio",)),
+    "generation": (generation_table, ("generation",)),
     "runs": (runs_table, ("embedded", "pickscore")),
 }
 """By the name of their markers: how a table is made, and from which results."""

@@ -21,15 +21,15 @@ def test_the_table_has_a_line_for_each_case(tmp_path: Path, capsys: pytest.Captu
     before = torch.get_rng_state()
     assert main(["bench", "generation", *options]) == 0
     assert torch.equal(torch.get_rng_state(), before)
-    _, _, _, *lines = capsys.readouterr().out.strip().splitlines()
+    _, _, _, _, *lines = capsys.readouterr().out.strip().splitlines()
     cells = [[float(cell) for cell in line.split()] for line in lines]
     assert [row[:2] for row in cells] == [[1, 0], [1, 2], [3, 0], [3, 2]]
-    assert all(cell > 0 for row in cells for cell in row[2:8])
+    assert all(cell > 0 for row in cells for cell in row[2:9])
     assert [row[-1] > 0 for row in cells] == [False, True, False, True]  # bytes in the bank
     kept = read_results("generation", tmp_path)
     assert kept["columns"] == list(COLUMNS)
-    assert [[round(value, 2) for value in row[:2] + row[3:8]] for row in kept["rows"]] == [
-        row[:2] + row[3:8] for row in cells
+    assert [[round(value, 2) for value in row[:2] + row[3:9]] for row in kept["rows"]] == [
+        row[:2] + row[3:9] for row in cells
     ]
 
 
