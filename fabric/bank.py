@@ -65,6 +65,9 @@ class ReferenceBank:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
     def bind(self, model: torch.nn.Module) -> None:
         """Ties the bank to a model, whose hidden states it keeps from now on.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeAlias
 
@@ -49,20 +49,22 @@ class Conditioning:
 
 
 @torch.no_grad()
-def encode(pipeline: DiffusionPipeline, text: str, size: tuple[int, int], *, negative: bool = False) -> Conditioning:
+def encode(
+    pipeline: DiffusionPipeline, text: str, size: tuple[int, int], device: torch.device, *, negative: bool = False
+) -> Conditioning:
     """One prompt.
 
     Args:
         pipeline: whose text encoders are used, through its own `encode_prompt`.
         text: may be empty.
         size: height and width of the image; SDXL is told them.
+        device: that the models run on.
         negative: for the unconditional pass; an empty text then is what the model learnt as no prompt (SDXL: zeros).
 
     Returns:
         Conditioning of one row.
     """
     prompt, opposite = ("", text or None) if negative else (text, None)
-    device = torch.device(pipeline._execution_device)
     found = pipeline.encode_prompt(
         prompt=prompt,
         device=device,
@@ -89,15 +91,26 @@ class Texts:
         self._kept: LRUCache[Hashable, Conditioning] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
-    def get(self, text: str, size: tuple[int, int], *, negative: bool = False) -> Conditioning:
-        """One prompt on the device that models run on; see `encode`."""
+    def get(self, texts: Sequence[tuple[str, bool]], size: tuple[int, int], device: torch.device) -> Conditioning:
+        """Prompts, a row each.
+
+        Args:
+            texts: each with whether it is for the unconditional pass; see `encode`.
+            size: height and width of the image.
+            device: that the models run on.
+        """
         encoders = (getattr(self.pipeline, name, None) for name in ("text_encoder", "text_encoder_2"))
         versions = tuple(model_version(encoder) for encoder in encoders if encoder is not None)
-        key = (text, size, str(self.pipeline._execution_device), negative, versions)
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = encode(self.pipeline, text, size, negative=negative)
-            return self._kept[key]
+            return Conditioning.cat([self._row(*text, size, device, versions) for text in texts])
+
+    def _row(
+        self, text: str, negative: bool, size: tuple[int, int], device: torch.device, versions: Hashable
+    ) -> Conditioning:
+        key = (text, negative, size, device, versions)
+        if key not in self._kept:
+            self._kept[key] = encode(self.pipeline, text, size, device, negative=negative)
+        return self._kept[key]
 
 
 def cut_words(pipeline: Pipeline, text: str) -> str:

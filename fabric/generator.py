@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fabric.bank import ReferenceBank
 from fabric.dropout import drop_words
-from fabric.encoding import Conditioning, Pipeline
+from fabric.encoding import Pipeline
 from fabric.hook import attached
 from fabric.host import UNetHost
 from fabric.images import FeedbackImage
@@ -107,23 +107,25 @@ class FabricGenerator:
 
     def check(self, steps: int, size: tuple[int, int] | None = None) -> None:
         """Raises the `ValueError` that a call would raise."""
-        if steps < 1:
-            raise ValueError(f"steps: {steps} is out of range; allowed: 1 or more")
         self.evaluations(steps)
-        height, width = size or self.native_size
+        self._check_size(*(size or self.native_size))
+
+    def _check_size(self, height: int, width: int) -> None:
         factor = self.pipeline.vae_scale_factor
         if min(height, width) < factor or height % factor or width % factor:
             raise ValueError(f"size: {width}x{height} is not possible; allowed: multiples of {factor}")
 
     def evaluations(self, steps: int) -> int:
         """How often the scheduler asks the U-Net in so many steps, and so `on_step` is called for a batch."""
-        return len(self._scheduler(steps).timesteps)
+        return len(self._scheduler(steps, torch.device("cpu")).timesteps)
 
-    def _scheduler(self, steps: int) -> Any:
+    def _scheduler(self, steps: int, device: torch.device) -> Any:
         """A scheduler whose state is one batch's own."""
+        if steps < 1:
+            raise ValueError(f"steps: {steps} is out of range; allowed: 1 or more")
         scheduler = type(self.pipeline.scheduler).from_config(self.pipeline.scheduler.config)
         try:
-            scheduler.set_timesteps(steps, device=self.host.device)
+            scheduler.set_timesteps(steps, device=device)
         except ValueError as error:
             raise ValueError(f"steps: {steps} cannot be had of {type(scheduler).__name__} ({error})") from error
         return scheduler
@@ -149,8 +151,8 @@ class FabricGenerator:
         """
         if not requests:
             raise ValueError("requests: none; allowed: one or more")
-        self.check(steps, size)
         height, width = size or self.native_size
+        self._check_size(height, width)
         parts: list[Generated] = []
         done = 0
         while done < len(requests):
@@ -177,28 +179,30 @@ class FabricGenerator:
         self, requests: Sequence[Request], steps: int, size: tuple[int, int], on_step: Callable[[], None]
     ) -> Generated:
         """Denoises one batch: the unconditional samples of the requests that have any, then the conditional ones."""
-        scheduler, device, dtype = self._scheduler(steps), self.host.device, self.host.core.dtype
+        device, dtype = self.host.device, self.host.core.dtype
+        scheduler = self._scheduler(steps, device)
         guided = [place for place, request in enumerate(requests) if request.params.guidance_scale > 1]
         prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed) for r in requests]
         texts = [(requests[place].negative_prompt, True) for place in guided] + [(text, False) for text in prompts]
-        told = Conditioning.cat([self.host.texts.get(text, size, negative=negative) for text, negative in texts])
+        told = self.host.texts.get(texts, size, device)
         guidance = torch.tensor([requests[k].params.guidance_scale for k in guided], device=device, dtype=dtype)
         rows = self._rows(requests, guided, len(scheduler.timesteps))
         steering = Steering(self.host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
         extra = self._step_arguments(scheduler, requests)
-        added = {"timestep_cond": self._guidance_embedding(requests, guided)}
-        latents = self._initial_latents(requests, size) * scheduler.init_noise_sigma
+        embedding = self._guidance_embedding(requests, guided)
+        added = {"timestep_cond": None if embedding is None else embedding.to(device, dtype)}
+        latents = self._initial_latents(requests, size).to(device, dtype) * scheduler.init_noise_sigma
+        chosen = torch.tensor(guided, device=device, dtype=torch.int64)
         with attached(self.host, steering):
             for t in scheduler.timesteps:
-                z = scheduler.scale_model_input(torch.cat([latents[guided], latents]), t)
+                z = scheduler.scale_model_input(torch.cat([latents[chosen], latents]), t)
                 predicted = self.host.unet(
                     z, t, encoder_hidden_states=told.states, added_cond_kwargs=told.added(), **added
                 ).sample
                 unconditional, conditional = predicted.split([len(guided), len(requests)])
                 if guided:
-                    part = conditional[guided]
-                    conditional = conditional.clone()
-                    conditional[guided] = unconditional + guidance[:, None, None, None] * (part - unconditional)
+                    towards = guidance[:, None, None, None] * (conditional[chosen] - unconditional)
+                    conditional = conditional.index_copy(0, chosen, unconditional + towards)
                 latents = scheduler.step(conditional, t, latents, **extra).prev_sample
                 on_step()
         return Generated(self.host.decode(latents), prompts, self._attention(steering, requests, guided))
@@ -220,14 +224,14 @@ class FabricGenerator:
         if width is None:
             return None
         scales = [requests[place].params.guidance_scale for place in [*guided, *range(len(requests))]]
-        told = self.pipeline.get_guidance_scale_embedding(torch.tensor(scales) - 1, embedding_dim=width)
-        return told.to(self.host.device, self.host.core.dtype)
+        embedding: Tensor = self.pipeline.get_guidance_scale_embedding(torch.tensor(scales) - 1, embedding_dim=width)
+        return embedding
 
     def _initial_latents(self, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
         factor = self.pipeline.vae_scale_factor
         shape = (self.host.core.config.in_channels, size[0] // factor, size[1] // factor)
         drawn = [torch.randn(shape, generator=generator_for("latents", r.seed)) for r in requests]
-        return torch.stack(drawn).to(self.host.device, self.host.core.dtype)
+        return torch.stack(drawn)
 
     @staticmethod
     def _attention(

@@ -130,7 +130,7 @@ def attached(host: UNetHost, steer: Steer) -> Iterator[None]:
         steer: says for each call who attends to what.
     """
     with _attaching:
-        attachment = _attachments.setdefault(host.core, _Attachment(host))
+        attachment = _attachments.get(host.core) or _attachments.setdefault(host.core, _Attachment(host))
         if attachment.users == 0:
             attachment.attach(host.unet)
         attachment.users += 1

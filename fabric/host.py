@@ -16,6 +16,7 @@ from fabric.processor import Layer
 from fabric.version import model_version
 
 FAMILIES = "Stable Diffusion 1.x, 2.x and XL with a U-Net, whatever the task"
+_DECODED = 64 * 64  # latent pixels decoded at once: those of one image of 512 x 512
 _SIX = 6  # numbers that SDXL is told about a size; its refiner is told five
 
 
@@ -23,7 +24,7 @@ class UNetHost:
     """A Stable Diffusion pipeline of any task.
 
     Args:
-        pipeline: left as it is; processors are exchanged only within `installed`.
+        pipeline: left as it is; processors are exchanged only within `fabric.hook.attached`.
 
     Raises:
         ValueError: it is of no known family, or its U-Net has layers that references cannot be shown to.
@@ -48,7 +49,7 @@ class UNetHost:
 
     @property
     def device(self) -> torch.device:
-        """Where the models run, wherever they lie between."""
+        """Where the models run, wherever they lie between; milliseconds to find out."""
         return torch.device(self.pipeline._execution_device)
 
     @property
@@ -58,22 +59,23 @@ class UNetHost:
         parts.append(getattr(self.pipeline, "text_encoder_2", None))
         return tuple(model_version(part) for part in parts if part is not None)
 
-    def latents(self, image: FeedbackImage, size: tuple[int, int]) -> Tensor:
+    def latents(self, image: FeedbackImage, size: tuple[int, int], device: torch.device) -> Tensor:
         """A picture's latents, the mean of what the codec's encoder finds, as the U-Net takes them; 1 x c x h x w."""
         vae = self.pipeline.vae
         with upcast(vae) as dtype:
-            pixels = image.pixels(*size)[None].to(self.device, dtype)
+            pixels = image.pixels(*size)[None].to(device, dtype)
             found = vae.encode(pixels).latent_dist.mean
         shift, spread = _statistics(vae.config, found)
         return ((found - shift) * vae.config.scaling_factor / spread).to(self.core.dtype)
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Images of latents, one after the other, so that a large batch needs no more memory than one; float32, CPU."""
+        """Images of latents, float32 on the CPU; only few large ones at once, so that a batch needs little memory."""
         vae = self.pipeline.vae
         with upcast(vae) as dtype:
             shift, spread = _statistics(vae.config, latents)
             unscaled = (latents / vae.config.scaling_factor * spread + shift).to(dtype)
-            return torch.cat([vae.decode(one).sample.float().cpu().clamp(-1, 1) for one in unscaled.split(1)])
+            at_once = max(1, _DECODED // unscaled[0, 0].numel())
+            return torch.cat([vae.decode(few).sample.float().cpu().clamp(-1, 1) for few in unscaled.split(at_once)])
 
     def reference_call(self, noisy: Tensor, clean: Tensor, size: tuple[int, int], call: Mapping[str, Any]) -> Any:
         """Arguments of the pass that records references: those of the call that they are for, with the empty prompt.
@@ -88,7 +90,7 @@ class UNetHost:
             Sample and keyword arguments of the U-Net.
         """
         count = len(noisy)
-        null = self.texts.get("", size, negative=True)
+        null = self.texts.get([("", True)], size, noisy.device)
         kwargs: dict[str, Any] = {"encoder_hidden_states": null.states.expand(count, -1, -1).to(noisy.dtype)}
         theirs = call.get("added_cond_kwargs") or {}
         if (added := null.added()) is not None:
@@ -105,9 +107,8 @@ class UNetHost:
             kwargs["timestep_cond"] = call["timestep_cond"][:1].expand(count, -1)
         if scale := (call.get("cross_attention_kwargs") or {}).get("scale"):
             kwargs["cross_attention_kwargs"] = {"scale": scale}
-        if (
-            self.core.config.in_channels > noisy.shape[1]
-        ):  # of inpainting: nothing is masked, all of the picture is known
+        if self.core.config.in_channels > noisy.shape[1]:
+            # Of inpainting: nothing is masked, all of the picture is known.
             noisy = torch.cat([noisy, torch.zeros_like(noisy[:, :1]), clean.to(noisy)], dim=1)
         return noisy, kwargs
 

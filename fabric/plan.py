@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams, image_weights, step_weights
-from fabric.processor import Group, Hidden, Layer, Reference, TokenMask
+from fabric.processor import Group, Hidden, Layer, Seen, Shown, TokenMask
 from fabric.weighting import depth_weight
 
 _ABSENT = 1e-6  # weights below are 0: they would cost a reference and change nothing
@@ -28,9 +29,10 @@ class Side:
     images: tuple[FeedbackImage, ...]
     weights: Tensor
 
-    def active(self, step: int) -> list[int]:
-        """Places of the images that count at a step."""
-        return (self.weights[step] > _ABSENT).nonzero()[:, 0].tolist()
+    @cached_property
+    def active(self) -> list[list[int]]:
+        """Places of the images that count, for each of T steps."""
+        return [[k for k, counts in enumerate(step) if counts] for step in (self.weights > _ABSENT).tolist()]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,20 @@ class Row:
     opposed: Side
     middle: float
     outer: float
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """References and opposed."""
+        return self.references, self.opposed
+
+    def sees(self, step: int) -> tuple[tuple[FeedbackImage, ...], tuple[FeedbackImage, ...]]:
+        """Of both sides the images that count at a step."""
+        of_references, of_opposed = (tuple(side.images[k] for k in side.active[step]) for side in self.sides)
+        return of_references, of_opposed
+
+    def weights(self, step: int, side: int) -> Tensor:
+        """Weights of the images that count at a step, on the first or the second side."""
+        return self.sides[side].weights[step, self.sides[side].active[step]]
 
 
 def rows_of(
@@ -80,10 +96,8 @@ def rows_of(
         sides.append(Side(tuple(distinct.values()), scale * step_weights(params, steps)[:, None] * of_images))
     likes, dislikes = sides
     nothing = Side((), torch.zeros(steps, 0, dtype=torch.float64))
-    return tuple(  # type: ignore[return-value]
-        Row(references, opposed, params.bottleneck, params.outer)
-        for references, opposed in ((dislikes, nothing), (likes, nothing), (likes, dislikes))
-    )
+    row = partial(Row, middle=params.bottleneck, outer=params.outer)
+    return row(dislikes, nothing), row(likes, nothing), row(likes, dislikes)
 
 
 def _age(image: FeedbackImage, round: int) -> int:
@@ -111,61 +125,51 @@ class AttentionPlan:
         self.device = device
         self._mask = mask
         self._masks: dict[str, TokenMask | None] = {}
-        self._shared: dict[int, list[Shared]] = {}
-        # All that the steps need is on the device before the first one.
-        self._weights = [
-            tuple(side.weights.float().to(device) for side in (row.references, row.opposed)) for row in rows
-        ]
-        self._middle = torch.tensor([row.middle for row in rows], device=device)
-        self._outer = torch.tensor([row.outer for row in rows], device=device)
+        self._images: dict[int, dict[str, FeedbackImage]] = {}
+        self._sets: dict[int, list[Sets]] = {}
 
     def images(self, step: int) -> dict[str, FeedbackImage]:
-        """Images that some row needs at a step, by id."""
-        return {
-            side.images[k].id: side.images[k]
-            for row in self.rows
-            for side in (row.references, row.opposed)
-            for k in side.active(step)
-        }
+        """Images that some row sees at a step, by id."""
+        if step not in self._images:
+            self._images[step] = {image.id: image for row in self.rows for side in row.sees(step) for image in side}
+        return self._images[step]
 
     def with_outer(self, step: int) -> bool:
-        """Whether a row that attends to something at a step does so in the outermost layers."""
-        return any(row.outer > _ABSENT and row.references.active(step) + row.opposed.active(step) for row in self.rows)
+        """Whether a row that sees something at a step does so in the outermost layers."""
+        return any(sets.sees_outer for sets in self.sets(step))
 
-    def shared(self, step: int) -> list[Shared]:
-        """Rows that attend to the same references at a step, together; nothing where no row attends to any."""
-        if step not in self._shared:
+    def sets(self, step: int) -> list[Sets]:
+        """Rows that see something at a step: those of the same references together, and equal sets side by side."""
+        if step not in self._sets:
             together: dict[tuple[tuple[str, ...], ...], list[int]] = {}
             for place, row in enumerate(self.rows):
-                key = tuple(
-                    tuple(side.images[k].key for k in side.active(step)) for side in (row.references, row.opposed)
-                )
-                together.setdefault(key, []).append(place)
-            found = [self._together(members, step) for members in together.values()]
-            self._shared[step] = found if any(part.references or part.opposed for part in found) else []
-        return self._shared[step]
+                key = tuple(tuple(image.key for image in side) for side in row.sees(step))
+                if any(key):
+                    together.setdefault(key, []).append(place)
+            equal: dict[tuple[int, ...], list[list[int]]] = {}
+            for key, members in together.items():
+                equal.setdefault((len(members), *(len(side) for side in key)), []).append(members)
+            places = {name: place for place, name in enumerate(self.images(step))}
+            self._sets[step] = [
+                Sets(members, self.rows, step, places, self.device, self._token_mask) for members in equal.values()
+            ]
+        return self._sets[step]
 
-    def groups(self, step: int, hidden: Mapping[str, Hidden], layer: Layer) -> tuple[Group, ...]:
-        """Who attends to what in a layer.
+    def shown(self, step: int, hidden: Mapping[str, Hidden], layer: Layer) -> Shown:
+        """What a layer is shown.
 
         Args:
             step: index of the evaluation.
             hidden: hidden states of all images that `images` names.
             layer: of the U-Net.
         """
-        return tuple(part.group(hidden, layer) for part in self.shared(step))
-
-    def _together(self, members: list[int], step: int) -> Shared:
-        sides = []
-        for number in range(2):
-            columns = [(self.rows[m].references, self.rows[m].opposed)[number].active(step) for m in members]
-            side = (self.rows[members[0]].references, self.rows[members[0]].opposed)[number]
-            weights = [self._weights[m][number][step, column] for m, column in zip(members, columns, strict=True)]
-            sides.append((tuple(side.images[k] for k in columns[0]), torch.stack(weights)))
-        masks = {image.key: self._token_mask(image) for images, _ in sides for image in images}
-        factors = (self._middle[members], self._outer[members])
-        sees_outer = any(self.rows[m].outer > _ABSENT for m in members)
-        return Shared(members, sides[0], sides[1], masks, factors, sees_outer)
+        seeing = [
+            (number, sets) for number, sets in enumerate(self.sets(step)) if sets.sees_outer or not layer.outermost
+        ]
+        if not seeing:
+            return Shown()
+        states = tuple(hidden[name][layer.name] for name in self.images(step))
+        return Shown(states, tuple(sets.group(number, len(states[0]), layer) for number, sets in seeing))
 
     def _token_mask(self, image: FeedbackImage) -> TokenMask | None:
         if image.key not in self._masks:
@@ -174,60 +178,77 @@ class AttentionPlan:
         return self._masks[image.key]
 
 
-class Shared:
-    """Rows that attend to the same references at a step.
+class Sets:
+    """X sets of G rows at a step; the rows of a set see the same references, all sets equally many.
 
     Args:
-        rows: G places in the batch.
-        references: the images, and their weights, G x R.
-        opposed: likewise, of those that the rows are pushed away from.
-        masks: of the images by key, where they have one.
-        factors: G multipliers at the middle block, and G in the outermost layers.
+        members: X times G places in the batch.
+        rows: of the batch.
+        step: index of the evaluation.
+        places: of all images' hidden states, by id.
+        device: of the U-Net.
+        mask: of an image.
+
+    Attributes:
+        rows: places in the batch, set after set.
+        names: for each of them the ids of its references.
         sees_outer: whether some row sees its references in the outermost layers.
     """
 
     def __init__(
         self,
-        rows: list[int],
-        references: tuple[tuple[FeedbackImage, ...], Tensor],
-        opposed: tuple[tuple[FeedbackImage, ...], Tensor],
-        masks: Mapping[str, TokenMask | None],
-        factors: tuple[Tensor, Tensor],
-        sees_outer: bool,
+        members: list[list[int]],
+        rows: Sequence[Row],
+        step: int,
+        places: Mapping[str, int],
+        device: torch.device,
+        mask: Callable[[FeedbackImage], TokenMask | None],
     ) -> None:
-        self.rows = rows
-        self.references = references[0]
-        self.opposed = opposed[0]
-        self.place: slice | list[int] = rows
-        if rows == list(range(rows[0], rows[-1] + 1)):
-            self.place = slice(rows[0], rows[-1] + 1)
-        self._weights = (references[1], opposed[1])
-        self._masks = masks
-        self._middle, self._outer = factors
-        self._sees_outer = sees_outer
-        self._logs: dict[tuple[float, bool], tuple[Tensor, Tensor]] = {}
-
-    def group(self, hidden: Mapping[str, Hidden], layer: Layer) -> Group:
-        """As a layer sees it."""
-        if layer.outermost and not self._sees_outer:
-            return Group(self.place)
-        logs = self._log_weights(layer)
-        sides = (
-            tuple(self._reference(image, hidden[image.id][layer.name], log[:, k]) for k, image in enumerate(images))
-            for images, log in zip((self.references, self.opposed), logs, strict=True)
+        self.rows = [place for its in members for place in its]
+        seen = [rows[its[0]].sees(step) for its in members]
+        self.names = [[image.id for image in its[0]] for its, of_set in zip(seen, members, strict=True) for _ in of_set]
+        self.sees_outer = any(rows[place].outer > _ABSENT for place in self.rows)
+        self._device = device
+        self._place = _places(self.rows, device)
+        flat = [[image for its in seen for image in its[side]] for side in range(2)]
+        self._places = [_places([places[image.id] for image in its], device) for its in flat]
+        self._masks = [[mask(image) for image in its] for its in flat]
+        self._weights = [
+            torch.stack([torch.stack([rows[m].weights(step, side) for m in its], dim=1) for its in members])
+            for side in range(2)
+        ]
+        self._middle, self._outer = (
+            torch.tensor([[[getattr(rows[m], name) for m in its]] for its in members], dtype=torch.float64)
+            for name in ("middle", "outer")
         )
-        return Group(self.place, *sides)
+        self._logs: dict[tuple[float, bool], list[Tensor]] = {}
 
-    def _log_weights(self, layer: Layer) -> tuple[Tensor, Tensor]:
-        """Logarithms of the weights in a layer; layers of one depth have the same."""
+    def group(self, number: int, tokens: int, layer: Layer) -> Group:
+        """As a layer of so many tokens sees it."""
+        references, opposed = (
+            Seen(places, log_weight, self._token_bias(masks, tokens)) if masks else None
+            for places, log_weight, masks in zip(self._places, self._log_weights(layer), self._masks, strict=True)
+        )
+        return Group(self._place, references, opposed, number)
+
+    def _log_weights(self, layer: Layer) -> list[Tensor]:
+        """Logarithms of the weights in a layer, X x R x G for each side; layers of one depth have the same."""
         key = (layer.depth, layer.outermost)
         if key not in self._logs:
-            factor = depth_weight(self._middle, layer.depth)
-            if layer.outermost:
-                factor = factor * self._outer
-            self._logs[key] = tuple((weights * factor[:, None]).log() for weights in self._weights)  # type: ignore[assignment]
+            factor = depth_weight(self._middle, layer.depth) * (self._outer if layer.outermost else 1)
+            self._logs[key] = [(weights * factor).log().float().to(self._device) for weights in self._weights]
         return self._logs[key]
 
-    def _reference(self, image: FeedbackImage, hidden: Tensor, log_weight: Tensor) -> Reference:
-        mask = self._masks[image.key]
-        return Reference(hidden, log_weight, None if mask is None else mask.bias(len(hidden)))
+    def _token_bias(self, masks: Sequence[TokenMask | None], tokens: int) -> Tensor | None:
+        """X R x L, where any has a mask."""
+        if all(mask is None for mask in masks):
+            return None
+        nothing = torch.zeros(tokens, device=self._device)
+        return torch.stack([nothing if mask is None else mask.bias(tokens) for mask in masks])
+
+
+def _places(places: list[int], device: torch.device) -> slice | Tensor:
+    """Places to index with; a slice where they follow each other."""
+    first = places[0] if places else 0
+    following = slice(first, first + len(places))
+    return following if places == list(range(following.start, following.stop)) else torch.tensor(places, device=device)

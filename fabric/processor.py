@@ -1,7 +1,8 @@
 """The diffusers attention processor of a self-attention layer that can record its input and attend to references.
 
 Notation:
-    B: samples in the U-Net's batch, G: samples of a group, R: references, L: tokens of a layer, C: channels.
+    B: samples in the U-Net's batch, L: tokens of a layer, C: channels, H: heads, d: width of a head.
+    G: samples that attend to the same R references; X: such sets of samples, of equal G and R.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from fabric.attention import Source, attend_alone, merge, push_away
+from fabric.attention import Partial, ReferenceTokens, attend_own, attend_references, merge, push_away
 
 Hidden = Mapping[str, Tensor]  # layer name to hidden states in front of its self-attention, L x C
 
@@ -65,32 +66,46 @@ def _grid(size: tuple[int, ...], tokens: int) -> tuple[int, int]:
     return height, width
 
 
-class Reference(NamedTuple):
-    """A reference as one layer sees it.
+class Seen(NamedTuple):
+    """References that sets of samples see: X sets of G samples, R references each.
 
     Attributes:
-        hidden: its hidden states, L x C.
-        log_weight: logarithms of the attention weights of G samples; minus infinity is absence.
-        token_bias: added for single tokens, L; None for 0.
+        places: X R places among the hidden states that the layer is shown; a slice where they follow each other.
+        log_weight: logarithms of the attention weights, X x R x G; minus infinity is absence.
+        token_bias: added for single tokens, X R x L; None for 0.
     """
 
-    hidden: Tensor
+    places: slice | Tensor
     log_weight: Tensor
     token_bias: Tensor | None = None
 
 
 class Group(NamedTuple):
-    """Samples of a batch that attend to the same references, as one layer sees them.
+    """Samples of a batch that see equally many references, as one layer sees them.
 
     Attributes:
-        rows: G places in the batch; a slice, which copies nothing, where they follow each other.
+        rows: X G places in the batch, set after set; a slice, which copies nothing, where they follow each other.
         references: whose keys and values they see beside their own.
-        opposed: references that they are pushed away from, where there is no unconditional pass to see them.
+        opposed: that they are pushed away from, where there is no unconditional pass to see them.
+        number: of the group, the same in all layers.
     """
 
-    rows: slice | list[int]
-    references: tuple[Reference, ...] = ()
-    opposed: tuple[Reference, ...] = ()
+    rows: slice | Tensor
+    references: Seen | None = None
+    opposed: Seen | None = None
+    number: int = 0
+
+
+class Shown(NamedTuple):
+    """What a layer is shown.
+
+    Attributes:
+        hidden: hidden states of references, L x C each.
+        groups: who attends to which; samples in none attend to themselves.
+    """
+
+    hidden: tuple[Tensor, ...] = ()
+    groups: tuple[Group, ...] = ()
 
 
 class FabricAttnProcessor:
@@ -101,20 +116,20 @@ class FabricAttnProcessor:
 
     Attributes:
         records: whether to keep the hidden states that it is given.
-        groups: who attends to what; they share out the batch. Empty for ordinary attention.
+        shown: references, and who attends to them.
         recorded: hidden states of the last call that recorded, B x L x C.
-        received: for each of `groups` the share of the attention that each reference received, G x R.
+        received: by number of a group the share of the attention that each reference received, X G x R.
     """
 
     def __init__(self) -> None:
         self.records = False
-        self.groups: tuple[Group, ...] = ()
+        self.shown = Shown()
         self.recorded: Tensor | None = None
-        self.received: tuple[Tensor, ...] = ()
+        self.received: dict[int, Tensor] = {}
 
     def clear(self) -> None:
         """Ordinary attention again."""
-        self.records, self.groups, self.recorded, self.received = False, (), None, ()
+        self.records, self.shown, self.recorded, self.received = False, Shown(), None, {}
 
     def __call__(
         self,
@@ -127,41 +142,42 @@ class FabricAttnProcessor:
         """Attends; B x L x C to B x L x C."""
         if self.records:
             self.recorded = hidden_states.detach()
-        query, key, value = (
-            project(hidden_states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for project in (attn.to_q, attn.to_k, attn.to_v)
-        )
-        if self.groups:
-            out = torch.empty_like(query)
-            received = []
-            for group in self.groups:
-                part, shares = _attend(attn, group, query[group.rows], key[group.rows], value[group.rows])
-                out[group.rows] = part
-                received.append(shares)
-            self.received = tuple(received)
+        query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1))
+        key, value = _key_and_value(attn, hidden_states)
+        if self.shown.groups:
+            out = self._attend(attn, query, attend_own(query, key, value))
         else:
-            out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask)
-        out = out.transpose(1, 2).flatten(2)
-        return attn.to_out[1](attn.to_out[0](out))
+            q, k, v = (x.transpose(1, 2) for x in (query, key, value))
+            out = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask).transpose(1, 2)
+        return attn.to_out[1](attn.to_out[0](out.flatten(2)))
+
+    def _attend(self, attn: Attention, query: Tensor, own: Partial) -> Tensor:
+        """Attention of all samples, each to what it sees; B x L x H x d."""
+        hidden, groups = self.shown
+        # Projected once, however many samples see them.
+        key, value = _key_and_value(attn, torch.stack(hidden).to(attn.to_k.weight.dtype))
+        out = own.out.clone()
+        received = {}
+        for rows, references, opposed, number in groups:
+            its_query, its_own = query[rows], own.take(rows)
+            attended = its_own.out
+            if references is not None:
+                attended, shares = merge(its_own, attend_references(its_query, _tokens(references, key, value)))
+                received[number] = shares.float().mean(dim=(-2, -1)).transpose(1, 2).flatten(0, 1)
+            if opposed is not None:
+                away = attend_references(its_query, _tokens(opposed, key, value))
+                attended = push_away(attended, its_own, away)
+            out[rows] = attended
+        self.received = received
+        return out
 
 
-def _attend(attn: Attention, group: Group, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention of a group's samples to themselves and to their references, G x H x L x d, and what those received."""
-    if not (group.references or group.opposed):
-        return F.scaled_dot_product_attention(query, key, value), query.new_empty(len(query), 0)
-    own = attend_alone(query, Source(key, value))
-    references, opposed = (
-        [attend_alone(query, _source(attn, reference)) for reference in side]
-        for side in (group.references, group.opposed)
-    )
-    out, shares = merge([own, *references])
-    if opposed:
-        out = push_away(out, own, opposed)
-    return out, shares[1:].float().mean(dim=(2, 3)).T
+def _key_and_value(attn: Attention, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """N x L x H x d of N x L x C."""
+    key, value = attn.to_k(hidden), attn.to_v(hidden)
+    return key.unflatten(-1, (attn.heads, -1)), value.unflatten(-1, (attn.heads, -1))
 
 
-def _source(attn: Attention, reference: Reference) -> Source:
-    """A reference's keys and values, projected once whatever the batch."""
-    hidden = reference.hidden.to(attn.to_k.weight.dtype)
-    key, value = (project(hidden).unflatten(-1, (attn.heads, -1)).transpose(0, 1) for project in (attn.to_k, attn.to_v))
-    return Source(key, value, reference.log_weight, reference.token_bias)
+def _tokens(seen: Seen, key: Tensor, value: Tensor) -> ReferenceTokens:
+    """Keys and values of what sets of samples see, out of those of all references."""
+    return ReferenceTokens(key[seen.places], value[seen.places], seen.log_weight, seen.token_bias)

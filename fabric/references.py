@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -31,12 +31,14 @@ class Step:
         size: height and width of the generated images in pixels.
         with_outer: whether somebody attends to them in the outermost layers.
         version: of the model.
+        device: that they are needed on.
     """
 
     timestep: float
     size: tuple[int, int]
     with_outer: bool
     version: tuple[object, ...]
+    device: torch.device
 
 
 class References:
@@ -96,11 +98,8 @@ class References:
 
     def _kept(self, name: str, step: Step) -> Hidden | None:
         """Out of the bank; states of all layers serve where the outermost are not needed."""
-        device = self.host.device
-        if step.with_outer:
-            return self.bank.get((name, step), device)
-        whole = Step(step.timestep, step.size, with_outer=True, version=step.version)
-        return self.bank.get((name, step), device) or self.bank.get((name, whole), device)
+        whole = (name, replace(step, with_outer=True))
+        return self.bank.get(whole if whole in self.bank else (name, step), step.device)
 
     def _record(
         self, images: Iterable[FeedbackImage], step: Step, alphas: Tensor, record: Record, call: Mapping[str, Any]
@@ -118,5 +117,5 @@ class References:
     def _encoded(self, image: FeedbackImage, step: Step) -> Tensor:
         key = (image.id, step.size, step.version)
         if key not in self._latents:
-            self._latents[key] = self.host.latents(image, step.size)
+            self._latents[key] = self.host.latents(image, step.size, step.device)
         return self._latents[key]

@@ -22,7 +22,7 @@ from fabric.host import UNetHost
 from fabric.images import FeedbackImage
 from fabric.noise_level import cumulative_alphas
 from fabric.params import FabricParams
-from fabric.plan import AttentionPlan, Row, Shared, rows_of
+from fabric.plan import AttentionPlan, Row, Sets, rows_of
 from fabric.references import References, Step
 
 RowsOf = Callable[[int, int], Sequence[Row]]
@@ -54,8 +54,8 @@ class Steering:
         self.scheduler = scheduler
         self.rows = rows
         self.level = level
-        self._received: list[list[tuple[list[int], list[str], Tensor]]] = []
-        self._shared: list[Shared] = []
+        self._received: list[list[tuple[Sets, Tensor]]] = []
+        self._sets: list[Sets] = []
         self._run: _Run | None = None
 
     def before(self, processors: Processors, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -68,23 +68,21 @@ class Steering:
         run, plan = self._run, self._run.plan
         step = run.step(scheduler, timestep)
         at = run.timesteps[step] if self.level is None else round(self.level * (len(run.alphas) - 1))
-        reference_step = Step(float(at), run.size, plan.with_outer(step), run.version)
+        reference_step = Step(float(at), run.size, plan.with_outer(step), run.version, sample.device)
         hidden = self.references.at(
             plan.images(step), reference_step, run.alphas, lambda call: record(processors, call), kwargs
         )
         for name, processor in processors.items():
-            processor.groups = plan.groups(step, hidden, self.host.layers[name])
-        self._shared = plan.shared(step)
+            processor.shown = plan.shown(step, hidden, self.host.layers[name])
+        self._sets = plan.sets(step)
 
     def after(self, processors: Processors) -> None:
         """Keeps what references received; see `fabric.hook.Steer`."""
-        layers = [processor.received for processor in processors.values()]
         parts = []
-        for place, shared in enumerate(self._shared):
-            names = [image.id for image in shared.references]
-            shares = [received[place] for received in layers if received and received[place].shape[1]]
-            if names and shares:
-                parts.append((shared.rows, names, torch.stack(shares).mean(dim=0)))
+        for number, sets in enumerate(self._sets):
+            shares = [processor.received[number] for processor in processors.values() if number in processor.received]
+            if shares:
+                parts.append((sets, torch.stack(shares).mean(dim=0)))
         self._received.append(parts)
 
     def received(self) -> list[dict[int, dict[str, float]]]:
@@ -95,8 +93,8 @@ class Steering:
         return [
             {
                 row: dict(zip(names, shares, strict=True))
-                for rows, names, table in parts
-                for row, shares in zip(rows, table.tolist(), strict=True)
+                for sets, table in parts
+                for row, names, shares in zip(sets.rows, sets.names, table.tolist(), strict=True)
             }
             for parts in self._received
         ]

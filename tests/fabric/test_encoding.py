@@ -5,10 +5,12 @@ import torch
 from fabric.encoding import Conditioning, Pipeline, cut_words, encode
 from tests.fabric.pipelines import build
 
+CPU = torch.device("cpu")
+
 
 def test_rows_are_what_the_pipeline_itself_encodes(pipeline: Pipeline) -> None:
     texts = [("a red star", False), ("", True), ("a moon", True)]
-    rows = Conditioning.cat([encode(pipeline, text, (64, 48), negative=negative) for text, negative in texts])
+    rows = Conditioning.cat([encode(pipeline, text, (64, 48), CPU, negative=negative) for text, negative in texts])
     theirs = pipeline.encode_prompt(
         "a red star",
         device=pipeline.device,

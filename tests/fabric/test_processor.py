@@ -6,7 +6,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
 from experiments.embedded.training.trainer import seeded
-from fabric.processor import FabricAttnProcessor, Group, Reference, TokenMask
+from fabric.processor import FabricAttnProcessor, Group, Seen, Shown, TokenMask
 
 B, R, L, C = 3, 2, 6, 8
 
@@ -23,14 +23,15 @@ def _random(*shape: int, key: int = 1) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(key), dtype=torch.float64)
 
 
-def _group(weights: Tensor, references: Tensor, rows: slice | list[int] = slice(0, B)) -> Group:
-    return Group(rows, tuple(Reference(states, weights[:, r].log()) for r, states in enumerate(references)))
-
-
-def _steer(attn: Attention, processor: FabricAttnProcessor, own: Tensor, *groups: Group) -> Tensor:
-    processor.groups = groups
+def _steer(attn: Attention, processor: FabricAttnProcessor, own: Tensor, references: Tensor, *groups: Group) -> Tensor:
+    processor.shown = Shown(tuple(references), groups)
     steered: Tensor = attn(own)
     return steered
+
+
+def _everybody(weights: Tensor, bias: Tensor | None = None) -> Group:
+    """All samples see all references; weights are B x R."""
+    return Group(slice(0, B), Seen(slice(0, weights.shape[1]), weights.T[None].log(), bias))
 
 
 def _joined(attn: Attention, own: Tensor, references: Tensor, weights: Tensor) -> Tensor:
@@ -49,7 +50,7 @@ def test_weight_one_is_concatenation() -> None:
     attn, processor = _layer()
     own, references = _random(B, L, C), _random(R, L, C, key=2)
     weights = torch.ones(B, R, dtype=torch.float64)
-    steered = _steer(attn, processor, own, _group(weights, references))
+    steered = _steer(attn, processor, own, references, _everybody(weights))
     torch.testing.assert_close(steered, _joined(attn, own, references, weights))
 
 
@@ -57,12 +58,23 @@ def test_weight_one_is_concatenation() -> None:
 def test_groups_attend_to_their_own_references() -> None:
     attn, processor = _layer()
     own, references = _random(B, L, C), _random(R, L, C, key=2)
-    ones = torch.ones(2, 1, dtype=torch.float64)
-    nobody = _group(torch.empty(1, 0), references[:0], rows=[1])
-    steered = _steer(attn, processor, own, _group(ones, references[1:], rows=[2, 0]), nobody)
+    log_weight = torch.zeros(1, 1, 2, dtype=torch.float64)
+    group = Group(torch.tensor([2, 0]), Seen(slice(1, 2), log_weight))
+    steered = _steer(attn, processor, own, references, group)
     processor.clear()
-    torch.testing.assert_close(steered[[2, 0]], _joined(attn, own[[2, 0]], references[1:], ones))
+    torch.testing.assert_close(steered[[2, 0]], _joined(attn, own[[2, 0]], references[1:], torch.ones(2, 1)))
     torch.testing.assert_close(steered[1], attn(own)[1])
+
+
+@torch.no_grad()
+def test_sets_side_by_side_each_see_their_own() -> None:
+    attn, processor = _layer()
+    own, references = _random(4, L, C), _random(3, L, C, key=2)
+    log_weight = torch.zeros(2, 2, 2, dtype=torch.float64)
+    group = Group(torch.tensor([3, 1, 0, 2]), Seen(torch.tensor([0, 2, 1, 0]), log_weight))
+    steered = _steer(attn, processor, own, references, group)
+    for rows, its in (([3, 1], [0, 2]), ([0, 2], [1, 0])):
+        torch.testing.assert_close(steered[rows], _joined(attn, own[rows], references[its], torch.ones(2, 2)))
 
 
 @torch.no_grad()
@@ -70,11 +82,11 @@ def test_a_mask_of_halves_is_half_the_weight_and_one_of_zeros_is_absence() -> No
     attn, processor = _layer()
     own, references = _random(B, L, C), _random(1, L, C, key=2)
     weights = torch.ones(B, 1, dtype=torch.float64)
-    plain, half = attn(own), _steer(attn, processor, own, _group(0.5 * weights, references))
+    plain, half = attn(own), _steer(attn, processor, own, references, _everybody(0.5 * weights))
     for value, expected in ((0.5, half), (0.0, plain)):
         mask = TokenMask(torch.full((4, 6), value, dtype=torch.float64))
-        group = Group(slice(0, B), (Reference(references[0], weights[:, 0].log(), mask.bias(L)),))
-        torch.testing.assert_close(_steer(attn, processor, own, group), expected)
+        steered = _steer(attn, processor, own, references, _everybody(weights, mask.bias(L)[None]))
+        torch.testing.assert_close(steered, expected)
 
 
 @pytest.mark.parametrize(("latent", "tokens"), [((16, 16), 64), ((9, 16), 40), ((4, 4), 16)])
@@ -90,8 +102,8 @@ def test_a_layer_that_is_no_grid_of_the_latents_is_named() -> None:
 @torch.no_grad()
 def test_what_references_receive_is_kept() -> None:
     attn, processor = _layer()
-    _steer(attn, processor, _random(B, L, C), _group(torch.full((B, R), 0.8), _random(R, L, C, key=2)))
-    (shares,) = processor.received
+    _steer(attn, processor, _random(B, L, C), _random(R, L, C, key=2), _everybody(torch.full((B, R), 0.8)))
+    shares = processor.received[0]
     assert shares.shape == (B, R)
     assert ((shares > 0) & (shares.sum(dim=1, keepdim=True) < 1)).all()
 

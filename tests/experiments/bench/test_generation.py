@@ -9,7 +9,7 @@ from experiments.bench.generation import _WEIGHT, COLUMNS, Case, Contenders, Off
 from experiments.bench.kept import read_results
 from experiments.cli import main
 from fabric.models import load
-from fabric.processor import FabricAttnProcessor, Group, Reference
+from fabric.processor import FabricAttnProcessor, Group, Seen, Shown
 from fabric.seeding import generator_for
 
 pytestmark = pytest.mark.slow
@@ -46,8 +46,8 @@ def test_the_baseline_attends_as_ours_does() -> None:
     own, references = (torch.randn(n, 16, attn.to_q.in_features, generator=generator_for("t", n)) for n in (4, 3))
     official = OfficialAttention({"hidden": {"layer": references}, "mode": "attend"}, "layer")
     ours = FabricAttnProcessor()
-    weight = torch.full((2,), _WEIGHT).log()
-    ours.groups = (Group([0, 1]), Group([2, 3], tuple(Reference(hidden, weight) for hidden in references)))
+    weight = torch.full((1, 3, 2), _WEIGHT).log()
+    ours.shown = Shown(tuple(references), (Group(slice(2, 4), Seen(slice(0, 3), weight)),))
     with torch.no_grad():
         torch.testing.assert_close(official(attn, own), ours(attn, own), rtol=0, atol=1e-5)
 

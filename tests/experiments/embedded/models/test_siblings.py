@@ -6,7 +6,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from experiments.embedded.models.generator import build_unet
 from experiments.embedded.models.siblings import SiblingAttnProcessor, install
 from experiments.embedded.training.trainer import seeded
-from fabric.processor import FabricAttnProcessor, Group, Reference
+from fabric.processor import FabricAttnProcessor, Group, Seen, Shown
 
 
 def _layer() -> Attention:
@@ -27,8 +27,8 @@ def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
     plain = layer(tokens)
     processor = FabricAttnProcessor()
     layer.set_processor(processor)
-    weight_one = torch.zeros(1, dtype=torch.float64)  # its logarithm
-    processor.groups = tuple(Group([k], (Reference(tokens[k], weight_one),)) for k in range(2))
+    weight_one = torch.zeros(2, 1, 1, dtype=torch.float64)  # its logarithm
+    processor.shown = Shown(tuple(tokens[:2]), (Group(slice(0, 2), Seen(slice(0, 2), weight_one)),))
     steered = layer(tokens[2:4])
     torch.testing.assert_close(ours[:2], plain[:2])
     torch.testing.assert_close(ours[2:4], steered)
