@@ -11,6 +11,7 @@ from objectives.base import Context, Objective
 from objectives.plugins import FunctionObjective, as_objective, load
 from objectives.registry import create
 from objectives.testing import ObjectiveContract, sample_images
+from tests.processes import Child
 
 MODULE = """
 from PIL import ImageStat
@@ -99,6 +100,13 @@ def test_what_cannot_be_had_is_named(file: Path, reference: str, message: str) -
         create(reference.format(file=file, folder=file.parent))
 
 
+def _with_site(site: str, *arguments: str) -> int:
+    from experiments.cli import main  # of the child: this folder's other tests know no experiments
+
+    sys.path.insert(0, site)
+    return main(list(arguments))
+
+
 @pytest.mark.slow
 def test_an_installed_package_is_found_and_runs(tmp_path: Path) -> None:
     package, site = tmp_path / "package", tmp_path / "site"
@@ -109,12 +117,11 @@ def test_an_installed_package_is_found_and_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "-q", *install, str(site), str(package)]
     subprocess.run(command, check=True, capture_output=True)
     Image.new("RGB", (4, 4), "white").save(tmp_path / "white.png")
-    call = "import sys; sys.path.insert(0, sys.argv.pop(1)); from experiments.cli import main; sys.exit(main())"
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, "-c", call, str(site), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True)
-        return done.stdout
+        child = Child(_with_site, str(site), *arguments)
+        assert child.wait() == 0, child.err[-2000:]
+        return child.out
 
     scored = run("score", str(tmp_path / "white.png"), "--objective", "brightness", "darkness")
     assert scored.splitlines()[0].split() == ["image", "brightness", "darkness"]

@@ -14,6 +14,8 @@ from experiments.embedded.gates import model_gates as gates
 from experiments.embedded.gates import steering_gates
 from experiments.embedded.gates.cards import write_cards
 from experiments.embedded.gates.model_gates import GateResult
+from experiments.embedded.gates.steering import SESSION_STEPS, STEPS
+from experiments.embedded.shipped import Judge
 
 FIGURES = Path("experiments/embedded/weights/figures.json")
 
@@ -27,14 +29,17 @@ def _gates(root: Path, effort: float) -> dict[int, Callable[[], GateResult]]:
     def generator() -> StableDiffusionPipeline:
         return shipped.read_generator(root)
 
+    def clip() -> Judge:
+        return shipped.read_clip(root)
+
     return {
         1: lambda: gates.codec_gate(generator(), shipped.read_classifier(root), share(1024)),
-        2: lambda: gates.clip_gate(shipped.read_clip(root), share(256), share(20)),
+        2: lambda: gates.clip_gate(clip(), share(256), share(20)),
         3: lambda: gates.preference_gate(shipped.read_preference(root), share(500)),
         4: lambda: gates.generator_gate(generator(), shipped.read_classifier(root), share(256)),
         5: lambda: gates.speed_gate(generator(), share(7)),
-        6: lambda: steering_gates.feedback_gate(generator(), shipped.read_clip(root), share(96)),
-        7: lambda: steering_gates.settings_gate(generator(), shipped.read_clip(root), share(32), share(40)),
+        6: lambda: steering_gates.feedback_gate(generator(), clip(), share(96), share(SESSION_STEPS)),
+        7: lambda: steering_gates.settings_gate(generator(), clip(), share(32), share(40), share(STEPS)),
     }
 
 
@@ -64,7 +69,8 @@ def evaluate(root: Path, numbers: tuple[int, ...], *, cards: bool = False, effor
         root: root of the shipped files; the repository, or where a training wrote to.
         numbers: the gates to measure, 1 to 7.
         cards: whether to write figures and cards under `root`.
-        effort: share of the scenes, prompts and settings to measure on; less is quicker and proves less.
+        effort: share of the scenes, prompts, settings and denoising steps to measure with; less is quicker and proves
+            less.
 
     Returns:
         Whether all of them passed.

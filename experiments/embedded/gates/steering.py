@@ -194,7 +194,12 @@ def place_weights(setting: FabricParams, liked: Feedback, disliked: Feedback) ->
 
 
 def score_settings(
-    fabric: FabricGenerator, similarity: Similarity, targets: Scenes, settings: list[FabricParams], seeds: Sequence[int]
+    fabric: FabricGenerator,
+    similarity: Similarity,
+    targets: Scenes,
+    settings: list[FabricParams],
+    seeds: Sequence[int],
+    steps: int = STEPS,
 ) -> Tensor:
     """Similarity to the hidden target under misleading feedback.
 
@@ -204,6 +209,7 @@ def score_settings(
         targets: hidden targets, one for each prompt.
         settings: with weights by place.
         seeds: of the images of a prompt, common to all settings; their similarities are averaged.
+        steps: denoising steps.
 
     Returns:
         settings x prompts.
@@ -215,7 +221,7 @@ def score_settings(
         liked, disliked = (feedback(part) for part in misleading_feedback(target, generator_for("misleading", k)))
         placed = [place_weights(setting, liked, disliked) for setting in settings]
         scores = [
-            similarity(generate(fabric, prompt, [seed] * len(placed), placed, liked, disliked), picture)[:, 0]
+            similarity(generate(fabric, prompt, [seed] * len(placed), placed, liked, disliked, steps), picture)[:, 0]
             for seed in seeds
         ]
         columns.append(torch.stack(scores).mean(0))

@@ -9,6 +9,7 @@ from experiments.embedded.gates.model_gates import Check, GateResult
 from experiments.embedded.gates.steering import (
     PAPER_SETTINGS,
     SESSION_STEPS,
+    STEPS,
     draw_targets,
     measure_closeness,
     score_settings,
@@ -54,20 +55,20 @@ def feedback_gate(
 
 
 def settings_gate(
-    pipeline: StableDiffusionPipeline, judge: Judge, count: int = 32, drawn_settings: int = 40
+    pipeline: StableDiffusionPipeline, judge: Judge, count: int = 32, drawn_settings: int = 40, steps: int = STEPS
 ) -> GateResult:
     """Gate 7: settings differ by more than noise, and a better one than the paper's can be found."""
     targets = draw_targets(count, seed=7)
     fabric = FabricGenerator(pipeline)
     settings = [*PAPER_SETTINGS.values(), *sobol_settings(drawn_settings)]
-    scores = score_settings(fabric, judge.similarity, targets, settings, _SEEDS)
+    scores = score_settings(fabric, judge.similarity, targets, settings, _SEEDS, steps)
     paper, drawn = scores[: len(PAPER_SETTINGS)], scores[len(PAPER_SETTINGS) :]
     errors = (drawn - drawn.mean(0)).std(dim=1) / len(targets) ** 0.5
     spread = float(drawn.mean(1).std() / errors.median())
     best, fixed = int(drawn.mean(1).argmax()), int(paper.mean(1).argmax())
     gain = drawn[best] - paper[fixed]
     pair = [settings[len(PAPER_SETTINGS) + best], settings[fixed]]
-    again = score_settings(fabric, judge.similarity, targets, pair, _FRESH_SEEDS)
+    again = score_settings(fabric, judge.similarity, targets, pair, _FRESH_SEEDS, steps)
     fresh = again[0] - again[1]
     return GateResult(
         "Something to optimise",

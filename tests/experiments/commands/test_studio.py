@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from experiments.cli import main
+from tests.processes import command
 
 
 @pytest.mark.parametrize(
@@ -26,18 +24,12 @@ from experiments.cli import main
 def test_it_is_closed_unless_told_otherwise_and_warns_when_open_to_all(
     more: list[str], environment: dict[str, str], bound: str, warned: bool, tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-m", "experiments.cli", "studio", "--folder", str(tmp_path), "--port", "0", *more]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
-    ) as server:
-        assert server.stdout is not None
-        assert server.stderr is not None
-        line = server.stdout.readline()
-        server.terminate()
-        said = server.stderr.read()
+    server = command("studio", "--folder", str(tmp_path), "--port", "0", *more, environment=environment)
+    line = server.line()
+    server.terminate()
     assert re.match(rf"studio: http://{re.escape(bound)}:\d+ ", line)
-    assert ("warning: everybody who reaches 0.0.0.0" in said) == warned
-    assert "secret" not in line + said
+    assert ("warning: everybody who reaches 0.0.0.0" in server.err) == warned
+    assert "secret" not in line + server.err
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,8 @@
-"""A smoke training of a minute, run as a user would, killed in the middle and resumed."""
+"""A smoke training of a minute, killed in the middle and resumed."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,29 +10,27 @@ import pytest
 from diffusers import StableDiffusionPipeline
 
 from experiments.embedded.__main__ import main
-from experiments.embedded.shipped import FOLDERS, ROOT
+from experiments.embedded.shipped import FOLDERS
+from tests.processes import Child
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training")]
 
 
-def _command(folder: Path, *arguments: str) -> list[str]:
-    places = ["--smoke", "--workdir", str(folder / "work"), "--output", str(folder / "out")]
-    return [sys.executable, "-m", "experiments.embedded", *arguments, *places]
+def _train(folder: Path, stage: str) -> int:
+    return main([stage, "--smoke", "--workdir", str(folder / "work"), "--output", str(folder / "out")])
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All training stages, the first run killed while it trains the judges."""
+    """All training stages, the first run killed while it trains the codec."""
     folder = tmp_path_factory.mktemp("smoke")
-    process = subprocess.Popen(_command(folder, "codec"), cwd=ROOT, stderr=subprocess.PIPE)
+    first = Child(_train, folder, "codec")
     deadline = time.monotonic() + 120
     while not (folder / "work" / "scenes.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    first.kill()
     for stage in ("codec", "judges", "unet"):
-        done = subprocess.run(_command(folder, stage), cwd=ROOT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        assert _train(folder, stage) == 0
     return folder
 
 
@@ -57,8 +51,7 @@ def test_pipeline_of_a_fresh_training_generates(trained: Path) -> None:
 def test_training_again_changes_nothing(trained: Path) -> None:
     weights = trained / "out" / FOLDERS["classifier"] / "diffusion_pytorch_model.safetensors"
     before = weights.read_bytes()
-    done = subprocess.run(_command(trained, "judges"), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert _train(trained, "judges") == 0
     assert weights.read_bytes() == before
 
 

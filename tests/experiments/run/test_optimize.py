@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +29,7 @@ from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from objectives.testing import sample_images
 from optimizer.attributes import SCORES
+from tests.processes import Child, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
 
@@ -193,34 +194,32 @@ def test_budgets_and_the_stopping_rule_end_a_run(tmp_path: Path, stop: dict[str,
     assert 1 <= len(finished(done.study)) <= most
 
 
-_KILLED_AT = """
-import importlib, os, signal, sys
-from experiments.cli import main
-module, owner, name, when = sys.argv[1:5]
-cls = getattr(importlib.import_module(module), owner)
-inner, calls = getattr(cls, name), []
-def until_killed(*args, **kwargs):
-    calls.append(name)
-    if len(calls) == int(when):
-        os.kill(os.getpid(), signal.SIGKILL)
-    return inner(*args, **kwargs)
-setattr(cls, name, until_killed)
-main(sys.argv[5:])
-"""
+def _run_until_killed(module: str, owner: str, name: str, when: int, config: str) -> int:
+    """Runs until a method is called for so many times."""
+    cls = getattr(importlib.import_module(module), owner)
+    inner, calls = getattr(cls, name), []
+
+    def until_killed(*args: object, **kwargs: object) -> object:
+        calls.append(name)
+        if len(calls) == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner(*args, **kwargs)
+
+    setattr(cls, name, until_killed)
+    return main(["optimize", config])
 
 
 _MOMENTS = {
-    "before anything is generated": ("experiments.run.trials", "Runner", "plain", "1"),
-    "between two pictures": ("experiments.run.trials", "Runner", "_upload", "4"),
-    "written, but not told": ("optuna.study", "Study", "tell", "2"),
+    "before anything is generated": ("experiments.run.trials", "Runner", "plain", 1),
+    "between two pictures": ("experiments.run.trials", "Runner", "_upload", 4),
+    "written, but not told": ("optuna.study", "Study", "tell", 2),
 }
-_NO_HEARTBEAT = ("experiments.run.study", "Store", "alive", "2")
+_NO_HEARTBEAT = ("experiments.run.study", "Store", "alive", 2)
 
 
-def _kill(config: Path, moment: tuple[str, str, str, str]) -> None:
-    command = [sys.executable, "-c", _KILLED_AT, *moment, "optimize", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3], check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+def _kill(config: Path, moment: tuple[str, str, str, int]) -> None:
+    child = Child(_run_until_killed, *moment, str(config))
+    assert child.wait() == -signal.SIGKILL, child.err[-2000:]
 
 
 def test_a_run_that_is_killed_again_and_again_is_the_unbroken_run(whole: Run, tmp_path: Path) -> None:
@@ -269,11 +268,8 @@ def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
 
 def test_two_processes_share_a_study(tmp_path: Path) -> None:
     config = _write(tmp_path / "run.yaml", tmp_path / "run", trials=4)
-    command = [sys.executable, "-m", "experiments.cli", "optimize", str(config)]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, cwd=Path(__file__).parents[3]) for _ in range(2)]
-    for one in both:
-        _, text = one.communicate(timeout=600)
-        assert one.returncode == 0, text.decode()[-2000:]
+    for child in [command("optimize", str(config)) for _ in range(2)]:
+        assert child.wait() == 0, child.err[-2000:]
     study, _ = read_study(tmp_path / "run")
     done = finished(study)
     assert 4 <= len(done) <= 5  # the last may be asked for twice

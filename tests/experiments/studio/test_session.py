@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +18,7 @@ from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.models import load
 from fabric.params import FabricParams
+from tests.processes import Child
 
 pytestmark = pytest.mark.slow
 
@@ -285,29 +283,20 @@ def test_what_cannot_be_is_named(tmp_path: Path, fabric: FabricGenerator) -> Non
         StudioOptions(folder=tmp_path, images=1)
 
 
-KILLED = """
-import sys
-from pathlib import Path
-from experiments.studio.history.records import Mark, Prompt
-from experiments.studio.session import StudioOptions, StudioSession
-session = StudioSession.open(StudioOptions(folder=Path(sys.argv[1]), steps=2))
-session.append(Prompt(rater="ann", prompt="a red star at night"))
-session.generate()
-session.append(Mark(rater="ann", image=session.state.rounds[0][1].id, sign="liked"))
-print("judged", flush=True)
-while True:
-    session.generate(lambda done, steps: print("step", flush=True))
-"""
+def _generate_for_ever(folder: str) -> None:
+    session = StudioSession.open(StudioOptions(folder=Path(folder), steps=2))
+    session.append(Prompt(rater="ann", prompt="a red star at night"))
+    session.generate()
+    session.append(Mark(rater="ann", image=session.state.rounds[0][1].id, sign="liked"))
+    print("judged", flush=True)
+    while True:
+        session.generate(lambda done, steps: print("step", flush=True))
 
 
 def test_a_killed_server_loses_nothing(tmp_path: Path, fabric: FabricGenerator) -> None:
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "judged\n"
-    assert process.stdout.readline() == "step\n"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    child = Child(_generate_for_ever, str(tmp_path))
+    assert [child.line(), child.line()] == ["judged", "step"]
+    child.kill()
     session = StudioSession.open(StudioOptions(folder=tmp_path, steps=2), fabric)
     state = session.state
     assert state.prompt == "a red star at night"

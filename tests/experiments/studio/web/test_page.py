@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import zipfile
@@ -26,6 +22,7 @@ from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from tests.experiments.studio.serving import Served, chromium, served
 from tests.experiments.studio.web.test_uploads import encoded, png_header
+from tests.processes import Child, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
@@ -322,36 +319,27 @@ def test_a_judged_pair_does_not_come_again(
         settle(lambda: {one.pair for one in blind.verdicts()} == {0, 1})
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "experiments.cli", "studio", "--folder", str(folder), "--port", str(port)]
-    process = subprocess.Popen(
-        [*command, "--steps", "2", "--images", "2"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("studio: http://127.0.0.1:")
-    return process
+def start(folder: Path, port: int) -> Child:
+    child = command("studio", "--folder", str(folder), "--port", str(port), "--steps", "2", "--images", "2")
+    assert child.line().startswith("studio: http://127.0.0.1:")
+    return child
 
 
 def test_a_killed_server_loses_nothing(visit: Callable[[str], Page], tmp_path: Path, unused_port: int) -> None:
-    process = start(tmp_path / "s", unused_port)
+    server = start(tmp_path / "s", unused_port)
     try:
         page = visit(f"http://127.0.0.1:{unused_port}/")
         begin(page)
         page.locator(".card .like").first.click()
         page.wait_for_function("sessionStorage.getItem('fabric-bo studio: acts') === '[]'")
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(20)
+        server.kill()
         expect(page.locator("#studio-progress")).to_contain_text("cannot be reached")
         page.locator(".card .dislike").nth(1).click()  # while there is no server
-        process = start(tmp_path / "s", unused_port)
+        server = start(tmp_path / "s", unused_port)
         page.wait_for_function("sessionStorage.getItem('fabric-bo studio: acts') === '[]'")
         page.reload()
         expect(page.locator(".card .like").first).to_have_attribute("aria-pressed", "true")
         expect(page.locator(".card .dislike").nth(1)).to_have_attribute("aria-pressed", "true")
         advance(page, 2)
     finally:
-        process.kill()
-        process.wait(20)
+        server.kill()
