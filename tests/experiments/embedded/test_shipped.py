@@ -25,7 +25,7 @@ from fabric.models import locate as locate_generator
 from fabric.seeding import generator_for
 from objectives.checkpoints import locate as locate_judge
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shipped")]
 
 
 @pytest.fixture(scope="module")
