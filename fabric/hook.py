@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeAlias
 
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from fabric.host import UNetHost
-from fabric.processor import FabricAttnProcessor
+from fabric.processor import FabricAttnProcessor, Recorded
 
 Processors: TypeAlias = Mapping[str, FabricAttnProcessor]
 
@@ -91,7 +91,7 @@ class _Attachment:
         thread.opened[-1].before(self.processors, args, kwargs)
 
     def _leave(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if not self.thread.inside or next(iter(self.processors.values())).records:
+        if not self.thread.inside or any(processor.records for processor in self.processors.values()):
             return
         if output is not None:
             self.thread.opened[-1].after(self.processors)
@@ -105,13 +105,27 @@ class _Attachment:
                 module.processor = self.processors[name]
 
 
-def record(processors: Processors, call: Callable[[], object]) -> dict[str, Tensor]:
-    """Runs a call of the U-Net within another one; hidden states in front of its self-attention, B x L x C by layer."""
-    for processor in processors.values():
-        processor.records = True
+def record(
+    processors: Processors, call: Callable[[], object], names: Sequence[str], *, break_off: bool
+) -> dict[str, Tensor]:
+    """Runs a call of the U-Net within another one and keeps what it gives its self-attention.
+
+    Args:
+        processors: by the names of their layers.
+        call: of the U-Net.
+        names: layers that matter, in the order in which the call comes to them.
+        break_off: whether the call may end at the last of them; what follows would be computed for nothing.
+
+    Returns:
+        Hidden states in front of self-attention, B x L x C by layer.
+    """
+    for name in names:
+        processors[name].records = True
+    processors[names[-1]].ends = break_off
     try:
-        call()
-        return {name: processor.recorded for name, processor in processors.items() if processor.recorded is not None}
+        with suppress(Recorded):
+            call()
+        return {name: state for name in names if (state := processors[name].recorded) is not None}
     finally:
         for processor in processors.values():
             processor.clear()

@@ -17,6 +17,7 @@ from fabric.version import model_version
 
 FAMILIES = "Stable Diffusion 1.x, 2.x and XL with a U-Net, whatever the task"
 _DECODED = 64 * 64  # latent pixels decoded at once: those of one image of 512 x 512
+_PARTS = ("down_blocks", "mid_block", "up_blocks")
 _SIX = 6  # numbers that SDXL is told about a size; its refiner is told five
 
 
@@ -51,6 +52,14 @@ class UNetHost:
     def device(self) -> torch.device:
         """Where the models run, wherever they lie between; milliseconds to find out."""
         return torch.device(self.pipeline._execution_device)
+
+    @property
+    def may_break_off(self) -> bool:
+        """Whether a call of the U-Net may end in its middle: it is not compiled, and nothing waits for parts of it."""
+        parts = (part for part in self.core.modules() if part is not self.core)
+        return self.unet is self.core and not any(
+            "forward" in vars(part) or part._forward_hooks or part._compiled_call_impl for part in parts
+        )
 
     @property
     def version(self) -> tuple[object, ...]:
@@ -140,7 +149,7 @@ def _statistics(config: Any, like: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _layers(unet: UNet2DConditionModel) -> dict[str, Layer]:
-    """The self-attention layers by the names of their processors.
+    """The self-attention layers by the names of their processors, in the order in which a call comes to them.
 
     Raises:
         ValueError: one of them is of a kind that references cannot be shown to.
@@ -150,7 +159,9 @@ def _layers(unet: UNet2DConditionModel) -> dict[str, Layer]:
             "pipeline: its U-Net attends to the prompt alone in some layers; allowed: ordinary self-attention"
         )
     blocks = len(unet.config.block_out_channels)
-    names = [name for name in unet.attn_processors if ".attn1." in name]
+    names = sorted(
+        (name for name in unet.attn_processors if ".attn1." in name), key=lambda name: _PARTS.index(name.split(".")[0])
+    )
     levels = {name: level_of(name, blocks) for name in names}
     finest = min(levels.values())
     return {name: Layer(name, level / blocks, level == finest) for name, level in levels.items()}

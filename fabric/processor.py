@@ -108,6 +108,10 @@ class Shown(NamedTuple):
     groups: tuple[Group, ...] = ()
 
 
+class Recorded(Exception):  # noqa: N818, it is no error
+    """Ends a call of the U-Net as soon as all that was wanted of it is recorded."""
+
+
 class FabricAttnProcessor:
     """Self-attention that also sees weighted references; without any it is ordinary self-attention.
 
@@ -116,6 +120,7 @@ class FabricAttnProcessor:
 
     Attributes:
         records: whether to keep the hidden states that it is given.
+        ends: whether to raise `Recorded` then, since it is the last layer that matters.
         shown: references, and who attends to them.
         recorded: hidden states of the last call that recorded, B x L x C.
         received: by number of a group the share of the attention that each reference received, X G x R.
@@ -123,13 +128,14 @@ class FabricAttnProcessor:
 
     def __init__(self) -> None:
         self.records = False
+        self.ends = False
         self.shown = Shown()
         self.recorded: Tensor | None = None
         self.received: dict[int, Tensor] = {}
 
     def clear(self) -> None:
         """Ordinary attention again."""
-        self.records, self.shown, self.recorded, self.received = False, Shown(), None, {}
+        self.records, self.ends, self.shown, self.recorded, self.received = False, False, Shown(), None, {}
 
     def __call__(
         self,
@@ -142,6 +148,8 @@ class FabricAttnProcessor:
         """Attends; B x L x C to B x L x C."""
         if self.records:
             self.recorded = hidden_states.detach()
+            if self.ends:
+                raise Recorded
         query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1))
         key, value = _key_and_value(attn, hidden_states)
         if self.shown.groups:

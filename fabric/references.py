@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from fabric.noise_level import noise_level
 from fabric.processor import Hidden
 from fabric.seeding import generator_for
 
-Record = Callable[[Callable[[], object]], Mapping[str, Tensor]]
+Record = Callable[[Callable[[], object], Sequence[str]], Mapping[str, Tensor]]
 _TOGETHER = 16  # references in one pass
 _LATENTS = 1024  # pictures whose latents are kept; 64 KB each at 512 x 512
 
@@ -74,7 +74,7 @@ class References:
             images: by id.
             step: the step.
             alphas: noise schedule of the model; see `noise_level`.
-            record: runs a call of the U-Net and gives the hidden states of its layers, B x L x C by name.
+            record: runs a call of the U-Net and gives the hidden states of the named layers, B x L x C by name.
             call: keyword arguments of the call that they are for.
 
         Returns:
@@ -110,9 +110,10 @@ class References:
         drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", self.seed))
         noisy = signal * clean + noise * drawn.to(clean)
         sample, kwargs = self.host.reference_call(noisy, clean, step.size, call)
-        recorded = record(lambda: self.host.unet(sample, torch.tensor(step.timestep, device=sample.device), **kwargs))
-        layers = [layer.name for layer in self.host.layers.values() if step.with_outer or not layer.outermost]
-        return [{name: recorded[name][place] for name in layers} for place in range(len(clean))]
+        timestep = torch.tensor(step.timestep, device=sample.device)
+        names = [layer.name for layer in self.host.layers.values() if step.with_outer or not layer.outermost]
+        recorded = record(lambda: self.host.unet(sample, timestep, **kwargs), names)
+        return [{name: recorded[name][place] for name in names} for place in range(len(clean))]
 
     def _encoded(self, image: FeedbackImage, step: Step) -> Tensor:
         key = (image.id, step.size, step.version)

@@ -69,9 +69,11 @@ class Steering:
         step = run.step(scheduler, timestep)
         at = run.timesteps[step] if self.level is None else round(self.level * (len(run.alphas) - 1))
         reference_step = Step(float(at), run.size, plan.with_outer(step), run.version, sample.device)
-        hidden = self.references.at(
-            plan.images(step), reference_step, run.alphas, lambda call: record(processors, call), kwargs
-        )
+
+        def recorded(call: Callable[[], object], names: Sequence[str]) -> dict[str, Tensor]:
+            return record(processors, call, names, break_off=self.host.may_break_off)
+
+        hidden = self.references.at(plan.images(step), reference_step, run.alphas, recorded, kwargs)
         for name, processor in processors.items():
             processor.shown = plan.shown(step, hidden, self.host.layers[name])
         self._sets = plan.sets(step)

@@ -241,6 +241,25 @@ def test_sequential_offload() -> None:
     torch.testing.assert_close(one(FabricGenerator(pipe), liked=(A,), disliked=(B,)), expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", ["sd1", "sdxl"])
+def test_recording_ends_at_the_last_layer_that_matters_and_changes_nothing(layout: str) -> None:
+    pipe = build(layout)
+    calls: list[str] = []
+    params = replace(PARAMS, outer=0.0)
+    steered = one(FabricGenerator(pipe), liked=(A,), params=params)
+    convolve = pipe.unet.conv_out.forward
+    pipe.unet.conv_out.forward = lambda x: calls.append("to its end") or convolve(x)  # type: ignore[func-returns-value]
+    try:  # something waits for a part of the U-Net, as offloading does
+        whole = one(FabricGenerator(pipe), liked=(A,), params=params)
+    finally:
+        del pipe.unet.conv_out.forward
+    assert torch.equal(steered, whole)
+    assert len(calls) == 2 * STEPS
+    pipe.unet.conv_out.register_forward_pre_hook(lambda module, args: calls.append("once"))
+    one(FabricGenerator(pipe), liked=(A,), params=params)
+    assert calls.count("once") == STEPS
+
+
 def test_guidance_distilled_models_are_told_their_guidance() -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
