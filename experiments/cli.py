@@ -62,6 +62,7 @@ _COMMANDS = {
 }
 _BENCHES = {
     "generation": "what feedback costs, over plain diffusers and the official algorithm",
+    "flops": "what feedback costs on Stable Diffusion 1.5 and XL, counted",
     "optimizer": "time per proposal, and what is found on noisy test functions",
     "samplers": "what each sampler finds on the embedded model",
     "studio": "the time from a click to the next batch",

@@ -41,7 +41,7 @@ class UNetHost:
         self.pipeline = pipeline
         self.core = core
         self.texts = Texts(pipeline)
-        self.layers = _layers(core)
+        self.layers = self_attention_layers(core)
 
     @property
     def unet(self) -> nn.Module:
@@ -148,7 +148,7 @@ def _statistics(config: Any, like: Tensor) -> tuple[Tensor, Tensor]:
     return like.new_tensor(mean).view(1, -1, 1, 1), like.new_tensor(std).view(1, -1, 1, 1)
 
 
-def _layers(unet: UNet2DConditionModel) -> dict[str, Layer]:
+def self_attention_layers(unet: UNet2DConditionModel) -> dict[str, Layer]:
     """The self-attention layers by the names of their processors, in the order in which a call comes to them.
 
     Raises:

@@ -31,7 +31,8 @@ from experiments.embedded.world.scenes import COLUMN, NAMES, Scenes
 from experiments.intervals import paired_difference
 from experiments.studio.agent.agent import Agent, Proposal
 from experiments.studio.history.state import State
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from fabric.models import EMBEDDED, load
 from fabric.params import PRESETS, FabricParams, preset

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.studio.history.records import Choice, Mark, Prompt
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
 from fabric.models import EMBEDDED, load

@@ -128,6 +128,14 @@ def generation_table(results: Mapping[str, Any]) -> str:
     return _table(columns, rows, left=0)
 
 
+def flops_table(results: Mapping[str, Any]) -> str:
+    """What feedback costs on large models, counted."""
+    rows = [
+        [name, f"{pixels}²", count, *_numbers(ratios, "{:.2f}")] for name, pixels, count, *ratios in results["rows"]
+    ]
+    return _table(results["columns"], rows)
+
+
 def runs_table(*runs: Mapping[str, Any]) -> str:
     """What tuned settings are better by on held-out prompts, a column for each run."""
     rows = [["score", *(f"{run['value']:.3f}" for run in runs)]]
@@ -169,6 +177,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "artist": (artist_tables, ("artist",)),
     "studio": (studio_table, ("studio",)),
     "generation": (generation_table, ("generation",)),
+    "flops": (flops_table, ("flops",)),
     "runs": (runs_table, ("embedded", "pickscore")),
 }
 """By the name of their markers: how a table is made, and from which results."""

@@ -31,14 +31,37 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("generated"), metavar="FOLDER", help="of the PNG files")
     _add_feedback(parser)
     model = parser.add_argument_group("model")
-    model.add_argument("--model", default=MODEL, help=MODEL_HELP)
-    model.add_argument("--model-config", metavar="NAME", help="folder or hub id with a single file's configuration")
-    model.add_argument("--lora", nargs="+", default=[], metavar="FILE[:SCALE]", help="LoRAs, their scales 1 by default")
-    add_sampling(model)
+    _add_model(model)
     model.add_argument("--steps", type=int, default=20, metavar="N", help="denoising steps")
     model.add_argument("--size", metavar="WIDTHxHEIGHT", help="in pixels (default the model's own)")
     model.add_argument("--batch", type=int, default=4, metavar="N", help="images that are generated together")
-    model.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
+
+
+def _add_model(group: argparse._ArgumentGroup) -> None:
+    """Declares what generates, and where."""
+    group.add_argument("--model", default=MODEL, help=MODEL_HELP)
+    group.add_argument("--model-config", metavar="NAME", help="folder or hub id with a single file's configuration")
+    group.add_argument(
+        "--lora",
+        nargs="+",
+        type=_lora,
+        default=[],
+        metavar="FILE[:SCALE]",
+        help="LoRAs, their scales 1 by default",
+    )
+    add_sampling(group)
+    group.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
+
+
+def _lora(text: str) -> tuple[str, float]:
+    """File and scale of `FILE[:SCALE]`; the scale is 1 where it is not given."""
+    name, colon, scale = text.rpartition(":")
+    if not colon:
+        return text, 1.0
+    try:
+        return name, float(scale)
+    except ValueError:
+        return text, 1.0
 
 
 def _add_feedback(parser: argparse.ArgumentParser) -> None:
@@ -172,10 +195,11 @@ def add_studio(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of images and proposals")
     _add_blind(parser)
     model = parser.add_argument_group("model")
-    model.add_argument("--model", default=MODEL, help=MODEL_HELP)
-    add_sampling(model)
+    _add_model(model)
     model.add_argument("--steps", type=int, default=12, metavar="N", help="denoising steps")
     model.add_argument("--size", type=int, metavar="PIXELS", help="height and width (default the model's own)")
+    guidance = "of images without feedback and of the first proposals (default 4 for the embedded model, else 7)"
+    model.add_argument("--guidance", type=float, metavar="X", help=guidance)
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="to listen on; 0.0.0.0 opens the page to the network")
     server.add_argument("--port", type=int, default=7860, help="to listen on; 0 takes any that is free")

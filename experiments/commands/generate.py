@@ -40,7 +40,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     params, unused = _with_weights(_params(options), options.weights, {**liked, **disliked})
     if unused:
         progress.warn(f"warning: weights: no liked or disliked picture has the id {', '.join(unused)}")
-    recipe = Recipe(options.steps, options.scheduler, options.model, tuple(_lora(text) for text in options.lora))
+    recipe = Recipe(options.steps, options.scheduler, options.model, tuple(options.lora))
     progress.doing("loading the model")
     pipeline = load(
         options.model,
@@ -208,14 +208,3 @@ def _weights(texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[st
             raise ValueError(f"weights: {text!r} is out of range; allowed: 0 to 1")
         weights[named.pop()] = weight
     return weights
-
-
-def _lora(text: str) -> tuple[str, float]:
-    """File and scale of `FILE[:SCALE]`; the scale is 1 where it is not given."""
-    name, colon, scale = text.rpartition(":")
-    if not colon:
-        return text, 1.0
-    try:
-        return name, float(scale)
-    except ValueError:
-        return text, 1.0

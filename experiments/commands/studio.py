@@ -14,7 +14,8 @@ from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
 from experiments.studio.blind import BlindComparison, arms_of, results
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from experiments.studio.web.access import LOCAL
 
 
@@ -58,11 +59,15 @@ def _session(options: argparse.Namespace) -> StudioOptions:
         scheduler=options.scheduler,
         device=options.device,
         dtype=options.dtype,
+        loras=tuple(options.lora),
+        model_config=options.model_config,
+        offload=options.offload,
         storage=options.storage or default_storage(options.folder),
         study=options.study,
         images=options.images,
         steps=options.steps,
         size=None if options.size is None else (options.size, options.size),
+        guidance=options.guidance,
         seed=options.seed,
     )
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from filelock import FileLock
@@ -14,7 +13,6 @@ from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from experiments.config.schema import guidance_of
 from experiments.files.pictures import Recipe, metadata
 from experiments.run.study import check_folder, open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
@@ -22,82 +20,17 @@ from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
 from experiments.studio.history.references import references
 from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.options import StudioOptions
 from experiments.studio.pictures import PictureStore
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
 from fabric.images import to_pictures
-from fabric.models import EMBEDDED, load
+from fabric.models import load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
 _RECORD = "fabric-bo:record:"
 _LOCK = "generating.lock"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudioOptions:
-    """What a session is begun with.
-
-    Attributes:
-        folder: of study and pictures.
-        model: see `fabric.models.load`, as the next three.
-        scheduler: its name.
-        device: the best there is by default.
-        dtype: half precision on a GPU and single on the CPU by default.
-        offload: whether references are kept in main memory.
-        storage: URL of the study, `sqlite:///` in the folder by default.
-        study: its name.
-        images: of a round.
-        steps: denoising steps.
-        size: height and width in pixels; the model's own by default.
-        guidance: of plain images; 4 for the embedded model, else 7.
-        seed: of everything.
-
-    Raises:
-        ValueError: something is out of range.
-    """
-
-    folder: Path
-    model: str = EMBEDDED
-    scheduler: str = "euler-a"
-    device: str | None = None
-    dtype: str | None = None
-    offload: bool = False
-    storage: str | None = None
-    study: str = "studio"
-    images: int = 4
-    steps: int = 12
-    size: tuple[int, int] | None = None
-    guidance: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.images not in range(2, 17):
-            raise ValueError(f"images: {self.images} is out of range; allowed: 2 to 16")
-        FabricParams(guidance_scale=self.plain_guidance)
-
-    @property
-    def plain_guidance(self) -> float:
-        """Of plain images."""
-        return guidance_of(self.model) if self.guidance is None else self.guidance
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, in the form of a run's configuration."""
-        return {
-            "model": {
-                "name": self.model,
-                "scheduler": self.scheduler,
-                "device": self.device,
-                "dtype": self.dtype,
-                "offload": self.offload,
-            },
-            "images": self.images,
-            "steps": self.steps,
-            "size": None if self.size is None else list(self.size),
-            "guidance": self.plain_guidance,
-            "seed": self.seed,
-            "storage": self.storage,
-        }
 
 
 class StudioSession:
@@ -138,7 +71,14 @@ class StudioSession:
         """
         check_folder(options.folder, options.to_dict())  # before a model is loaded
         if fabric is None:
-            pipeline = load(options.model, scheduler=options.scheduler, device=options.device, dtype=options.dtype)
+            pipeline = load(
+                options.model,
+                scheduler=options.scheduler,
+                device=options.device,
+                dtype=options.dtype,
+                loras=options.loras,
+                config=options.model_config,
+            )
             fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
@@ -206,11 +146,12 @@ class StudioSession:
             requests = self._requests(state, proposals, number)
             generated = self.make(requests, on_step)
             pictures = to_pictures(generated.images)
+            recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model, self.options.loras)
             for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
-                recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model)
                 picture, prompt = pictures[place], generated.prompts[place]
                 image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
-                self._tell(state, proposal, request, image, number, place)
+                shares = {name: statistics.fmean(steps) for name, steps in generated.attention[place].items()}
+                self._tell(_shown(state, proposal, request, image, place, shares), state)
             return number
 
     def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
@@ -238,22 +179,8 @@ class StudioSession:
     def _seed(self, number: int, place: int) -> int:
         return generator_for("studio", self.options.seed, number, place).initial_seed()
 
-    def _tell(self, state: State, proposal: Proposal, request: Request, image: str, number: int, place: int) -> None:
+    def _tell(self, shown: ShownImage, state: State) -> None:
         """Adds an image as a trial, whole or not at all."""
-        shown = ShownImage(
-            id=image,
-            trial=-1,  # the study gives it its number
-            values=proposal.values,
-            round=number,
-            place=place,
-            seed=request.seed,
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            params=proposal.params,
-            liked=tuple(image.id for image in request.liked),
-            disliked=tuple(image.id for image in request.disliked),
-            more_like=None if state.more_like is None else state.more_like.id,
-        )
         distributions: dict[str, BaseDistribution] = {**self.agent.space(state).distributions}
         self.study.add_trial(
             create_trial(params=shown.values, distributions=distributions, value=0.0, user_attrs=shown.to_attributes())
@@ -267,6 +194,26 @@ class StudioSession:
         """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
         state = self.state
         return best_settings(self.agent, state, self.agent.model(state))
+
+
+def _shown(
+    state: State, proposal: Proposal, request: Request, image: str, place: int, attention: Mapping[str, float]
+) -> ShownImage:
+    return ShownImage(
+        id=image,
+        trial=-1,  # the study gives it its number
+        values=proposal.values,
+        round=request.round,
+        place=place,
+        seed=request.seed,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        params=proposal.params,
+        liked=tuple(image.id for image in request.liked),
+        disliked=tuple(image.id for image in request.disliked),
+        more_like=None if state.more_like is None else state.more_like.id,
+        attention=attention,
+    )
 
 
 def append(study: Study, prefix: str, values: dict[str, Any]) -> None:

@@ -9,7 +9,8 @@ import optuna
 import pytest
 
 from experiments.studio.history.records import Choice, Mark, Prompt
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from fabric.models import load
 

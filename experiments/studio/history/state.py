@@ -7,7 +7,7 @@ withdrawn; so whoever reads the study sees the same, in any process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -47,6 +47,8 @@ class ShownImage:
         liked: ids of its references.
         disliked: likewise.
         more_like: id of the `MoreLike` that its round followed, if any.
+        attention: share of the self-attention that each reference received, by id, a mean over the steps; empty for
+            images of before it was kept.
     """
 
     id: str
@@ -61,6 +63,7 @@ class ShownImage:
     liked: tuple[str, ...] = ()
     disliked: tuple[str, ...] = ()
     more_like: str | None = None
+    attention: Mapping[str, float] = field(default_factory=dict)
 
     def to_attributes(self) -> dict[str, Any]:
         """User attributes of its trial; `of` reads them."""
@@ -75,6 +78,7 @@ class ShownImage:
             "liked": list(self.liked),
             "disliked": list(self.disliked),
             "asked": self.more_like,
+            "attention": dict(self.attention),
         }
 
     @classmethod
@@ -93,6 +97,7 @@ class ShownImage:
             tuple(attributes["liked"]),
             tuple(attributes["disliked"]),
             attributes["asked"],
+            attributes.get("attention", {}),
         )
 
 

@@ -76,8 +76,8 @@ def _image(state: State, shown: ShownImage, rater: str) -> dict[str, Any]:
         "prompt": shown.prompt,
         "words": tokens(shown.prompt),
         "knobs": {name: getattr(shown.params, name) for name in FabricParams.bounds()},
-        "liked": _weighted(shown.params, given.liked),
-        "disliked": _weighted(shown.params, given.disliked),
+        "liked": _weighted(shown, given.liked),
+        "disliked": _weighted(shown, given.disliked),
         "mark": state.marks.get(rater, {}).get(shown.id),
         "rating": state.ratings.get(rater, {}).get(shown.id),
         "raters": len(ratings),
@@ -87,11 +87,18 @@ def _image(state: State, shown: ShownImage, rater: str) -> dict[str, Any]:
     }
 
 
-def _weighted(params: FabricParams, references: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
-    """References of one sign, with their ages, and the weight that each had, as far as images decide it."""
+def _weighted(shown: ShownImage, references: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+    """References of one sign, with their ages; the weight that each had, as far as images decide it, and what it got.
+
+    What it got is its share of the attention; None for images of before it was kept.
+    """
     images = [image for image, _ in references]
-    weights = image_weights(params, images, [age for _, age in references]).tolist()
-    return [{"id": image, "weight": round(weight, 4)} for image, weight in zip(images, weights, strict=True)]
+    weights = image_weights(shown.params, images, [age for _, age in references]).tolist()
+    kept = bool(shown.attention)
+    return [
+        {"id": image, "weight": round(weight, 4), "attention": shown.attention.get(image, 0.0) if kept else None}
+        for image, weight in zip(images, weights, strict=True)
+    ]
 
 
 def _rich(rich: RichRating) -> dict[str, Any]:

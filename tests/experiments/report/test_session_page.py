@@ -15,7 +15,8 @@ from experiments.cli import main
 from experiments.commands.arguments import add_studio
 from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Prompt
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from fabric.knobs import KNOBS
 from fabric.params import FabricParams, preset

@@ -13,7 +13,9 @@ from PIL import Image, ImageChops
 from experiments.files.pictures import read_facts
 from experiments.run.study import open_study
 from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Prompt, Rating, Upload
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
+from experiments.studio.web.views import snapshot
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.models import load
@@ -43,10 +45,22 @@ def test_a_session_from_prompt_to_export(tmp_path: Path, begin: Begin, judge: Ju
     assert {each.liked for each in second} == {(first[0].id,)}  # the feedback is kept
     assert {each.disliked for each in second} == {(first[3].id,)}
     assert len({each.params.to_yaml() for each in second}) > 1
+    _shows_what_references_received(session)
     judge(session, best=1)
     best = session.best()
     assert FabricParams.from_yaml(best.to_yaml()) == best
     assert best in [*(each.params for each in second), *session.agent.starts]
+
+
+def _shows_what_references_received(session: StudioSession) -> None:
+    page = snapshot(session.state, "ann")["images"]
+    for shown in session.state.rounds[1]:
+        assert all(0 < share < 1 for share in shown.attention.values())
+        for side in ("liked", "disliked"):
+            assert [each["attention"] for each in page[shown.id][side]] == [
+                shown.attention.get(name, 0.0) for name in getattr(shown, side)
+            ]
+    assert any(shown.attention for shown in session.state.rounds[1])
 
 
 def test_images_are_what_their_records_say(tmp_path: Path, fabric: FabricGenerator, begin: Begin, judge: Judge) -> None:

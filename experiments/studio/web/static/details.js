@@ -84,8 +84,9 @@ function references(image) {
   const rows = [["Liked", image.liked], ["Disliked", image.disliked]].filter(([, images]) => images.length);
   if (!rows.length) return h("p", { class: "hint" }, "Made without references.");
   return h("div", { class: "references" }, rows.map(([label, images]) =>
-    h("div", {}, h("h3", {}, `${label} references, with their weights`), h("div", { class: "strip" }, images.map(({ id, weight }) =>
-      h("figure", { style: `--weight:${Math.min(1, weight)}` }, picture(id, label), h("figcaption", {}, weight.toFixed(2))))))));
+    h("div", {}, h("h3", {}, `${label} references: weight, and share of the attention`), h("div", { class: "strip" }, images.map(({ id, weight, attention }) =>
+      h("figure", { style: `--weight:${Math.min(1, weight)}` }, picture(id, label),
+        h("figcaption", {}, weight.toFixed(2), attention !== null && h("small", {}, ` ${Math.round(100 * attention)} %`))))))));
 }
 
 function knobs(image, frozen) {

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,6 +145,9 @@ def test_knobs_prompts_favourites_and_rich_feedback() -> None:
 
 def test_what_was_shown_survives_the_study() -> None:
     shown = ShownImage(
-        "a", 7, {"strength": 0.5}, 1, 2, 3, "a", "b", FabricParams(weights={"x": 0.5}), ("x",), ("y",), "w"
+        "a", 7, {"strength": 0.5}, 1, 2, 3, "a", "b", FabricParams(weights={"x": 0.5}), ("x",), ("y",), "w", {"x": 0.2}
     )
     assert ShownImage.of(7, {"strength": 0.5}, shown.to_attributes()) == shown
+    old = shown.to_attributes()
+    del old["attention"]  # of a session of before it was kept
+    assert ShownImage.of(7, {"strength": 0.5}, old) == replace(shown, attention={})

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from experiments.studio.web import access
 from experiments.studio.web.access import LOCAL
 from experiments.studio.web.api import PageApi

@@ -16,7 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, FilePayload, Page, Requ
 from experiments.files.pictures import read_facts
 from experiments.studio.blind import BlindArm, BlindComparison, Side
 from experiments.studio.history.records import Mark
-from experiments.studio.session import StudioOptions, StudioSession
+from experiments.studio.options import StudioOptions
+from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from fabric.knobs import KNOBS
 from fabric.params import FabricParams
