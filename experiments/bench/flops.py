@@ -35,6 +35,7 @@ _STEPS = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
+    parser.add_argument("--models", nargs="+", choices=LAYOUTS, default=list(LAYOUTS))
     parser.add_argument("--references", type=int, nargs="+", default=[1, 4, 8])
     parser.add_argument("--pixels", type=int, nargs="+", default=[512, 1024], help="sides of square images")
     parser.add_argument("--batch", type=int, default=4)
@@ -137,7 +138,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"operations of a step with feedback over one without, batch {options.batch} with guidance; see --help")
     print("".join(f"{name:>17}" for name in COLUMNS))
     rows = []
-    for layout in LAYOUTS:
+    for layout in (LAYOUTS[name] for name in options.models):
         for pixels in options.pixels:
             counter = Counter(layout, pixels, options.batch)
             for references in options.references:

@@ -62,4 +62,4 @@ SDXL = UNetLayout(
         "projection_class_embeddings_input_dim": 2816,
     },
 )
-LAYOUTS = (SD15, SDXL)
+LAYOUTS = {"sd15": SD15, "sdxl": SDXL}

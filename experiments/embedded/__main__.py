@@ -34,7 +34,7 @@ SINGLE: dict[str, Callable[[Config], object]] = {
     "preference": preference_stage,
 }
 
-SMOKE_EFFORT = 1 / 16
+SMOKE_EFFORT = 1 / 48
 
 
 def _parser() -> argparse.ArgumentParser:

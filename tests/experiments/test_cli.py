@@ -91,6 +91,7 @@ def test_all_results_are_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert Path(written["sheet"]).exists()
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error() -> None:
     command = f"set -o pipefail; {sys.executable} -m experiments.cli objectives | true"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -12,6 +12,8 @@ from experiments.cli import main
 from tests.processes import command
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("page")
 @pytest.mark.parametrize(
     ("more", "environment", "bound", "warned"),
     [
