@@ -6,6 +6,7 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from filelock import FileLock
@@ -151,7 +152,8 @@ class StudioSession:
                 picture, prompt = pictures[place], generated.prompts[place]
                 image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
                 shares = {name: statistics.fmean(steps) for name, steps in generated.attention[place].items()}
-                self._tell(_shown(state, proposal, request, image, place, shares), state)
+                shown = _shown(state, proposal, request, image, place, shares)
+                self._tell(replace(shown, count=len(requests)), state)
             return number
 
     def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:

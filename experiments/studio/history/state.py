@@ -49,6 +49,7 @@ class ShownImage:
         more_like: id of the `MoreLike` that its round followed, if any.
         attention: share of the self-attention that each reference received, by id, a mean over the steps; empty for
             images of before it was kept.
+        count: images of its round, which is only there with all of them; 0 where that was not kept.
     """
 
     id: str
@@ -64,6 +65,7 @@ class ShownImage:
     disliked: tuple[str, ...] = ()
     more_like: str | None = None
     attention: Mapping[str, float] = field(default_factory=dict)
+    count: int = 0
 
     def to_attributes(self) -> dict[str, Any]:
         """User attributes of its trial; `of` reads them."""
@@ -79,6 +81,7 @@ class ShownImage:
             "disliked": list(self.disliked),
             "asked": self.more_like,
             "attention": dict(self.attention),
+            "count": self.count,
         }
 
     @classmethod
@@ -98,6 +101,7 @@ class ShownImage:
             tuple(attributes["disliked"]),
             attributes["asked"],
             attributes.get("attention", {}),
+            attributes.get("count", 0),
         )
 
 
@@ -242,10 +246,18 @@ def standing_of(records: Sequence[Record]) -> list[Record]:
 
 
 def _rounds(shown: Iterable[ShownImage]) -> tuple[tuple[ShownImage, ...], ...]:
-    rounds: dict[int, dict[str, ShownImage]] = defaultdict(dict)
-    for image in sorted(shown, key=lambda image: (image.round, image.place, image.trial)):
-        rounds[image.round].setdefault(image.id, image)
-    return tuple(tuple(rounds[number].values()) for number in sorted(rounds))
+    """Whole rounds; of one that was broken off and generated again the later images count."""
+    rounds: dict[int, dict[int, ShownImage]] = defaultdict(dict)
+    for image in sorted(shown, key=lambda image: image.trial):
+        rounds[image.round][image.place] = image
+    found = []
+    for _, places in sorted(rounds.items()):
+        images: dict[str, ShownImage] = {}
+        for _, image in sorted(places.items()):
+            images.setdefault(image.id, image)
+        if all(len(places) >= image.count for image in images.values()):
+            found.append(tuple(images.values()))
+    return tuple(found)
 
 
 def _latest_of_each_round(choices: Iterable[Choice]) -> list[Choice]:

@@ -143,11 +143,34 @@ def test_knobs_prompts_favourites_and_rich_feedback() -> None:
     assert state.rich == {"ann": {"02": rich}}
 
 
+def test_a_round_is_there_with_all_its_images_and_one_that_was_broken_off_is_made_again() -> None:
+    first, second, again = (
+        replace(_shown(name, 2, place, trial), count=2)
+        for name, place, trial in (("a", 0, 8), ("b", 1, 10), ("c", 0, 9))
+    )
+    assert fold([*ROUNDS, first], []).rounds == fold(ROUNDS, []).rounds
+    assert fold([*ROUNDS, first, second], []).rounds[2] == (first, second)
+    assert fold([*ROUNDS, first, again, second], []).rounds[2] == (again, second)
+
+
 def test_what_was_shown_survives_the_study() -> None:
     shown = ShownImage(
-        "a", 7, {"strength": 0.5}, 1, 2, 3, "a", "b", FabricParams(weights={"x": 0.5}), ("x",), ("y",), "w", {"x": 0.2}
+        "a",
+        7,
+        {"strength": 0.5},
+        1,
+        2,
+        3,
+        "a",
+        "b",
+        FabricParams(weights={"x": 0.5}),
+        ("x",),
+        ("y",),
+        "w",
+        {"x": 0.2},
+        3,
     )
     assert ShownImage.of(7, {"strength": 0.5}, shown.to_attributes()) == shown
     old = shown.to_attributes()
-    del old["attention"]  # of a session of before it was kept
-    assert ShownImage.of(7, {"strength": 0.5}, old) == replace(shown, attention={})
+    del old["attention"], old["count"]  # of a session of before they were kept
+    assert ShownImage.of(7, {"strength": 0.5}, old) == replace(shown, attention={}, count=0)
