@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.bench.layouts import LAYOUTS, UNetLayout
+from experiments.bench.options import check_ranges
 from fabric.hook import record
 from fabric.host import self_attention_layers
 from fabric.processor import FabricAttnProcessor, Group, Layer, Seen, Shown
@@ -71,7 +73,7 @@ class Counter:
         """Operations of a call whose conditional half sees references out of the bank."""
         log_weight = torch.zeros(1, references, self.batch, device="meta")
         group = Group(slice(self.batch, 2 * self.batch), Seen(slice(0, references), log_weight))
-        for name, state in self.states().items():
+        for name, state in self.states.items():
             if outer or not self.layers[name].outermost:
                 self.processors[name].shown = Shown((state[0],) * references, (group,))
         try:
@@ -83,13 +85,14 @@ class Counter:
     def joined(self, references: int) -> int:
         """Operations of the authors' call: references are projected anew for every sample that sees them."""
         further = 0
-        for state in self.states().values():
+        for state in self.states.values():
             _, tokens, width = state.shape
             projections = 2 * 2 * references * tokens * width * width
             attention = 2 * 2 * tokens * references * tokens * width
             further += self.batch * (projections + attention)
         return self.plain() + further
 
+    @cached_property
     def states(self) -> dict[str, torch.Tensor]:
         """Hidden states of one reference in front of every self-attention layer, 1 x L x C."""
         return record(self.processors, lambda: self._call(1), list(self.layers), break_off=False)
@@ -108,15 +111,14 @@ def _count(call: Callable[[], object]) -> int:
 def row(counter: Counter, references: int) -> list[Any]:
     """What `COLUMNS` says of a model, a size and a number of references."""
     plain = counter.plain()
-    ratios: list[float] = []
-    for new in (False, True):
-        for outer in (False, True):
-            added = counter.reference_pass(references, outer=outer) if new else 0
-            ratios.append((counter.steered(references, outer=outer) + added) / plain)
-    authors = (counter.joined(references) + counter.plain(references)) / plain
-    sizes = {name: 2 * state.numel() * references * _STEPS / 1e9 for name, state in counter.states().items()}
+    kept = [counter.steered(references, outer=outer) for outer in (False, True)]
+    passes = [counter.reference_pass(references, outer=outer) for outer in (False, True)]
+    new = [steered + added for steered, added in zip(kept, passes, strict=True)]
+    authors = counter.joined(references) + counter.plain(references)
+    ratios = [operations / plain for operations in (*kept, *new, authors)]
+    sizes = {name: 2 * state.numel() * references * _STEPS / 1e9 for name, state in counter.states.items()}
     inner = sum(size for name, size in sizes.items() if not counter.layers[name].outermost)
-    return [counter.layout.name, counter.pixels, references, *ratios, authors, inner, sum(sizes.values())]
+    return [counter.layout.name, counter.pixels, references, *ratios, inner, sum(sizes.values())]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -128,13 +130,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range.
     """
-    allowed = {"references": (1, 64), "pixels": (64, 4096), "batch": (1, 64)}
-    for name, (low, high) in allowed.items():
-        given = getattr(options, name)
-        for value in given if isinstance(given, list) else [given]:
-            if not low <= value <= high or (name == "pixels" and value % 64):
-                multiples = ", multiples of 64" if name == "pixels" else ""
-                raise ValueError(f"{name}: {value} is out of range; allowed: {low} to {high}{multiples}")
+    check_ranges(options, {"references": (1, 64), "pixels": (64, 4096), "batch": (1, 64)})
+    for pixels in options.pixels:
+        if pixels % 64:
+            raise ValueError(f"pixels: {pixels} is out of range; allowed: 64 to 4096, multiples of 64")
     print(f"operations of a step with feedback over one without, batch {options.batch} with guidance; see --help")
     print("".join(f"{name:>17}" for name in COLUMNS))
     rows = []

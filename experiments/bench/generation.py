@@ -25,7 +25,9 @@ from PIL import Image
 from torch import Tensor
 
 from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.layouts import SD15
 from experiments.bench.memory import peak_memory
+from experiments.bench.options import check_ranges
 from experiments.embedded.training.trainer import seeded
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
@@ -185,9 +187,7 @@ def _sd15(device: str | None) -> StableDiffusionPipeline:
     """Stable Diffusion 1.5's U-Net with random weights; the codec's and the text encoder's share is small."""
     pipe = load(EMBEDDED, device="cpu")
     with seeded(0):
-        unet = UNet2DConditionModel(
-            sample_size=64, cross_attention_dim=pipe.unet.config.cross_attention_dim, attention_head_dim=8
-        )
+        unet = UNet2DConditionModel(**{**SD15.config, "cross_attention_dim": pipe.unet.config.cross_attention_dim})
     pipe.unet = unet
     place = checked_device(device)
     return pipe.to(place, torch.float16 if place.type == "cuda" else torch.float32)
@@ -202,11 +202,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range.
     """
-    for name, (low, high) in {"references": (0, 8), "batch": (1, 64), "steps": (1, 1000), "repeats": (1, 1000)}.items():
-        given = getattr(options, name)
-        for value in given if isinstance(given, list) else [given]:
-            if not low <= value <= high:
-                raise ValueError(f"{name}: {value} is out of range; allowed: {low} to {high}")
+    check_ranges(options, {"references": (0, 8), "batch": (1, 64), "steps": (1, 1000), "repeats": (1, 1000)})
 
     def make() -> StableDiffusionPipeline:
         return _sd15(options.device) if options.sd15 else load(EMBEDDED, device=options.device)

@@ -15,12 +15,10 @@ class UNetLayout:
 
     Attributes:
         name: that people know it by.
-        pixels: side of the images that it was trained on.
         config: of its U-Net, as the checkpoints have it.
     """
 
     name: str
-    pixels: int
     config: dict[str, Any]
 
     def unet(self) -> UNet2DConditionModel:
@@ -44,10 +42,9 @@ class UNetLayout:
         return arguments
 
 
-SD15 = UNetLayout("SD 1.5", 512, {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8})
+SD15 = UNetLayout("SD 1.5", {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8})
 SDXL = UNetLayout(
     "SDXL",
-    1024,
     {
         "sample_size": 128,
         "cross_attention_dim": 2048,

@@ -23,6 +23,7 @@ from optuna.samplers import BaseSampler
 from torch import Tensor
 
 from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.options import check_ranges
 from experiments.intervals import mean_interval
 from fabric.seeding import generator_for
 from optimizer.attributes import STANDARD_ERROR
@@ -115,11 +116,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range.
     """
-    for name, least in {"seeds": 2, "trials": 2, "dimensions": 6, "observations": 2}.items():
-        given = getattr(options, name)
-        for value in given if isinstance(given, list) else [given]:
-            if value < least:
-                raise ValueError(f"{name}: {value} is out of range; allowed: {least} or more")
+    check_ranges(options, {"seeds": (2, None), "trials": (2, None), "dimensions": (6, None), "observations": (2, None)})
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     found: dict[str, Any] = {}
     if "time" in options.part:

@@ -11,7 +11,7 @@ from experiments.bench.kept import read_results
 from experiments.bench.layouts import SD15, SDXL, UNetLayout
 from experiments.cli import main
 
-SMALL = UNetLayout("small", 64, {**SD15.config, "block_out_channels": (32, 32, 64, 64), "norm_num_groups": 8})
+SMALL = UNetLayout("small", {**SD15.config, "block_out_channels": (32, 32, 64, 64), "norm_num_groups": 8})
 
 
 @pytest.mark.parametrize(("layout", "millions"), [(SD15, 859.5), (SDXL, 2567.5)])
@@ -22,7 +22,7 @@ def test_layouts_have_as_many_parameters_as_the_models(layout: UNetLayout, milli
 def test_what_is_counted_is_attention_and_projections_of_what_is_seen() -> None:
     counter, references = Counter(SMALL, 64, 2), 3
     expected = 0
-    for state in counter.states().values():
+    for state in counter.states.values():
         _, tokens, width = state.shape
         expected += 2 * references * tokens * width * 2 * width  # keys and values, once for all samples
         expected += 2 * 2 * references * tokens * tokens * width * 2  # 2 samples
@@ -43,7 +43,7 @@ def test_a_reference_pass_is_shorter_where_the_outermost_layers_do_not_matter() 
 
 
 def test_states_are_those_that_layers_are_given() -> None:
-    states: dict[str, Tensor] = Counter(SMALL, 64, 1).states()
+    states: dict[str, Tensor] = Counter(SMALL, 64, 1).states
     assert {state.shape[1] for state in states.values()} == {64, 16, 4, 1}
     assert all(state.device == torch.device("meta") for state in states.values())
 
