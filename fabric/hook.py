@@ -17,7 +17,7 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 from fabric.host import UNetHost
-from fabric.processor import FabricAttnProcessor, Recorded
+from fabric.processor import FabricAttnProcessor, RecordingDone
 
 Processors: TypeAlias = Mapping[str, FabricAttnProcessor]
 
@@ -123,7 +123,7 @@ def record(
         processors[name].records = True
     processors[names[-1]].ends = break_off
     try:
-        with suppress(Recorded):
+        with suppress(RecordingDone):
             call()
         return {name: state for name in names if (state := processors[name].recorded) is not None}
     finally:

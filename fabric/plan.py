@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams, image_weights, step_weights
-from fabric.processor import Group, Hidden, Layer, Seen, Shown, TokenMask
+from fabric.processor import Group, Hidden, Layer, SeenReferences, ShownReferences, TokenMask
 from fabric.weighting import depth_weight
 
 _ABSENT = 1e-6  # weights below are 0: they would cost a reference and change nothing
@@ -126,7 +126,7 @@ class AttentionPlan:
         self._mask = mask
         self._masks: dict[str, TokenMask | None] = {}
         self._images: dict[int, dict[str, FeedbackImage]] = {}
-        self._sets: dict[int, list[Sets]] = {}
+        self._groups: dict[int, list[StepGroup]] = {}
 
     def images(self, step: int) -> dict[str, FeedbackImage]:
         """Images that some row sees at a step, by id."""
@@ -136,11 +136,11 @@ class AttentionPlan:
 
     def with_outer(self, step: int) -> bool:
         """Whether a row that sees something at a step does so in the outermost layers."""
-        return any(sets.sees_outer for sets in self.sets(step))
+        return any(group.sees_outer for group in self.groups(step))
 
-    def sets(self, step: int) -> list[Sets]:
+    def groups(self, step: int) -> list[StepGroup]:
         """Rows that see something at a step: those of the same references together, and equal sets side by side."""
-        if step not in self._sets:
+        if step not in self._groups:
             together: dict[tuple[tuple[str, ...], ...], list[int]] = {}
             for place, row in enumerate(self.rows):
                 key = tuple(tuple(image.key for image in side) for side in row.sees(step))
@@ -150,12 +150,12 @@ class AttentionPlan:
             for key, members in together.items():
                 equal.setdefault((len(members), *(len(side) for side in key)), []).append(members)
             places = {name: place for place, name in enumerate(self.images(step))}
-            self._sets[step] = [
-                Sets(members, self.rows, step, places, self.device, self._token_mask) for members in equal.values()
+            self._groups[step] = [
+                StepGroup(members, self.rows, step, places, self.device, self._token_mask) for members in equal.values()
             ]
-        return self._sets[step]
+        return self._groups[step]
 
-    def shown(self, step: int, hidden: Mapping[str, Hidden], layer: Layer) -> Shown:
+    def shown(self, step: int, hidden: Mapping[str, Hidden], layer: Layer) -> ShownReferences:
         """What a layer is shown.
 
         Args:
@@ -164,12 +164,12 @@ class AttentionPlan:
             layer: of the U-Net.
         """
         seeing = [
-            (number, sets) for number, sets in enumerate(self.sets(step)) if sets.sees_outer or not layer.outermost
+            (number, group) for number, group in enumerate(self.groups(step)) if group.sees_outer or not layer.outermost
         ]
         if not seeing:
-            return Shown()
+            return ShownReferences()
         states = tuple(hidden[name][layer.name] for name in self.images(step))
-        return Shown(states, tuple(sets.group(number, len(states[0]), layer) for number, sets in seeing))
+        return ShownReferences(states, tuple(group.in_layer(number, len(states[0]), layer) for number, group in seeing))
 
     def _token_mask(self, image: FeedbackImage) -> TokenMask | None:
         if image.key not in self._masks:
@@ -178,8 +178,8 @@ class AttentionPlan:
         return self._masks[image.key]
 
 
-class Sets:
-    """X sets of G rows at a step; the rows of a set see the same references, all sets equally many.
+class StepGroup:
+    """A group at one step: X sets of G rows; the rows of a set see the same references, all sets equally many.
 
     Args:
         members: X times G places in the batch.
@@ -223,10 +223,10 @@ class Sets:
         )
         self._logs: dict[tuple[float, bool], list[Tensor]] = {}
 
-    def group(self, number: int, tokens: int, layer: Layer) -> Group:
+    def in_layer(self, number: int, tokens: int, layer: Layer) -> Group:
         """As a layer of so many tokens sees it."""
         references, opposed = (
-            Seen(places, log_weight, self._token_bias(masks, tokens)) if masks else None
+            SeenReferences(places, log_weight, self._token_bias(masks, tokens)) if masks else None
             for places, log_weight, masks in zip(self._places, self._log_weights(layer), self._masks, strict=True)
         )
         return Group(self._place, references, opposed, number)

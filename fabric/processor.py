@@ -66,7 +66,7 @@ def _grid(size: tuple[int, ...], tokens: int) -> tuple[int, int]:
     return height, width
 
 
-class Seen(NamedTuple):
+class SeenReferences(NamedTuple):
     """References that sets of samples see: X sets of G samples, R references each.
 
     Attributes:
@@ -91,12 +91,12 @@ class Group(NamedTuple):
     """
 
     rows: slice | Tensor
-    references: Seen | None = None
-    opposed: Seen | None = None
+    references: SeenReferences | None = None
+    opposed: SeenReferences | None = None
     number: int = 0
 
 
-class Shown(NamedTuple):
+class ShownReferences(NamedTuple):
     """What a layer is shown.
 
     Attributes:
@@ -108,7 +108,7 @@ class Shown(NamedTuple):
     groups: tuple[Group, ...] = ()
 
 
-class Recorded(Exception):  # noqa: N818, it is no error
+class RecordingDone(Exception):  # noqa: N818, it is no error
     """Ends a call of the U-Net as soon as all that was wanted of it is recorded."""
 
 
@@ -120,7 +120,7 @@ class FabricAttnProcessor:
 
     Attributes:
         records: whether to keep the hidden states that it is given.
-        ends: whether to raise `Recorded` then, since it is the last layer that matters.
+        ends: whether to raise `RecordingDone` then, since it is the last layer that matters.
         shown: references, and who attends to them.
         recorded: hidden states of the last call that recorded, B x L x C.
         received: by number of a group the share of the attention that each reference received, X G x R.
@@ -129,13 +129,13 @@ class FabricAttnProcessor:
     def __init__(self) -> None:
         self.records = False
         self.ends = False
-        self.shown = Shown()
+        self.shown = ShownReferences()
         self.recorded: Tensor | None = None
         self.received: dict[int, Tensor] = {}
 
     def clear(self) -> None:
         """Ordinary attention again."""
-        self.records, self.ends, self.shown, self.recorded, self.received = False, False, Shown(), None, {}
+        self.records, self.ends, self.shown, self.recorded, self.received = False, False, ShownReferences(), None, {}
 
     def __call__(
         self,
@@ -149,7 +149,7 @@ class FabricAttnProcessor:
         if self.records:
             self.recorded = hidden_states.detach()
             if self.ends:
-                raise Recorded
+                raise RecordingDone
         query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1))
         key, value = _key_and_value(attn, hidden_states)
         if self.shown.groups:
@@ -186,6 +186,6 @@ def _key_and_value(attn: Attention, hidden: Tensor) -> tuple[Tensor, Tensor]:
     return key.unflatten(-1, (attn.heads, -1)), value.unflatten(-1, (attn.heads, -1))
 
 
-def _tokens(seen: Seen, key: Tensor, value: Tensor) -> ReferenceTokens:
+def _tokens(seen: SeenReferences, key: Tensor, value: Tensor) -> ReferenceTokens:
     """Keys and values of what sets of samples see, out of those of all references."""
     return ReferenceTokens(key[seen.places], value[seen.places], seen.log_weight, seen.token_bias)

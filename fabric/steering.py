@@ -22,7 +22,7 @@ from fabric.host import UNetHost
 from fabric.images import FeedbackImage
 from fabric.noise_level import cumulative_alphas
 from fabric.params import FabricParams
-from fabric.plan import AttentionPlan, Row, Sets, rows_of
+from fabric.plan import AttentionPlan, Row, StepGroup, rows_of
 from fabric.references import References, Step
 
 RowsOf = Callable[[int, int], Sequence[Row]]
@@ -54,8 +54,8 @@ class Steering:
         self.scheduler = scheduler
         self.rows = rows
         self.level = level
-        self._received: list[list[tuple[Sets, Tensor]]] = []
-        self._sets: list[Sets] = []
+        self._received: list[list[tuple[StepGroup, Tensor]]] = []
+        self._groups: list[StepGroup] = []
         self._run: _Run | None = None
 
     def before(self, processors: Processors, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -76,15 +76,15 @@ class Steering:
         hidden = self.references.at(plan.images(step), reference_step, run.alphas, recorded, kwargs)
         for name, processor in processors.items():
             processor.shown = plan.shown(step, hidden, self.host.layers[name])
-        self._sets = plan.sets(step)
+        self._groups = plan.groups(step)
 
     def after(self, processors: Processors) -> None:
         """Keeps what references received; see `fabric.hook.Steer`."""
         parts = []
-        for number, sets in enumerate(self._sets):
+        for number, group in enumerate(self._groups):
             shares = [processor.received[number] for processor in processors.values() if number in processor.received]
             if shares:
-                parts.append((sets, torch.stack(shares).mean(dim=0)))
+                parts.append((group, torch.stack(shares).mean(dim=0)))
         self._received.append(parts)
 
     def received(self) -> list[dict[int, dict[str, float]]]:
@@ -95,8 +95,8 @@ class Steering:
         return [
             {
                 row: dict(zip(names, shares, strict=True))
-                for sets, table in parts
-                for row, names, shares in zip(sets.rows, sets.names, table.tolist(), strict=True)
+                for group, table in parts
+                for row, names, shares in zip(group.rows, group.names, table.tolist(), strict=True)
             }
             for parts in self._received
         ]

@@ -23,7 +23,7 @@ from experiments.bench.layouts import LAYOUTS, UNetLayout
 from experiments.bench.options import check_ranges
 from fabric.hook import record
 from fabric.host import self_attention_layers
-from fabric.processor import FabricAttnProcessor, Group, Layer, Seen, Shown
+from fabric.processor import FabricAttnProcessor, Group, Layer, SeenReferences, ShownReferences
 
 COLUMNS = (
     *("model", "size", "pictures", "kept", "kept, all layers", "new", "new, all layers", "authors' code"),
@@ -72,10 +72,10 @@ class Counter:
     def steered(self, references: int, *, outer: bool) -> int:
         """Operations of a call whose conditional half sees references out of the bank."""
         log_weight = torch.zeros(1, references, self.batch, device="meta")
-        group = Group(slice(self.batch, 2 * self.batch), Seen(slice(0, references), log_weight))
+        group = Group(slice(self.batch, 2 * self.batch), SeenReferences(slice(0, references), log_weight))
         for name, state in self.states.items():
             if outer or not self.layers[name].outermost:
-                self.processors[name].shown = Shown((state[0],) * references, (group,))
+                self.processors[name].shown = ShownReferences((state[0],) * references, (group,))
         try:
             return self.plain()
         finally:

@@ -11,7 +11,7 @@ from PIL import Image
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.plan import AttentionPlan, rows_of
-from fabric.processor import Layer, Shown
+from fabric.processor import Layer, ShownReferences
 
 COLOURS = ("red", "green", "blue")
 A, B, C = (FeedbackImage(Image.new("RGB", (4, 4), colour), k) for k, colour in enumerate(COLOURS))
@@ -74,21 +74,21 @@ def test_samples_with_the_same_active_references_are_together() -> None:
         *rows_of(FabricParams(strength=3, weights={C.id: 0}), [a, b, c], [], 2)[:2],
     ]
     plan = _plan(list(rows))
-    assert [sets.rows for sets in plan.sets(0)] == [[1, 5]]
+    assert [group.rows for group in plan.groups(0)] == [[1, 5]]
     (group,) = plan.shown(0, HIDDEN, LAYER).groups
     assert group.references is not None
     torch.testing.assert_close(group.references.log_weight.exp(), torch.tensor([[[0.8, 3], [0.8, 3]]]))
     assert set(plan.images(0)) == {A.id, B.id}
     # Afterwards also: the unconditional sample of B and the conditional one of A, which are sets of equal size.
-    assert [sets.rows for sets in plan.sets(1)] == [[1, 5], [2, 3]]
-    assert [sets.names for sets in plan.sets(1)] == [[[A.id, B.id]] * 2, [[B.id], [A.id]]]
+    assert [group.rows for group in plan.groups(1)] == [[1, 5], [2, 3]]
+    assert [group.names for group in plan.groups(1)] == [[[A.id, B.id]] * 2, [[B.id], [A.id]]]
 
 
-def test_sets_of_other_sizes_are_apart_and_each_has_its_weights() -> None:
+def test_groups_of_other_sizes_are_apart_and_each_has_its_weights() -> None:
     a, b, c = FIRST
     rows = [rows_of(FabricParams(strength=k + 1), liked, [], 1)[1] for k, liked in enumerate(([a], [a, b], [c], [c]))]
     plan = _plan(list(rows))
-    assert [sets.rows for sets in plan.sets(0)] == [[0], [1], [2, 3]]
+    assert [group.rows for group in plan.groups(0)] == [[0], [1], [2, 3]]
     hidden, groups = plan.shown(
         0, {image.id: {"layer": torch.full((1, 1), float(k))} for k, image in enumerate(FIRST)}, LAYER
     )
@@ -116,13 +116,13 @@ def test_weights_change_with_depth_and_in_the_outermost_layers(layer: Layer, fac
 
 def test_outermost_layers_that_see_nothing_need_no_hidden_states() -> None:
     rows = rows_of(FabricParams(outer=0), FIRST[:1], [], 1)[1:2]
-    assert _plan(list(rows)).shown(0, {A.id: {}}, Layer("layer", 0.0, outermost=True)) == Shown()
+    assert _plan(list(rows)).shown(0, {A.id: {}}, Layer("layer", 0.0, outermost=True)) == ShownReferences()
 
 
 def test_weights_too_small_to_show_cost_nothing() -> None:
     plan = _plan(list(rows_of(FabricParams(strength=1e-7), FIRST, [], 2)))
     assert plan.images(0) == {}
-    assert plan.shown(0, {}, LAYER) == Shown()
+    assert plan.shown(0, {}, LAYER) == ShownReferences()
 
 
 def test_outermost_layers_are_needed_only_where_somebody_sees_them() -> None:
@@ -135,9 +135,9 @@ def test_outermost_layers_are_needed_only_where_somebody_sees_them() -> None:
 def test_masks_are_fitted_and_equal_ones_are_one() -> None:
     masked, again = (replace(FIRST[0], mask=torch.ones(2, 2)) for _ in range(2))
     rows = [row for image in (masked, again) for row in rows_of(FabricParams(), [image, FIRST[1]], [], 1)[:2]]
-    (sets,) = _plan(rows).sets(0)  # type: ignore[arg-type]
-    assert sets.rows == [1, 3]
-    references = sets.group(0, 1, LAYER).references
+    (group,) = _plan(rows).groups(0)  # type: ignore[arg-type]
+    assert group.rows == [1, 3]
+    references = group.in_layer(0, 1, LAYER).references
     assert references is not None
     assert references.token_bias is not None
     assert references.token_bias.tolist() == [[0.0], [0.0]]

@@ -6,7 +6,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
 from experiments.embedded.training.trainer import seeded
-from fabric.processor import FabricAttnProcessor, Group, Seen, Shown, TokenMask
+from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences, TokenMask
 
 B, R, L, C = 3, 2, 6, 8
 
@@ -24,14 +24,14 @@ def _random(*shape: int, key: int = 1) -> Tensor:
 
 
 def _steer(attn: Attention, processor: FabricAttnProcessor, own: Tensor, references: Tensor, *groups: Group) -> Tensor:
-    processor.shown = Shown(tuple(references), groups)
+    processor.shown = ShownReferences(tuple(references), groups)
     steered: Tensor = attn(own)
     return steered
 
 
 def _everybody(weights: Tensor, bias: Tensor | None = None) -> Group:
     """All samples see all references; weights are B x R."""
-    return Group(slice(0, B), Seen(slice(0, weights.shape[1]), weights.T[None].log(), bias))
+    return Group(slice(0, B), SeenReferences(slice(0, weights.shape[1]), weights.T[None].log(), bias))
 
 
 def _joined(attn: Attention, own: Tensor, references: Tensor, weights: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def test_groups_attend_to_their_own_references() -> None:
     attn, processor = _layer()
     own, references = _random(B, L, C), _random(R, L, C, key=2)
     log_weight = torch.zeros(1, 1, 2, dtype=torch.float64)
-    group = Group(torch.tensor([2, 0]), Seen(slice(1, 2), log_weight))
+    group = Group(torch.tensor([2, 0]), SeenReferences(slice(1, 2), log_weight))
     steered = _steer(attn, processor, own, references, group)
     processor.clear()
     torch.testing.assert_close(steered[[2, 0]], _joined(attn, own[[2, 0]], references[1:], torch.ones(2, 1)))
@@ -71,7 +71,7 @@ def test_sets_side_by_side_each_see_their_own() -> None:
     attn, processor = _layer()
     own, references = _random(4, L, C), _random(3, L, C, key=2)
     log_weight = torch.zeros(2, 2, 2, dtype=torch.float64)
-    group = Group(torch.tensor([3, 1, 0, 2]), Seen(torch.tensor([0, 2, 1, 0]), log_weight))
+    group = Group(torch.tensor([3, 1, 0, 2]), SeenReferences(torch.tensor([0, 2, 1, 0]), log_weight))
     steered = _steer(attn, processor, own, references, group)
     for rows, its in (([3, 1], [0, 2]), ([0, 2], [1, 0])):
         torch.testing.assert_close(steered[rows], _joined(attn, own[rows], references[its], torch.ones(2, 2)))

@@ -9,7 +9,7 @@ from experiments.bench.generation import _WEIGHT, COLUMNS, Case, Contenders, Off
 from experiments.bench.kept import read_results
 from experiments.cli import main
 from fabric.models import load
-from fabric.processor import FabricAttnProcessor, Group, Seen, Shown
+from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences
 from fabric.seeding import generator_for
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def test_the_baseline_attends_as_ours_does() -> None:
     official = OfficialAttention({"hidden": {"layer": references}, "mode": "attend"}, "layer")
     ours = FabricAttnProcessor()
     weight = torch.full((1, 3, 2), _WEIGHT).log()
-    ours.shown = Shown(tuple(references), (Group(slice(2, 4), Seen(slice(0, 3), weight)),))
+    ours.shown = ShownReferences(tuple(references), (Group(slice(2, 4), SeenReferences(slice(0, 3), weight)),))
     with torch.no_grad():
         torch.testing.assert_close(official(attn, own), ours(attn, own), rtol=0, atol=1e-5)
 

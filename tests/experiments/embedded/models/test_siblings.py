@@ -6,7 +6,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from experiments.embedded.models.generator import build_unet
 from experiments.embedded.models.siblings import SiblingAttnProcessor, install
 from experiments.embedded.training.trainer import seeded
-from fabric.processor import FabricAttnProcessor, Group, Seen, Shown
+from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences
 
 
 def _layer() -> Attention:
@@ -28,7 +28,7 @@ def test_pairs_attend_as_fabric_does_at_weight_one() -> None:
     processor = FabricAttnProcessor()
     layer.set_processor(processor)
     weight_one = torch.zeros(2, 1, 1, dtype=torch.float64)  # its logarithm
-    processor.shown = Shown(tuple(tokens[:2]), (Group(slice(0, 2), Seen(slice(0, 2), weight_one)),))
+    processor.shown = ShownReferences(tuple(tokens[:2]), (Group(slice(0, 2), SeenReferences(slice(0, 2), weight_one)),))
     steered = layer(tokens[2:4])
     torch.testing.assert_close(ours[:2], plain[:2])
     torch.testing.assert_close(ours[2:4], steered)
