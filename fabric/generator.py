@@ -189,8 +189,7 @@ class FabricGenerator:
         rows = self._rows(requests, guided, len(scheduler.timesteps))
         steering = Steering(self.host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
         extra = self._step_arguments(scheduler, requests)
-        embedding = self._guidance_embedding(requests, guided)
-        added = {"timestep_cond": None if embedding is None else embedding.to(device, dtype)}
+        added = {"timestep_cond": self._guidance_embedding(requests, guided, device)}
         latents = self._initial_latents(requests, size).to(device, dtype) * scheduler.init_noise_sigma
         chosen = torch.tensor(guided, device=device, dtype=torch.int64)
         with attached(self.host, steering):
@@ -218,14 +217,16 @@ class FabricGenerator:
         takes_generators = "generator" in inspect.signature(scheduler.step).parameters
         return {"generator": [generator_for("ancestral", r.seed) for r in requests]} if takes_generators else {}
 
-    def _guidance_embedding(self, requests: Sequence[Request], guided: Sequence[int]) -> Tensor | None:
+    def _guidance_embedding(
+        self, requests: Sequence[Request], guided: Sequence[int], device: torch.device
+    ) -> Tensor | None:
         """What a U-Net that was distilled with guidance, as full LCM checkpoints are, is told of it."""
         width = self.host.core.config.time_cond_proj_dim
         if width is None:
             return None
         scales = [requests[place].params.guidance_scale for place in [*guided, *range(len(requests))]]
-        embedding: Tensor = self.pipeline.get_guidance_scale_embedding(torch.tensor(scales) - 1, embedding_dim=width)
-        return embedding
+        told = self.pipeline.get_guidance_scale_embedding(torch.tensor(scales) - 1, embedding_dim=width)
+        return told.to(device, self.host.core.dtype)
 
     def _initial_latents(self, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
         factor = self.pipeline.vae_scale_factor

@@ -82,8 +82,10 @@ class References:
         """
         hidden: dict[str, Hidden] = {}
         missing: list[str] = []
+        whole = replace(step, with_outer=True)  # serves where the outermost layers are not needed, too
         for name in images:
-            found = self._kept(name, step)
+            key = (name, whole if (name, whole) in self.bank else step)
+            found = self.bank.get(key, step.device)
             if found is None:
                 missing.append(name)
             else:
@@ -95,11 +97,6 @@ class References:
                 self.bank.put((name, step), states)
                 hidden[name] = states
         return hidden
-
-    def _kept(self, name: str, step: Step) -> Hidden | None:
-        """Out of the bank; states of all layers serve where the outermost are not needed."""
-        whole = (name, replace(step, with_outer=True))
-        return self.bank.get(whole if whole in self.bank else (name, step), step.device)
 
     def _record(
         self, images: Iterable[FeedbackImage], step: Step, alphas: Tensor, record: Record, call: Mapping[str, Any]

@@ -26,9 +26,6 @@ class Child:
         act: a function of a module, its result the exit code (None is 0).
         arguments: for it; it must be possible to pickle them.
         environment: variables besides the present ones.
-
-    Attributes:
-        pid: of the process.
     """
 
     def __init__(
@@ -41,8 +38,6 @@ class Child:
         variables = {**os.environ, **(environment or {})}
         self._process = _FORKS.Process(target=_run, args=(act, arguments, variables, out, err))
         self._process.start()
-        assert self._process.pid is not None
-        self.pid = self._process.pid
         self._read = 0
 
     @property

@@ -6,7 +6,6 @@ import statistics
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from filelock import FileLock
@@ -152,8 +151,7 @@ class StudioSession:
                 picture, prompt = pictures[place], generated.prompts[place]
                 image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
                 shares = {name: statistics.fmean(steps) for name, steps in generated.attention[place].items()}
-                shown = _shown(state, proposal, request, image, place, shares)
-                self._tell(replace(shown, count=len(requests)), state)
+                self._tell(_shown(state, proposal, request, image, place, len(requests), shares), state)
             return number
 
     def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
@@ -199,7 +197,13 @@ class StudioSession:
 
 
 def _shown(
-    state: State, proposal: Proposal, request: Request, image: str, place: int, attention: Mapping[str, float]
+    state: State,
+    proposal: Proposal,
+    request: Request,
+    image: str,
+    place: int,
+    count: int,
+    attention: Mapping[str, float],
 ) -> ShownImage:
     return ShownImage(
         id=image,
@@ -215,6 +219,7 @@ def _shown(
         disliked=tuple(image.id for image in request.disliked),
         more_like=None if state.more_like is None else state.more_like.id,
         attention=attention,
+        count=count,
     )
 
 

@@ -55,8 +55,12 @@ def _first(inputs: Inputs, copies: int = 1) -> Inputs:
 @pytest.mark.parametrize("scale", [0.1, 1.0, 8.0])
 def test_equals_softmax_times_weights_renormalised(scale: float) -> None:
     inputs, weights = _inputs(), scale * _random(X, R, G, key=3).abs()
-    out, _ = merge(*_parts(inputs, weights))
+    own, references = _parts(inputs, weights)
+    out, shares = merge(own, references)
     torch.testing.assert_close(out, _plain(*inputs, weights[..., None].expand(-1, -1, -1, L)))
+    lse = own.lse.view(X, G, L, H)
+    of_own = (lse - torch.cat([lse[:, None], references.lse], dim=1).logsumexp(dim=1)).exp()
+    torch.testing.assert_close(of_own + shares.sum(dim=1), torch.ones(X, G, L, H, dtype=torch.float64))
 
 
 def test_shares_are_the_probabilities_that_references_receive() -> None:
