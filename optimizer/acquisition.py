@@ -7,10 +7,13 @@ Notation:
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective import logei
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.exceptions.warnings import OptimizationWarning
 from botorch.models import SingleTaskGP
@@ -141,12 +144,28 @@ def _expected_hypervolume_improvement(
 ) -> qLogNoisyExpectedHypervolumeImprovement:
     model = ModelListGP(*(_fit(observations.objective(k)) for k in range(observations.Y.shape[1])))
     reference = infer_reference_point(observations.Y[is_non_dominated(observations.Y)])
-    return qLogNoisyExpectedHypervolumeImprovement(
-        model,
-        reference,
-        observations.X,
-        sampler=normal(seed),
-        X_pending=X_pending,
-        prune_baseline=True,
-        cache_root=False,
-    )
+    with _nothing_compiled():
+        return qLogNoisyExpectedHypervolumeImprovement(
+            model,
+            reference,
+            observations.X,
+            sampler=normal(seed),
+            X_pending=X_pending,
+            prune_baseline=True,
+            cache_root=False,
+        )
+
+
+@contextmanager
+def _nothing_compiled() -> Iterator[None]:
+    """Keeps BoTorch from compiling a C++ kernel at the first proposal for several objectives.
+
+    That is 42 s of silence, or a warning where there is no compiler, and saves a tenth of a proposal (60 trials, 12
+    dimensions: 1.6 s with it, 1.8 s without). A kernel that the process has loaded already is used.
+    """
+    before = logei._load_attempted
+    logei._load_attempted = True
+    try:
+        yield
+    finally:
+        logei._load_attempted = before

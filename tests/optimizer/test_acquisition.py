@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from botorch.acquisition.multi_objective import logei
 from optuna.distributions import FloatDistribution
 
 from optimizer.acquisition import propose, stagnates
@@ -32,3 +35,17 @@ def test_a_proposal_is_the_seeds_and_inside_the_cube() -> None:
     assert not torch.equal(once, other)
     assert ((once >= 0) & (once <= 1)).all()
     assert float((once - 0.4).square().sum()) < float(-Y.median())
+
+
+def test_the_first_proposal_for_two_objectives_compiles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """BoTorch would compile a kernel for most of a minute."""
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    encoding = Encoding({name: FloatDistribution(0, 1) for name in "ab"})
+    X = torch.rand(8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    seen = Observations(X, torch.cat([X[:, :1], 1 - X[:, :1] ** 2], 1), torch.full_like(X, 1e-4), list(range(8)))
+    before = logei._load_attempted
+    propose(seen, encoding, None, 0)
+    assert not list(tmp_path.iterdir())
+    assert logei._load_attempted is before

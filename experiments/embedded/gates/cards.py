@@ -178,30 +178,30 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
     save_image(larger, path, nrow=columns, padding=4, pad_value=1.0)
 
 
-def generated_samples(root: Path, count: int = 64) -> Tensor:
+def generated_samples(root: Path, count: int = 64, steps: int = GENERATOR_STEPS) -> Tensor:
     """Pictures of held-out full prompts, `count` x 3 x 64 x 64 in [-1, 1]."""
     fabric = FabricGenerator(shipped.read_generator(root))
     prompts = captions(sample(count, generator_for("card"), held_out=True), FULL_PROMPT)
     params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
-    return fabric([Request(prompt, seed, params) for seed, prompt in enumerate(prompts)], GENERATOR_STEPS).images
+    return fabric([Request(prompt, seed, params) for seed, prompt in enumerate(prompts)], steps).images
 
 
-def feedback_samples(root: Path, count: int = 8) -> Tensor:
+def feedback_samples(root: Path, count: int = 8, steps: int = SESSION_STEPS) -> Tensor:
     """Targets, the same prompts without feedback, and with the target as liked image: three rows of `count`."""
     fabric = FabricGenerator(shipped.read_generator(root))
     targets = draw_targets(count, seed=6)
     pictures, setting = to_signed(render(targets)), [PAPER_SETTINGS["paper-target"]]
     plain, steered = [], []
     for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
-        plain.append(generate(fabric, prompt, [k], setting, steps=SESSION_STEPS))
-        steered.append(generate(fabric, prompt, [k], setting, feedback(pictures[k : k + 1]), steps=SESSION_STEPS))
+        plain.append(generate(fabric, prompt, [k], setting, steps=steps))
+        steered.append(generate(fabric, prompt, [k], setting, feedback(pictures[k : k + 1]), steps=steps))
     return torch.cat([pictures, *plain, *steered])
 
 
-def _samples(root: Path, model: str) -> Tensor:
+def _samples(root: Path, model: str, effort: float) -> Tensor:
     """What a card shows: generated pictures, or what a judge looks at, best first where it has an order."""
     if model == "generator":
-        return generated_samples(root)
+        return generated_samples(root, steps=_share(GENERATOR_STEPS, effort))
     generator = generator_for("card", model)
     scenes = sample(64, generator)
     if model == "classifier":
@@ -215,14 +215,20 @@ def _samples(root: Path, model: str) -> Tensor:
     return images[scores.argsort(descending=True)]
 
 
-def write_cards(root: Path, figures: dict[str, Any]) -> None:
+def _share(steps: int, effort: float) -> int:
+    return max(2, round(steps * effort))
+
+
+def write_cards(root: Path, figures: dict[str, Any], effort: float = 1.0) -> None:
     """Writes `README.md` and `samples.png` into the folder of every model.
 
     Args:
         root: root of the shipped files.
         figures: what `evaluate` recorded, by gate number.
+        effort: share of the denoising steps to make the pictures with.
     """
     for model, folder in shipped.FOLDERS.items():
-        save_grid(_samples(root, model), root / folder / "samples.png")
+        save_grid(_samples(root, model, effort), root / folder / "samples.png")
         (root / folder / "README.md").write_text(_card(root, model, figures))
-    save_grid(feedback_samples(root), root / shipped.FOLDERS["generator"] / "feedback.png")
+    steered = feedback_samples(root, steps=_share(SESSION_STEPS, effort))
+    save_grid(steered, root / shipped.FOLDERS["generator"] / "feedback.png")

@@ -89,5 +89,5 @@ def evaluate(root: Path, numbers: tuple[int, ...], *, cards: bool = False, effor
     if cards:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(figures, indent=2) + "\n")
-        write_cards(root, figures)
+        write_cards(root, figures, effort)
     return passed and size <= 30

@@ -139,9 +139,12 @@ def test_generator_gate_on_fewer_prompts() -> None:
     assert verdict.passed, verdict.checks
 
 
-def test_feedback_gate_on_fewer_targets() -> None:
-    verdict = steering_gates.feedback_gate(shipped.read_generator(), shipped.read_clip(), 8, steps=10)
-    assert verdict.passed, verdict.checks
+def test_sessions_come_closer_to_hidden_targets() -> None:
+    """Gate 6 on a few targets and steps, which show that the gap is closed, but not how far."""
+    verdict = steering_gates.feedback_gate(shipped.read_generator(), shipped.read_clip(), 8, steps=6)
+    lower_ends = [check for check in verdict.checks if check.name.startswith("its interval's lower end")]
+    assert len(lower_ends) == 2
+    assert all(check.passed for check in lower_ends), verdict.checks
     assert verdict.notes["similarity, last round of sessions"] > verdict.notes["similarity, first round of sessions"]
 
 

@@ -235,10 +235,10 @@ def test_a_run_that_is_killed_before_a_heartbeat_tries_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its place is given again once it counts as dead, when others were tried; at random they do not depend on it."""
-    whole = optimize(Plan.of(_config(tmp_path / "whole", sampler="random"))).study.trials
-    _kill(_write(tmp_path / "run.yaml", tmp_path / "run", sampler="random"), _NO_HEARTBEAT)
+    whole = optimize(Plan.of(_config(tmp_path / "whole", sampler="random", trials=4))).study.trials
+    _kill(_write(tmp_path / "run.yaml", tmp_path / "run", sampler="random", trials=4), _NO_HEARTBEAT)
     monkeypatch.setattr("experiments.run.study._GRACE", 1)
-    told = finished(optimize(Plan.of(_config(tmp_path / "run", sampler="random"))).study)
+    told = finished(optimize(Plan.of(_config(tmp_path / "run", sampler="random", trials=4))).study)
     assert len(told) == len(whole)
     _same_trials(sorted(told, key=_strength), sorted(whole, key=_strength))
 
