@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 """Confidence of all intervals."""
@@ -62,7 +62,8 @@ def mean_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
     mean = float(values.mean())
     if len(values) == 1:
         return mean, math.nan, math.nan
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values))
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, (1 + LEVEL) / 2)) * error
     return mean, mean - half, mean + half
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_IMPORTED = ["diffusers", "transformers", "botorch", "experiments.commands.optimize", "experiments.commands.studio"]
+_IMPORTED = ["diffusers", "transformers", "botorch", "experiments.commands.optimize", "experiments.studio.web.server"]
 _FORKS = multiprocessing.get_context("forkserver")
 _WAIT = 240.0
 

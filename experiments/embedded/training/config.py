@@ -64,7 +64,7 @@ def smoke(output: Path) -> Config:
     Returns:
         The configuration.
     """
-    few = Schedule(steps=4, batch=4, lr=1e-3)
+    few = Schedule(steps=2, batch=4, lr=1e-3)
     return Config(
         workdir=Path("runs/smoke"),
         output=output,

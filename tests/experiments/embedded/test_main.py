@@ -38,7 +38,7 @@ def test_every_stage_ships_its_model(trained: Path) -> None:
     for folder in FOLDERS.values():
         assert list((trained / "out" / folder).rglob("*.safetensors"))
         history = json.loads((trained / "out" / folder / "training.json").read_text())
-        assert all(part["steps"] == 4 for part in history.values())
+        assert all(part["steps"] == 2 for part in history.values())
 
 
 def test_pipeline_of_a_fresh_training_generates(trained: Path) -> None:
