@@ -31,12 +31,14 @@ ROWS: dict[str, list[float]] = {
     "recency": [0, 0.25, 0.5, 0.75, 1],
     "crowding": [0, 0.25, 0.5, 0.75, 1],
     "weights": [0, 0.25, 0.5, 0.75, 1],
+    "timing": [-1, -0.5, 0, 0.5, 1],
     "prompt_dropout": [0, 0.25, 0.5, 0.75, 1],
     "guidance_scale": [1, 2.5, 4, 8, 14],
 }
 NOTES = {
     "floor": "*Here the window ends at 0.2.*",
     "weights": "*Here the weight of the older liked picture changes.*",
+    "timing": "*Here the timing of both liked pictures changes.*",
 }
 _START = {"floor": {"start": 0.0, "end": 0.2}}  # a floor shows outside a window
 _SIDE, _GAP, _TEXT = 128, 6, 18
@@ -46,6 +48,8 @@ def settings(name: str, value: float, liked: tuple[FeedbackImage, ...]) -> Fabri
     """The setting of one image."""
     if name == "weights":
         return replace(BASE, weights={liked[0].id: value})
+    if name == "timing":
+        return replace(BASE, timing=dict.fromkeys((image.id for image in liked), value))
     return replace(BASE, **_START.get(name, {}), **{name: value})
 
 

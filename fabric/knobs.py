@@ -19,6 +19,7 @@ class Knob:
         unit: what its values count.
         meaning: what it is, one sentence.
         effect: what it does to an image, one sentence.
+        by_picture: whether each liked or disliked picture has a value of its own.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Knob:
     unit: str
     meaning: str
     effect: str
+    by_picture: bool = False
 
     @property
     def range(self) -> str:
@@ -97,6 +99,15 @@ _ALL = (
         unit="factor for each picture",
         meaning="Factors on the weights of single pictures, by image id; 1 for pictures not named.",
         effect="0 is as if the picture were not given, 1 lets it count in full.",
+        by_picture=True,
+    ),
+    Knob(
+        *("timing", -1, 1, 0.0),
+        unit="share taken away at the other end",
+        meaning="When single pictures count, by image id: below 0 less towards the last step, above 0 less towards the "
+        "first.",
+        effect="-1 lets a picture lay the image out and leaves the details to the prompt; 1 the other way round.",
+        by_picture=True,
     ),
     Knob(
         *("prompt_dropout", 0, 1, 0.0),

@@ -12,7 +12,10 @@ import yaml
 from torch import Tensor
 
 from fabric.knobs import KNOBS
-from fabric.weighting import thin, window_weight
+from fabric.weighting import thin, timing_weight, window_weight
+
+BY_PICTURE = tuple(name for name, knob in KNOBS.items() if knob.by_picture)
+"""Names of the fields that map image ids to values."""
 
 
 def _knob(name: str) -> Any:
@@ -46,6 +49,8 @@ class FabricParams:
             crowding; 0: official FABRIC, 1: constant total however many. (0 to 1, exponent, default 0)
         weights: Factors on the weights of single pictures, by image id; 1 for pictures not named. (0 to 1, factor for
             each picture, default 1)
+        timing: When single pictures count, by image id: below 0 less towards the last step, above 0 less towards the
+            first. (-1 to 1, share taken away at the other end, default 0)
         prompt_dropout: Probability that a word of the prompt is left out, drawn for each image. (0 to 1, probability,
             default 0)
         guidance_scale: Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked
@@ -65,6 +70,7 @@ class FabricParams:
     recency: float = _knob("recency")
     crowding: float = _knob("crowding")
     weights: Mapping[str, float] = field(default_factory=dict)
+    timing: Mapping[str, float] = field(default_factory=dict)
     prompt_dropout: float = _knob("prompt_dropout")
     guidance_scale: float = _knob("guidance_scale")
 
@@ -73,27 +79,26 @@ class FabricParams:
             object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
         if self.start > self.end:
             raise ValueError(f"start: {self.start:g} is above end ({self.end:g}); allowed: start <= end")
-        if not isinstance(self.weights, Mapping):
-            raise ValueError(f"weights: {self.weights!r} is not a mapping of image ids to numbers from 0 to 1")
-        checked = {str(name): _number(f"weights[{name}]", w, 0.0, 1.0) for name, w in self.weights.items()}
-        object.__setattr__(self, "weights", checked)
+        for name in BY_PICTURE:
+            object.__setattr__(self, name, _numbers(name, getattr(self, name), KNOBS[name].low, KNOBS[name].high))
 
     @classmethod
     def bounds(cls) -> dict[str, tuple[float, float]]:
         """Least and greatest value of every scalar field."""
-        return {name: (knob.low, knob.high) for name, knob in KNOBS.items() if name != "weights"}
+        return {name: (knob.low, knob.high) for name, knob in KNOBS.items() if not knob.by_picture}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:
         """Settings from field names and values; fields not named have their default.
 
-        What was written by `to_dict` before there was `outer` names all other fields; its outermost layers saw all.
+        What was written by `to_dict` before there was `outer` names all other fields of that time; its outermost layers
+        saw all.
 
         Raises:
             ValueError: a name is unknown or a value out of range.
         """
         known = [knob.name for knob in fields(cls)]
-        if values.keys() == {*known} - {"outer"}:
+        if values.keys() == {*known} - {"outer", "timing"}:
             values = {**values, "outer": 1.0}
         for name in values:
             if name not in known:
@@ -131,6 +136,12 @@ def _number(name: str, value: Any, low: float, high: float) -> float:
     if not math.isfinite(value) or not low <= value <= high:
         raise ValueError(f"{name}: {value} is out of range; allowed: {low:g} to {high:g}")
     return float(value)
+
+
+def _numbers(name: str, values: Any, low: float, high: float) -> dict[str, float]:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name}: {values!r} is not a mapping of image ids to numbers from {low:g} to {high:g}")
+    return {str(image): _number(f"{name}[{image}]", value, low, high) for image, value in values.items()}
 
 
 _AUTHORS = {
@@ -197,3 +208,19 @@ def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int])
     named = torch.tensor([params.weights.get(name, 1.0) for name in ids], dtype=torch.float64)
     aged = named * params.recency ** torch.tensor(ages, dtype=torch.float64)
     return thin(aged, params.crowding)
+
+
+def timing_weights(params: FabricParams, ids: Sequence[str], steps: int) -> Tensor:
+    """Factors of images at each step, as far as their timing decides it.
+
+    Args:
+        params: the settings.
+        ids: names of R images.
+        steps: denoising steps T.
+
+    Returns:
+        T x R float64 values, those of the middle of each step.
+    """
+    moments = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
+    timing = torch.tensor([params.timing.get(name, 0.0) for name in ids], dtype=torch.float64)
+    return timing_weight(timing, moments[:, None])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fabric.images import FeedbackImage
-from fabric.params import FabricParams, image_weights, step_weights
+from fabric.params import FabricParams, image_weights, step_weights, timing_weights
 from fabric.processor import Group, Hidden, Layer, SeenReferences, ShownReferences, TokenMask
 from fabric.weighting import depth_weight
 
@@ -92,7 +92,7 @@ def rows_of(
     for images, scale in ((liked, 1.0), (disliked, params.neg_scale)):
         distinct = {image.id: image for image in sorted(images, key=lambda image: image.round)}
         ages = [_age(image, round) for image in distinct.values()]
-        of_images = image_weights(params, list(distinct), ages)
+        of_images = image_weights(params, list(distinct), ages) * timing_weights(params, list(distinct), steps)
         sides.append(Side(tuple(distinct.values()), scale * step_weights(params, steps)[:, None] * of_images))
     likes, dislikes = sides
     nothing = Side((), torch.zeros(steps, 0, dtype=torch.float64))

@@ -10,6 +10,7 @@ Notation:
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -22,6 +23,16 @@ def window_weight(strength: Tensor, floor: Tensor, covered: Tensor) -> Tensor:
         covered: share of a step, or of all steps, that is inside; 0 to 1.
     """
     return strength * (floor + (1 - floor) * covered)
+
+
+def timing_weight(timing: Tensor, moment: Tensor) -> Tensor:
+    """Multipliers of references that count early (timing -1: 1 to 0, linearly), late (1: 0 to 1) or always (0: 1).
+
+    Args:
+        timing: -1 to 1.
+        moment: of the denoising, 0 its begin, 1 its end; broadcasts with `timing`.
+    """
+    return 1 - timing.abs() * torch.where(timing < 0, moment, 1 - moment)
 
 
 def depth_weight(middle: Tensor, depth: float) -> Tensor:

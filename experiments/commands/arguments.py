@@ -76,16 +76,12 @@ def _add_feedback(parser: argparse.ArgumentParser) -> None:
     feedback.add_argument("--params", type=Path, metavar="FILE", help="settings from a YAML file, as a run's best.yaml")
     knobs = parser.add_argument_group("knobs", "How the liked and disliked pictures steer; see also --preset.")
     for knob in KNOBS.values():
-        if knob.name != "weights":
-            option = f"--{knob.name.replace('_', '-')}"
+        option = f"--{knob.name.replace('_', '-')}"
+        if knob.by_picture:
+            about = f"{knob_help(knob)} A picture is named by its file's name here."
+            knobs.add_argument(option, nargs="+", default=[], metavar="PICTURE=X", help=about)
+        else:
             knobs.add_argument(option, type=float, metavar="X", help=knob_help(knob))
-    knobs.add_argument(
-        "--weights",
-        nargs="+",
-        default=[],
-        metavar="PICTURE=X",
-        help=f"{knob_help(KNOBS['weights'])} A picture is named by its file's name here.",
-    )
 
 
 def add_sampling(group: argparse._ArgumentGroup) -> None:

@@ -16,8 +16,9 @@ from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
+from fabric.knobs import KNOBS
 from fabric.models import evaluations, load
-from fabric.params import FabricParams, preset
+from fabric.params import BY_PICTURE, FabricParams, preset
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -37,9 +38,9 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     liked, disliked = (
         {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
     )
-    params, unused = _with_weights(_params(options), options.weights, {**liked, **disliked})
-    if unused:
-        progress.warn(f"warning: weights: no liked or disliked picture has the id {', '.join(unused)}")
+    params, unused = _by_picture(_params(options), options, {**liked, **disliked})
+    for name, images in unused.items():
+        progress.warn(f"warning: {name}: no liked or disliked picture has the id {', '.join(images)}")
     recipe = Recipe(options.steps, options.scheduler, options.model, tuple(options.lora))
     progress.doing("loading the model")
     pipeline = load(
@@ -178,33 +179,36 @@ def _read(path: Path) -> FeedbackImage:
     return FeedbackImage(read_picture(path))
 
 
-def _with_weights(
-    params: FabricParams, texts: Sequence[str], images: dict[Path, FeedbackImage]
-) -> tuple[FabricParams, list[str]]:
-    """The parameters with the weights of `--weights` over those of their file, and weights that name no given picture.
+def _by_picture(
+    params: FabricParams, options: argparse.Namespace, images: dict[Path, FeedbackImage]
+) -> tuple[FabricParams, dict[str, list[str]]]:
+    """The parameters with `--weights` and `--timing` over those of their file, and what of them names no given picture.
 
-    The latter do nothing.
+    The latter does nothing.
     """
-    weights = {**params.weights, **_weights(texts, images)}
     known = {image.id for image in images.values()}
-    return replace(params, weights=weights), [name for name in weights if name not in known]
+    values = {
+        name: {**getattr(params, name), **_of_pictures(name, getattr(options, name), images)} for name in BY_PICTURE
+    }
+    unused = {name: [image for image in its if image not in known] for name, its in values.items()}
+    return replace(params, **values), {name: ids for name, ids in unused.items() if ids}
 
 
-def _weights(texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[str, float]:
-    """Weights by image id of `IMAGE=WEIGHT`, where an image is named by its path, its file name or its stem."""
-    weights = {}
+def _of_pictures(knob: str, texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[str, float]:
+    """Values by image id of `IMAGE=VALUE`, where an image is named by its path, its file name or its stem."""
+    low, high, values = KNOBS[knob].low, KNOBS[knob].high, {}
     for text in texts:
         name, _, value = text.rpartition("=")
         named = {image.id for path, image in images.items() if name in (str(path), path.name, path.stem)}
         if len(named) != 1:
             known = ", ".join(path.name for path in images) or "none"
             what = "names several images" if named else "names no image"
-            raise ValueError(f"weights: {text!r} {what}; liked and disliked: {known}")
+            raise ValueError(f"{knob}: {text!r} {what}; liked and disliked: {known}")
         try:
-            weight = float(value)
+            number = float(value)
         except ValueError:
-            raise ValueError(f"weights: {text!r} does not end in a number from 0 to 1") from None
-        if not 0 <= weight <= 1:
-            raise ValueError(f"weights: {text!r} is out of range; allowed: 0 to 1")
-        weights[named.pop()] = weight
-    return weights
+            raise ValueError(f"{knob}: {text!r} does not end in a number from {low:g} to {high:g}") from None
+        if not low <= number <= high:
+            raise ValueError(f"{knob}: {text!r} is out of range; allowed: {low:g} to {high:g}")
+        values[named.pop()] = number
+    return values

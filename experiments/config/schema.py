@@ -20,13 +20,14 @@ from experiments.config.parts import (
     StopConfig,
     TaskConfig,
 )
+from fabric.knobs import KNOBS
 from fabric.models import EMBEDDED
-from fabric.params import FabricParams
+from fabric.params import BY_PICTURE, FabricParams
 from optimizer.samplers.baselines import SAMPLERS
 
 _GUIDANCE = {EMBEDDED: 4.0}  # of plain images; other models have the authors' 7
 WEIGHTS = "weights"
-"""Name in `space` of the weights of given feedback images, one for each of them."""
+"""Name in `space` of the weights of given feedback images, one for each of them; so is each of `BY_PICTURE`."""
 
 
 def _default_space() -> dict[str, RangeConfig]:
@@ -132,14 +133,14 @@ class RunConfig(Part):
         """Every parameter exists, is within its range, and is either sought or fixed."""
         bounds = FabricParams.bounds()
         for part, names in (("space", {**self.space}), ("fixed", {**self.fixed})):
-            allowed = [*bounds, WEIGHTS] if part == "space" else list(bounds)
+            allowed = [*bounds, *BY_PICTURE] if part == "space" else list(bounds)
             for name in names:
                 if name not in allowed:
                     raise ValueError(f"{part}.{name}: unknown parameter; allowed: {', '.join(allowed)}")
         if both := self.space.keys() & self.fixed.keys():
             raise ValueError(f"fixed.{min(both)}: is sought in space as well; allowed: one of them")
         for name, sought in self.space.items():
-            low, high = bounds.get(name, (0.0, 1.0))
+            low, high = KNOBS[name].low, KNOBS[name].high
             if sought.low < low or sought.high > high:
                 raise ValueError(f"space.{name}: {sought.low:g} to {sought.high:g}; allowed: {low:g} to {high:g}")
         FabricParams.from_dict(self.fixed)
@@ -149,8 +150,11 @@ class RunConfig(Part):
         given = any(task.liked or task.disliked for task in self.prompts) or (
             self.scenes is not None and self.scenes.board is not None
         )
-        if WEIGHTS in self.space and not given:
-            raise ValueError("space.weights: no feedback images are given; allowed: with liked or disliked in prompts")
+        for name in BY_PICTURE:
+            if name in self.space and not given:
+                raise ValueError(
+                    f"space.{name}: no feedback images are given; allowed: with liked or disliked in prompts"
+                )
         return self
 
     def _check_window(self) -> None:

@@ -25,7 +25,8 @@ from experiments.run.space import absent
 from experiments.run.stopping import finished
 from experiments.run.study import read_study
 from experiments.run.trials import PARAMS
-from fabric.params import FabricParams
+from fabric.knobs import KNOBS
+from fabric.params import BY_PICTURE, FabricParams
 from optimizer.encoding import Encoding
 from optimizer.observations import observe, relative_space
 from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
@@ -227,7 +228,9 @@ def read_findings(folder: Path) -> Findings:
 
 def same_settings(ours: FabricParams, other: FabricParams) -> bool:
     """Whether settings are equal up to rounding."""
-    images = ours.weights.keys() | other.weights.keys()
-    return all(math.isclose(ours.weights.get(name, 1.0), other.weights.get(name, 1.0)) for name in images) and all(
-        math.isclose(getattr(ours, name), getattr(other, name), abs_tol=1e-9) for name in FabricParams.bounds()
-    )
+    pairs = [(getattr(ours, name), getattr(other, name)) for name in FabricParams.bounds()]
+    for name in BY_PICTURE:
+        first, second = getattr(ours, name), getattr(other, name)
+        default = KNOBS[name].default
+        pairs += [(first.get(image, default), second.get(image, default)) for image in first.keys() | second.keys()]
+    return all(math.isclose(one, two, abs_tol=1e-9) for one, two in pairs)

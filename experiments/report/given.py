@@ -10,8 +10,7 @@ from PIL.Image import Image
 from experiments.config.schema import RunConfig
 from experiments.run.plan import Plan
 from experiments.run.protocol import Task
-
-_WEIGHT = "weight "  # and an image's id; see `experiments.run.space.Space`
+from experiments.run.space import split_name
 
 
 @dataclass(frozen=True)
@@ -56,10 +55,9 @@ def given_of(tasks: Sequence[Task]) -> list[GivenImage]:
 
 
 def label(parameter: str, given: Sequence[GivenImage]) -> str:
-    """What a parameter is called; weights are called after their images."""
-    if not parameter.startswith(_WEIGHT):
-        return parameter
-    return f"{_WEIGHT}{image_label(parameter.removeprefix(_WEIGHT), given)}"
+    """What a parameter is called; weights and timings are called after their images."""
+    what, image = split_name(parameter)
+    return parameter if image is None else f"{what} {image_label(image, given)}"
 
 
 def image_label(image: str, given: Sequence[GivenImage]) -> str:

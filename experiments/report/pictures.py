@@ -156,6 +156,8 @@ def given_pictures(found: Findings, params: FabricParams) -> list[Picture]:
     pictures = []
     for image in found.given:
         about = f"{image.name}: weight {params.weights.get(image.id, 1.0):.2g}"
+        if timing := params.timing.get(image.id):
+            about += f", timing {timing:+.2g}"
         if image.id in received:
             about += f", {received[image.id]:.0%} of the attention"
         pictures.append(Picture(to_uri(image.picture, _TARGET_SIDE), about, image.name.split()[0]))

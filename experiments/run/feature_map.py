@@ -16,8 +16,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from experiments.run.space import SHARE, Space, weight_name
-from fabric.weighting import attention_shares, thin, window_weight
+from experiments.run.space import SHARE, Space, picture_name
+from fabric.knobs import KNOBS
+from fabric.weighting import attention_shares, thin, timing_weight, window_weight
 from optimizer.encoding import Encoding
 
 _FAINT = 0.1  # share of attention at which what shapes the references' effect counts half
@@ -52,35 +53,45 @@ class FabricFeatureMap:
         floor = self._value(encoding, points, "floor")
         effect = window_weight(self._value(encoding, points, "strength"), floor, width)
         scales = (torch.ones_like(effect), self._value(encoding, points, "neg_scale"))
-        crowding = self._value(encoding, points, "crowding")
-        shares = torch.cat(
-            [
-                self._shares(encoding, points, names, effect * scale, crowding)
-                for names, scale in zip(self.signs, scales, strict=True)
-            ],
-            dim=-1,
-        )
+        sides = [
+            self._side(encoding, points, names, effect * scale, (start + end) / 2)
+            for names, scale in zip(self.signs, scales, strict=True)
+        ]
+        shares = torch.cat([shares for shares, _ in sides], dim=-1)
         attention = shares.sum(-1, keepdim=True)
         shapes = torch.stack([width, (start + end) / 2, floor, *self._sought(encoding, points, _SHAPES)], dim=-1)
         always = self._sought(encoding, points, _ALWAYS)
-        shown = shapes * fade(attention)
-        return torch.cat([shares, shown, *(column[..., None] for column in always)], dim=-1)
+        timed = [column for _, columns in sides for column in columns]
+        return torch.cat([shares, shapes * fade(attention), *timed, *(column[..., None] for column in always)], dim=-1)
 
-    def _shares(
-        self, encoding: Encoding, points: Tensor, names: Sequence[str], effect: Tensor, crowding: Tensor
-    ) -> Tensor:
-        """Shares of attention of the images of one sign, ... x their number; see `fabric.weighting`."""
-        weights = [self._weight(encoding, points, name) for name in names]
+    def _side(
+        self, encoding: Encoding, points: Tensor, names: Sequence[str], effect: Tensor, middle: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Of the images of one sign the shares of attention, ... x their number, and timings that are sought, ... x 1.
+
+        A timing counts as it does in the middle of the window, which is its mean there; see `fabric.weighting`.
+        """
+        weights, timing = (
+            [self._of_picture(encoding, points, knob, name) for name in names] for knob in ("weights", "timing")
+        )
         if self.own or not weights:
             weights.append(torch.ones_like(effect))
-        stacked = torch.stack(weights, dim=-1)
-        return attention_shares(effect[..., None] * thin(stacked, crowding))
+            timing.append(torch.zeros_like(effect))
+        thinned = thin(torch.stack(weights, dim=-1), self._value(encoding, points, "crowding"))
+        timed = thinned * timing_weight(torch.stack(timing, dim=-1), middle[..., None])
+        shares = attention_shares(effect[..., None] * timed)
+        sought = {place: picture_name("timing", name) for place, name in enumerate(names)}
+        return shares, [
+            points[..., encoding.columns[name]] * fade(shares[..., place, None])
+            for place, name in sought.items()
+            if name in encoding.space
+        ]
 
-    def _weight(self, encoding: Encoding, points: Tensor, image: str) -> Tensor:
-        name = weight_name(image)
+    def _of_picture(self, encoding: Encoding, points: Tensor, knob: str, image: str) -> Tensor:
+        name = picture_name(knob, image)
         if name in encoding.space:
             return encoding.values(name, points)
-        return torch.full_like(points[..., 0], self.space.base.weights.get(image, 1.0))
+        return torch.full_like(points[..., 0], getattr(self.space.base, knob).get(image, KNOBS[knob].default))
 
     def _window(self, encoding: Encoding, points: Tensor) -> tuple[Tensor, Tensor]:
         """Begin and end, as `Space.params` has them."""

@@ -9,32 +9,38 @@ from typing import Any
 from optuna.distributions import FloatDistribution
 
 from experiments.config.parts import RangeConfig
-from experiments.config.schema import WEIGHTS
-from fabric.params import FabricParams
+from fabric.knobs import KNOBS
+from fabric.params import BY_PICTURE, FabricParams
 
-_WEIGHT = "weight "  # and an image's id
+_OF_PICTURE = {"weights": "weight", "timing": "timing"}  # before a blank and an image's id
 SHARE = "start/end"  # where both are sought, so that every point of the space is a window
 
 
-def weight_name(image: str) -> str:
-    """Name of the parameter that is an image's weight."""
-    return f"{_WEIGHT}{image}"
+def picture_name(knob: str, image: str) -> str:
+    """Name of the parameter that is an image's weight or timing."""
+    return f"{_OF_PICTURE[knob]} {image}"
+
+
+def split_name(parameter: str) -> tuple[str, str | None]:
+    """What a parameter is, and the id of the image that it belongs to, if to one."""
+    what, _, image = parameter.partition(" ")
+    return (what, image) if what in _OF_PICTURE.values() and image else (parameter, None)
 
 
 class Space:
     """What is sought of `FabricParams`.
 
     Args:
-        sought: ranges by field; `weights` is the range of each image's weight.
+        sought: ranges by field; `weights` and `timing` are those of each image's.
         base: values of other fields.
-        images: ids of feedback images, whose weights are sought if `weights` is; more may come on the way.
+        images: ids of feedback images, whose weights and timing are sought if those are; more may come on the way.
     """
 
     def __init__(self, sought: Mapping[str, RangeConfig], base: FabricParams, images: Sequence[str] = ()) -> None:
-        self.sought = {field: range_ for field, range_ in sought.items() if field != WEIGHTS}
+        self.sought = {field: range_ for field, range_ in sought.items() if field not in BY_PICTURE}
         self.base = base
-        self.images = tuple(images) if WEIGHTS in sought else ()
-        self._weight = sought.get(WEIGHTS, RangeConfig(low=0, high=1))
+        self._by_picture = {field: sought[field] for field in BY_PICTURE if field in sought}
+        self.images = tuple(images) if self._by_picture else ()
         self._window = {"start", "end"} <= self.sought.keys()
 
     @property
@@ -46,8 +52,9 @@ class Space:
         }
         if self._window:
             found[SHARE] = FloatDistribution(0.0, 1.0)
-        weight = FloatDistribution(self._weight.low, self._weight.high)
-        return found | {weight_name(image): weight for image in self.images}
+        for field, range_ in self._by_picture.items():
+            found |= {picture_name(field, image): FloatDistribution(range_.low, range_.high) for image in self.images}
+        return found
 
     def _name(self, field: str) -> str:
         return SHARE if field == "start" and self._window else field
@@ -58,16 +65,20 @@ class Space:
         if self._window:
             low, high = self.sought["start"].low, self.sought["start"].high
             fields["start"] = min(high, max(low, values[SHARE] * fields["end"]), fields["end"])
-        weights = {image: float(values.get(weight_name(image), 0.0)) for image in self.images}
-        return replace(self.base, **fields, weights={**self.base.weights, **weights})
+        for field in self._by_picture:
+            its = {image: float(values.get(picture_name(field, image), 0.0)) for image in self.images}
+            fields[field] = {**getattr(self.base, field), **its}
+        return replace(self.base, **fields)
 
     def values(self, params: FabricParams) -> dict[str, float]:
         """A trial's values of settings, cut to the ranges; what is not sought is lost."""
         found = {self._name(field): _cut(getattr(params, field), range_) for field, range_ in self.sought.items()}
         if self._window:
             found[SHARE] = params.start / params.end if params.end > 0 else 0.0
-        weights = {weight_name(image): _cut(params.weights.get(image, 1.0), self._weight) for image in self.images}
-        return found | weights
+        for knob, range_ in self._by_picture.items():
+            its = {image: getattr(params, knob).get(image, KNOBS[knob].default) for image in self.images}
+            found |= {picture_name(knob, image): _cut(value, range_) for image, value in its.items()}
+        return found
 
 
 def _cut(value: float, sought: RangeConfig) -> float:
@@ -75,5 +86,5 @@ def _cut(value: float, sought: RangeConfig) -> float:
 
 
 def absent(name: str) -> float | None:
-    """What a parameter was in trials made before it existed: an image that was not there had weight 0."""
-    return 0.0 if name.startswith(_WEIGHT) else None
+    """What a parameter was in trials made before it existed: an image that was not there had weight 0, at any time."""
+    return None if split_name(name)[1] is None else 0.0

@@ -17,8 +17,11 @@ def test_every_field_has_a_knob_in_the_order_of_the_fields() -> None:
 @pytest.mark.parametrize("knob", KNOBS.values(), ids=lambda knob: knob.name)
 def test_ranges_and_defaults_are_those_of_the_parameters(knob: Knob) -> None:
     assert knob.low <= knob.default <= knob.high
-    if knob.name == "weights":
-        assert FabricParams(weights={"a": knob.low, "b": knob.high}).weights == {"a": knob.low, "b": knob.high}
+    if knob.by_picture:
+        ends = {"a": knob.low, "b": knob.high}
+        assert getattr(FabricParams(**{knob.name: ends}), knob.name) == ends  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=rf"^{knob.name}\[a\]: .* allowed: {knob.low:g} to {knob.high:g}$"):
+            FabricParams(**{knob.name: {"a": knob.high + 1}})  # type: ignore[arg-type]
         return
     assert getattr(FabricParams(), knob.name) == knob.default
     assert FabricParams.bounds()[knob.name] == (knob.low, knob.high)

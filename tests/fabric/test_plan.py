@@ -36,6 +36,16 @@ def test_disliked_join_the_unconditional_and_liked_the_conditional_sample() -> N
     assert (single.references, single.opposed) == (conditional.references, unconditional.references)
 
 
+def test_timing_takes_weight_away_from_the_other_end() -> None:
+    """Written plainly: step i of 4 is at (i + 1/2) / 4, early is 1 - t, late t; half of it is half way from 1."""
+    params = FabricParams(strength=2, neg_scale=1, timing={A.id: -1, B.id: 1, C.id: 0.5})
+    unconditional, conditional, _ = rows_of(params, [A, C], [B], 4, 3)
+    moments = [0.125, 0.375, 0.625, 0.875]
+    expected = [[2 * (1 - t), 2 * (0.5 + 0.5 * t)] for t in moments]
+    torch.testing.assert_close(conditional.references.weights, torch.tensor(expected).double())
+    torch.testing.assert_close(unconditional.references.weights, torch.tensor([[2 * t] for t in moments]).double())
+
+
 _ROUNDS = st.integers(0, 4)
 
 

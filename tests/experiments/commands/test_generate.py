@@ -61,11 +61,12 @@ def test_image_weights_of_a_file_are_kept(tmp_path: Path, pictures: Path, capsys
     red, blue = (FeedbackImage(Image.open(pictures / f"{name}.png")).id for name in ("red", "blue"))
     tuned = FabricParams(strength=2, weights={red: 0.0, blue: 0.5, "of-another-run": 0.3})
     (tmp_path / "best.yaml").write_text(tuned.to_yaml())
-    given = ["--liked", str(pictures), "--weights", "blue=0.25"]
+    given = ["--liked", str(pictures), "--weights", "blue=0.25", "--timing", "red=-0.5", "blue=1"]
     assert _run(tmp_path, "a red star", "--params", str(tmp_path / "best.yaml"), *given) == 0
     with Image.open(tmp_path / "out" / "0000-0.png") as image:
         facts = json.loads(image.text["fabric"])  # type: ignore[attr-defined]
     assert facts["params"]["weights"] == {red: 0.0, blue: 0.25, "of-another-run": 0.3}
+    assert facts["params"]["timing"] == {red: -0.5, blue: 1.0}
     warnings = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert warnings == ["warning: weights: no liked or disliked picture has the id of-another-run"]
 
@@ -83,7 +84,8 @@ def test_image_weights_of_a_file_are_kept(tmp_path: Path, pictures: Path, capsys
         (["--liked", "{tmp}/empty"], "holds no pictures"),
         (["--liked", "{tmp}/liked", "--weights", "green=0.4"], "'green=0.4' names no image"),
         (["--liked", "{tmp}/liked", "--weights", "red=much"], "does not end in a number"),
-        (["--liked", "{tmp}/liked", "--weights", "red=2"], "is out of range; allowed: 0 to 1"),
+        (["--liked", "{tmp}/liked", "--weights", "red=2"], "weights: 'red=2' is out of range; allowed: 0 to 1"),
+        (["--liked", "{tmp}/liked", "--timing", "red=2"], "timing: 'red=2' is out of range; allowed: -1 to 1"),
         (["--params", "{tmp}/text.png"], "parameters: 'text' is not a mapping"),
         (["--params", "{tmp}/missing.yaml"], "cannot be read"),
         (["--model", "{tmp}/empty"], "holds no model"),

@@ -7,7 +7,7 @@ from torch import Tensor
 from experiments.config.parts import RangeConfig
 from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.space import Space, absent
-from fabric.params import FabricParams, image_weights, step_weights
+from fabric.params import FabricParams, image_weights, step_weights, timing_weights
 from optimizer.encoding import Encoding
 from optimizer.gp import build_gp, fit_gp
 
@@ -45,6 +45,23 @@ def test_shares_are_those_of_the_attention_averaged_over_the_window() -> None:
         disliked = effect * params.neg_scale * image_weights(params, ["b", "d"], [0, 0])
         expected = torch.cat([liked / (1 + liked.sum()), disliked / (1 + disliked.sum())])
         assert row[:4].tolist() == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_timing_counts_as_its_mean_over_the_window_and_only_where_there_is_a_share() -> None:
+    space = Space({**SOUGHT, "timing": RangeConfig(low=-1, high=1)}, FabricParams(), tuple("abcd"))
+    encoding = Encoding(space.distributions, absent, FabricFeatureMap(space, ("a", "c"), ("b", "d"), False))
+    points = _points(encoding)
+    for point, row in zip(points, encoding.features(points), strict=True):
+        params, steps = space.params(encoding.decode(point)), 1000
+        of_steps = step_weights(params, steps)[:, None] * timing_weights(params, ["a", "c"], steps)
+        liked = of_steps.mean(0) * image_weights(params, ["a", "c"], [0, 0])
+        assert row[:2].tolist() == pytest.approx((liked / (1 + liked.sum())).tolist(), abs=1e-4)
+    points[:, encoding.columns["weight c"]] = 0
+    other = points.clone()
+    other[:, encoding.columns["timing c"]] = 1 - points[:, encoding.columns["timing c"]]
+    assert torch.equal(encoding.features(points), encoding.features(other))
+    other[:, encoding.columns["timing a"]] = 1 - points[:, encoding.columns["timing a"]]
+    assert not torch.equal(encoding.features(points), encoding.features(other))
 
 
 def test_what_has_no_effect_looks_the_same() -> None:

@@ -43,4 +43,12 @@ def test_distributions_are_the_ranges() -> None:
 
 
 def test_an_image_that_was_not_there_had_no_weight() -> None:
-    assert (absent("weight a"), absent("strength")) == (0.0, None)
+    assert (absent("weight a"), absent("timing a"), absent("strength")) == (0.0, 0.0, None)
+
+
+def test_timing_is_sought_for_each_image_and_survives() -> None:
+    space = Space({**SOUGHT, "timing": RangeConfig(low=-1, high=1)}, FabricParams(), ("a", "b"))
+    assert {name for name in space.distributions if name.startswith("timing")} == {"timing a", "timing b"}
+    params = FabricParams(timing={"a": -0.25, "b": 1.0}, weights={"a": 0.5, "b": 1.0})
+    assert space.params(space.values(params)) == params
+    assert space.params(space.values(FabricParams())).timing == {"a": 0.0, "b": 0.0}

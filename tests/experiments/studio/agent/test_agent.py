@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from experiments.run.space import weight_name
+from experiments.run.space import picture_name
 from experiments.studio.agent.agent import Agent, starting_settings
 from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Record
 from experiments.studio.history.state import ShownImage, State, fold
@@ -107,4 +107,4 @@ def test_more_like_a_setting_is_near_it() -> None:
 def test_the_space_grows_with_the_references() -> None:
     names = AGENT.space(_state(2)).distributions
     upload = Mark(rater="ann", image="10", sign="disliked")
-    assert AGENT.space(_state(2, upload)).distributions.keys() - names.keys() == {weight_name("10")}
+    assert AGENT.space(_state(2, upload)).distributions.keys() - names.keys() == {picture_name("weights", "10")}
