@@ -106,7 +106,7 @@ _ALL = (
         unit="share taken away at the other end",
         meaning="When single pictures count, by image id: below 0 less towards the last step, above 0 less towards the "
         "first.",
-        effect="-1 lets a picture lay the image out and leaves the details to the prompt; 1 the other way round.",
+        effect="Less lets a picture decide the layout and leaves the details to the prompt, more the other way round.",
         by_picture=True,
     ),
     Knob(

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -187,11 +188,12 @@ def _by_picture(
     The latter does nothing.
     """
     known = {image.id for image in images.values()}
-    values = {
-        name: {**getattr(params, name), **_of_pictures(name, getattr(options, name), images)} for name in BY_PICTURE
-    }
-    unused = {name: [image for image in its if image not in known] for name, its in values.items()}
-    return replace(params, **values), {name: ids for name, ids in unused.items() if ids}
+    unused = {}
+    for name in BY_PICTURE:
+        values: Any = {**getattr(params, name), **_of_pictures(name, getattr(options, name), images)}
+        params = replace(params, **{name: values})
+        unused[name] = [image for image in values if image not in known]
+    return params, {name: ids for name, ids in unused.items() if ids}
 
 
 def _of_pictures(knob: str, texts: Sequence[str], images: dict[Path, FeedbackImage]) -> dict[str, float]:

@@ -15,7 +15,10 @@ _UNIT = st.floats(0, 1)
 def _params(draw: st.DrawFn) -> FabricParams:
     knobs = {name: draw(st.floats(low, high)) for name, (low, high) in FabricParams.bounds().items()}
     knobs["start"], knobs["end"] = sorted((knobs["start"], knobs["end"]))
-    return FabricParams(**knobs, weights=draw(st.dictionaries(st.text(max_size=8), _UNIT, max_size=3)))
+    weights, timing = (
+        draw(st.dictionaries(st.text(max_size=8), values, max_size=3)) for values in (_UNIT, st.floats(-1, 1))
+    )
+    return FabricParams(**knobs, weights=weights, timing=timing)  # type: ignore[arg-type]
 
 
 @given(_params())
