@@ -18,7 +18,7 @@ def _params(draw: st.DrawFn) -> FabricParams:
     weights, timing = (
         draw(st.dictionaries(st.text(max_size=8), values, max_size=3)) for values in (_UNIT, st.floats(-1, 1))
     )
-    return FabricParams(**knobs, weights=weights, timing=timing)  # type: ignore[arg-type]
+    return FabricParams(**knobs, weights=weights, timing=timing)
 
 
 @given(_params())
