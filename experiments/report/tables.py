@@ -119,8 +119,8 @@ def parameter_notes(found: Findings) -> dict[str, str]:
 def _setting(found: Findings, params: FabricParams, name: str) -> str:
     value = getattr(params, name)
     if isinstance(value, Mapping):
-        weights = [f"{image_label(image, found.given)}: {weight:.2g}" for image, weight in value.items()]
-        return "\n".join(weights) or "all 1"
+        by_picture = [f"{image_label(image, found.given)}: {its:.2g}" for image, its in value.items()]
+        return "\n".join(by_picture) or f"all {KNOBS[name].default:g}"
     return f"{value:.3g}"
 
 
