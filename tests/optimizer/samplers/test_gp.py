@@ -163,7 +163,7 @@ def test_without_a_known_value_a_new_parameter_waits() -> None:
 
 def test_several_objectives_spread_along_the_front() -> None:
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=GaussianProcessSampler(seed=0))
-    for _ in range(14):
+    for _ in range(10):
         trial = study.ask({"x": FLOAT, "y": FLOAT})
         x, y = trial.params["x"], trial.params["y"]
         study.tell(trial, [x - y**2, x**2 + y**2])
