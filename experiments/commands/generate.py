@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from experiments.commands.result import CommandResult
-from experiments.files.pictures import Recipe, contact_sheet, metadata, save_png
+from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered
 from experiments.run.progress import Progress
 from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
@@ -84,7 +84,6 @@ def _generate(
     progress: Progress,
 ) -> CommandResult:
     folder.mkdir(parents=True, exist_ok=True)
-    first = _next_number(folder)
     files: list[Path] = []
     pictures: list[Image.Image] = []
     shown = _ImageProgress(progress, sum(map(len, batches)), fabric.evaluations(recipe.steps))
@@ -92,15 +91,15 @@ def _generate(
         shown.batch(len(batch))
         generated = fabric(batch, recipe.steps, size, on_step=shown.step)
         for request, prompt, picture in zip(batch, generated.prompts, to_pictures(generated.images), strict=True):
-            files.append(folder / f"{first + len(pictures):04d}-{request.seed}.png")
-            save_png(picture, files[-1], metadata(request, prompt, picture.size, recipe))
+            texts = metadata(request, prompt, picture.size, recipe)
+            files.append(save_numbered(picture, folder, _next_number(folder), f"-{request.seed}", texts))
             pictures.append(picture)
     sheet = None
     if len(pictures) > 1:
         # In a folder of its own, so that the pictures' folder can be given as liked, or to be scored.
-        sheet = folder / "sheets" / f"{first:04d}.png"
-        sheet.parent.mkdir(exist_ok=True)
-        save_png(contact_sheet(pictures, columns), sheet, {})
+        sheets = folder / "sheets"
+        sheets.mkdir(exist_ok=True)
+        sheet = save_numbered(contact_sheet(pictures, columns), sheets, _number(files[0]), "", {})
     return _result(files, sheet)
 
 
@@ -145,9 +144,14 @@ class _ImageProgress:
 
 
 def _next_number(folder: Path) -> int:
-    """Behind the pictures that are there, so that none is lost."""
-    numbers = (path.name.partition("-")[0] for path in folder.glob("*-*.png"))
-    return 1 + max((int(number) for number in numbers if number.isdecimal()), default=-1)
+    """Behind the pictures that are there, and behind the sheets, which stay where pictures were moved away."""
+    return 1 + max(map(_number, [*folder.glob("*-*.png"), *folder.glob("sheets/*.png")]), default=-1)
+
+
+def _number(path: Path) -> int:
+    """What a file's name begins with, up to a dash; -1 where that is no number."""
+    number = path.stem.partition("-")[0]
+    return int(number) if number.isdecimal() else -1
 
 
 def _params(options: argparse.Namespace) -> FabricParams:

@@ -75,13 +75,41 @@ def metadata(request: Request, prompt: str, size: tuple[int, int], recipe: Recip
     return {"parameters": "\n".join(lines), "fabric": json.dumps(facts)}
 
 
-def save_png(picture: Image.Image, path: Path, texts: Mapping[str, str]) -> None:
-    """Writes a PNG with text chunks; a run killed meanwhile leaves no torn file."""
+def save_png(picture: Image.Image, path: Path, texts: Mapping[str, str], *, new: bool = False) -> None:
+    """Writes a PNG with text chunks; a run killed meanwhile leaves no torn file.
+
+    Raises:
+        FileExistsError: it is to be a new file, and is there.
+    """
     info = PngInfo()
     for name, text in texts.items():
         info.add_itxt(name, text)
-    with atomic_write(path) as unfinished:
+    with atomic_write(path, new=new) as unfinished:
         picture.save(unfinished, format="PNG", pnginfo=info)
+
+
+def save_numbered(picture: Image.Image, folder: Path, first: int, ending: str, texts: Mapping[str, str]) -> Path:
+    """Writes a PNG under the first free number, as in `0007-3.png`; nobody else who writes there meanwhile gets it too.
+
+    Args:
+        picture: what to write.
+        folder: where.
+        first: the lowest number that may be taken.
+        ending: of the name, behind the number.
+        texts: see `save_png`.
+
+    Returns:
+        The file.
+    """
+    number = first
+    while True:
+        path = folder / f"{number:04d}{ending}.png"
+        try:
+            save_png(picture, path, texts, new=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return path
 
 
 def read_facts(path: Path) -> dict[str, Any] | None:

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from torch import Tensor
 
 from experiments.cli import main
-from fabric.images import FeedbackImage
+from experiments.commands import generate
+from experiments.files.pictures import read_facts
+from fabric.images import FeedbackImage, to_pictures
 from fabric.params import FabricParams
 
 
@@ -47,6 +50,34 @@ def test_a_second_run_keeps_the_first_ones_pictures(tmp_path: Path) -> None:
     for seed in ("1", "2"):
         assert _run(tmp_path, "a red star", "--seed", seed) == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0000-1.png", "0001-2.png"]
+
+
+def test_a_run_meanwhile_in_the_same_folder_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def after_another_run(images: Tensor) -> list[Image.Image]:
+        monkeypatch.undo()
+        assert _run(tmp_path, "a blue ring", "--num-images", "2") == 0
+        return to_pictures(images)
+
+    monkeypatch.setattr(generate, "to_pictures", after_another_run)
+    assert _run(tmp_path, "a red star", "--num-images", "2") == 0
+    prompts = {path.name: (read_facts(path) or {})["prompt"] for path in (tmp_path / "out").glob("*.png")}
+    assert prompts == {
+        "0000-0.png": "a blue ring",
+        "0001-1.png": "a blue ring",
+        "0002-0.png": "a red star",
+        "0003-1.png": "a red star",
+    }
+    assert sorted(path.name for path in (tmp_path / "out" / "sheets").iterdir()) == ["0000.png", "0002.png"]
+
+
+def test_a_sheet_is_kept_where_its_pictures_were_moved_away(tmp_path: Path) -> None:
+    assert _run(tmp_path, "a red star", "--num-images", "2") == 0
+    sheet = (tmp_path / "out" / "sheets" / "0000.png").read_bytes()
+    for path in (tmp_path / "out").glob("*.png"):
+        path.rename(tmp_path / path.name)
+    assert _run(tmp_path, "a blue ring", "--num-images", "2") == 0
+    assert (tmp_path / "out" / "sheets" / "0000.png").read_bytes() == sheet
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["0001-0.png", "0002-1.png"]
 
 
 def test_parameters_from_a_file(tmp_path: Path) -> None:

@@ -60,6 +60,25 @@ def test_many_may_write_one_file_at_the_same_time(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_new_file_takes_the_place_of_none(tmp_path: Path) -> None:
+    path, together = tmp_path / "a.txt", Barrier(8)
+
+    def write(number: int) -> bool:
+        together.wait()
+        try:
+            with atomic_write(path, new=True) as unfinished:
+                unfinished.write_text(str(number) * 1000)
+        except FileExistsError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        wrote = list(pool.map(write, range(8)))
+    assert sum(wrote) == 1
+    assert path.read_text() == str(wrote.index(True)) * 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
 def test_permissions_follow_the_umask(tmp_path: Path, umask: int, mode: int) -> None:
     before = os.umask(umask)

@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 from PIL import Image
 
-from experiments.files.pictures import Recipe, contact_sheet, metadata, save_png
+from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered, save_png
 from fabric.generator import Request
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
@@ -65,3 +65,20 @@ def test_one_picture_may_be_saved_by_many_at_the_same_time(tmp_path: Path) -> No
     with Image.open(tmp_path / "one.png") as image:
         assert image.tobytes() == picture.tobytes()
     assert [path.name for path in tmp_path.iterdir()] == ["one.png"]
+
+
+def test_pictures_saved_at_the_same_time_get_numbers_of_their_own(tmp_path: Path) -> None:
+    pictures, together = [Image.new("L", (8, 8), grey) for grey in range(8)], Barrier(8)
+    (tmp_path / "0003-5.png").write_text("was here")
+
+    def save(picture: Image.Image) -> Path:
+        together.wait()
+        return save_numbered(picture, tmp_path, 2, "-5", {})
+
+    with ThreadPoolExecutor(8) as pool:
+        files = list(pool.map(save, pictures))
+    assert sorted(path.name for path in files) == [f"{number:04d}-5.png" for number in (2, *range(4, 11))]
+    assert (tmp_path / "0003-5.png").read_text() == "was here"
+    for path, picture in zip(files, pictures, strict=True):
+        with Image.open(path) as image:
+            assert image.tobytes() == picture.tobytes()
