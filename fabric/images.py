@@ -80,16 +80,43 @@ def read_picture(path: Path) -> Image.Image:
     """Reads a picture wholly as RGB, turned as its camera says; transparent parts show white.
 
     Raises:
-        ValueError: the file is missing, no picture, or cut short.
+        ValueError: the file is missing, no picture, cut short, or of a mode without a known white.
     """
-    return to_rgb(open_picture(path))
+    picture = open_picture(path)
+    try:
+        return to_rgb(picture)
+    except ValueError as error:
+        raise ValueError(f"{error} ({path})") from error
 
 
 def to_rgb(picture: Image.Image) -> Image.Image:
-    """A picture in RGB; transparent parts show white."""
+    """A picture in RGB; transparent parts show white, greys of 16 bits are scaled.
+
+    Raises:
+        ValueError: the picture's mode has no known white.
+    """
+    if picture.mode in ("F", "I") or picture.mode.startswith("I;16"):
+        return _eight_bits(picture).convert("RGB")
     if picture.has_transparency_data:
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture.convert("RGBA")).convert("RGB")
     return picture.convert("RGB")
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Greys of more than 8 bits as 8 bits. Pillow's own conversion shows all above 255 as white.
+
+    The mode I has 32 bits, and holds greys of 8 bits or of 16: of 8, where none is above 255.
+    """
+    values = np.asarray(picture).astype(np.float32)
+    low, high = values.min(initial=0), values.max(initial=0)
+    if picture.mode == "F" or low < 0 or high > 65535:
+        raise ValueError(
+            f"image: mode {picture.mode} with values from {low:g} to {high:g}; allowed: 8 or 16 bits a channel"
+        )
+    white = 255 if picture.mode == "I" and high <= 255 else 65535
+    if (clear := picture.info.get("transparency")) is not None:
+        values[values == clear] = white
+    return Image.fromarray((values * (255 / white)).round().astype(np.uint8))
 
 
 def open_picture(path: Path) -> Image.Image:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
+from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures, to_rgb
 
 
 def _picture(width: int, height: int) -> Image.Image:
@@ -87,3 +87,51 @@ def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path) -> None:
     exif[0x0112] = 6  # turn by 90 degrees
     _picture(30, 20).save(tmp_path / "turned.jpg", exif=exif)
     assert read_picture(tmp_path / "turned.jpg").size == (20, 30)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("mode", ["I;16", "I"])
+def test_greys_of_sixteen_bits_are_scaled_and_not_cut(mode: str, name: str, tmp_path: Path) -> None:
+    values = np.array([[0, 128, 129, 257, 32896, 65535]], dtype=np.uint16)
+    picture = Image.fromarray(values if mode == "I;16" else values.astype(np.int32))
+    assert picture.mode == mode
+    if name == "a.png":
+        picture = picture.convert("I;16")  # a PNG has no more
+    picture.save(tmp_path / name)
+    read = read_picture(tmp_path / name)
+    assert read.mode == "RGB"
+    assert np.asarray(read)[0].tolist() == [[grey] * 3 for grey in (0, 0, 1, 1, 128, 255)]
+    assert FeedbackImage(picture).id == FeedbackImage(read).id
+
+
+def test_a_dark_picture_of_sixteen_bits_stays_dark(tmp_path: Path) -> None:
+    Image.fromarray(np.full((2, 2), 200, dtype=np.uint16)).save(tmp_path / "dark.png")
+    assert read_picture(tmp_path / "dark.png").getpixel((0, 0)) == (1, 1, 1)
+
+
+def test_greys_of_eight_bits_in_a_wide_mode_are_kept() -> None:
+    picture = _picture(16, 16).convert("L")
+    assert to_rgb(picture.convert("I")).tobytes() == picture.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("clear", [0, 300])
+def test_what_is_transparent_among_greys_of_sixteen_bits_shows_white(clear: int, tmp_path: Path) -> None:
+    Image.fromarray(np.array([[clear, 25700]], dtype=np.uint16)).save(tmp_path / "a.png", transparency=clear)
+    assert np.asarray(read_picture(tmp_path / "a.png"))[0, :, 0].tolist() == [255, 100]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.array([[0, 0.5]], dtype=np.float32), "mode F with values from 0 to 0.5; allowed: 8 or 16 bits a channel"),
+        (np.array([[0, 70000]], dtype=np.int32), "mode I with values from 0 to 70000; allowed"),
+        (np.array([[-3, 9]], dtype=np.int32), "mode I with values from -3 to 9; allowed"),
+    ],
+)
+def test_modes_without_a_known_white_are_named(values: np.ndarray, said: str, tmp_path: Path) -> None:
+    picture = Image.fromarray(values)
+    picture.save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=rf"^image: {said}.*a\.tif"):
+        read_picture(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=f"^image: {said}"):
+        FeedbackImage(picture)

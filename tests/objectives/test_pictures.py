@@ -25,6 +25,13 @@ def test_sixteen_bits_are_scaled_and_not_cut(mode: str) -> None:
     assert np.asarray(to_rgb(image))[0, :, 0].tolist() == [0, 1, 128, 255]
 
 
+@pytest.mark.parametrize("values", [np.array([[0, 0.5]], np.float32), np.array([[0, 70000]], np.int32)])
+def test_modes_without_a_known_white_are_named(values: np.ndarray) -> None:
+    image = Image.fromarray(values)
+    with pytest.raises(ValueError, match=rf"^image: mode {image.mode} with values from 0 to .*; allowed: 8 or 16 bits"):
+        to_rgb(image)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "RGBA", "RGB"])
 def test_other_modes_are_as_pillow_shows_them(mode: str) -> None:
     image = sample_images(1)[0].convert(mode)
