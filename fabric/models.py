@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from diffusers import (
     DDIMScheduler,
     DPMSolverMultistepScheduler,
@@ -21,6 +22,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
@@ -82,7 +84,8 @@ def load(
         Stable Diffusion 1.x, 2.x or XL, without safety checker, its progress bar off.
 
     Raises:
-        ValueError: nothing of that name, or an architecture that is not supported; the message says what is.
+        ValueError: nothing of that name, not all of its weights, or an architecture that is not supported; the message
+            says which.
     """
     place = checked_device(device)
     if dtype is not None and dtype not in DTYPES:
@@ -141,24 +144,64 @@ def evaluations(scheduler: str, steps: int) -> int:
 
 def _read(name: str, dtype: torch.dtype, config: str | None) -> Pipeline:
     path = Path(name)
-    options: dict[str, Any] = {"dtype": dtype}
     if path.suffix == ".safetensors":
         kind = _kind_of_file(path)
-        read, options["config"] = SUPPORTED[kind].from_single_file, config
     elif path.suffix in (".ckpt", ".pt", ".pth", ".bin"):
         raise ValueError(f"model: {name} may run code when it is read; allowed: .safetensors, a folder, a hub id")
     elif path.is_dir():
         kind = _kind_of_folder(path)
-        read, options["local_files_only"] = SUPPORTED[kind].from_pretrained, True
     elif path.exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         raise ValueError(f"model: {name} is no folder in diffusers' layout, no .safetensors file and no hub id")
     else:
         kind = _kind_on_hub(name)
-        read = SUPPORTED[kind].from_pretrained
+    options = {"dtype": dtype, **_without_checker(kind)}
+    missing: dict[str, set[str]] = {}
     try:
-        return read(name, **options, **_without_checker(kind))
-    except (OSError, ValueError, SafetensorError) as error:  # parts missing, cut short, or not to be had
+        if path.suffix == ".safetensors":
+            pipeline = SUPPORTED[kind].from_single_file(name, config=config, **options)
+        else:
+            folder = name if path.is_dir() else SUPPORTED[kind].download(name, **_without_checker(kind))
+            encoders, missing = _text_encoders(Path(folder), kind, dtype)
+            pipeline = SUPPORTED[kind].from_pretrained(folder, local_files_only=True, **encoders, **options)
+    except NotImplementedError as error:  # of torch: what is not in a single file has no values that could be moved
+        raise ValueError(f"model: {name} lacks weights of its unet or vae") from error
+    except (OSError, ValueError, SafetensorError, SingleFileComponentError) as error:  # cut short, or not to be had
         raise ValueError(f"model: {name} cannot be read ({_in_short(error)})") from error
+    _check_weights(name, pipeline, missing)
+    return pipeline
+
+
+def _text_encoders(folder: Path, kind: str, dtype: torch.dtype) -> tuple[dict[str, Any], dict[str, set[str]]]:
+    """The text encoders of a folder, and the names of the weights that each lacks.
+
+    They are read apart from the pipeline since transformers fills what is missing with random numbers, and says so only
+    here.
+    """
+    config = SUPPORTED[kind].load_config(folder)
+    encoders, missing = {}, {}
+    for part in ("text_encoder", "text_encoder_2"):
+        library, class_name = config.get(part) or ("", "")
+        if library == "transformers":
+            encoders[part], found = getattr(transformers, class_name).from_pretrained(
+                folder / part,
+                dtype=dtype,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+            others = {f"{tensor} (of another shape)" for tensor, *_ in found["mismatched_keys"]}
+            missing[part] = set(found["missing_keys"]) | others
+    return encoders, missing
+
+
+def _check_weights(name: str, pipeline: Pipeline, missing: Mapping[str, set[str]]) -> None:
+    """Refuses a model that is not whole; what diffusers does not find it leaves without values, on the device meta."""
+    for part, module in pipeline.components.items():
+        if isinstance(module, torch.nn.Module):
+            absent = {tensor for tensor, values in module.named_parameters() if values.is_meta}
+            if first := sorted(absent | missing.get(part, set())):
+                more = f" and {len(first) - 3} more" if len(first) > 3 else ""
+                raise ValueError(f"model: {name} lacks weights of its {part}: {', '.join(first[:3])}{more}")
 
 
 def _in_short(error: Exception) -> str:

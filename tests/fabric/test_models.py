@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,93 @@ def test_a_broken_folder_is_named(tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(ValueError, match=r"model: .* cannot be read"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("part", "lost"),
+    [
+        ("unet", ["mid_block.resnets.0.conv1.weight"]),
+        ("vae", ["decoder.conv_in.bias"]),
+        ("text_encoder", ["encoder.layers.0.mlp.fc1.weight"]),
+        ("text_encoder", [f"encoder.layers.0.layer_norm{k}.{what}" for k in (1, 2) for what in ("bias", "weight")]),
+    ],
+)
+def test_missing_weights_are_named_and_not_made_up(part: str, lost: list[str], tmp_path: Path) -> None:
+    shutil.copytree(locate("embedded"), tmp_path / "model")
+    (file,) = (tmp_path / "model" / part).glob("*.safetensors")
+    weights = load_file(file)
+    for name in lost:
+        del weights[name if name in weights else f"text_model.{name}"]
+    save_file(weights, file, metadata={"format": "pt"})
+    shown = ", ".join(lost[:3]) + (" and 1 more" if len(lost) == 4 else "")
+    with pytest.raises(ValueError, match=rf"^model: {tmp_path}/model lacks weights of its {part}: {shown}$"):
+        load(str(tmp_path / "model"), device="cpu")
+
+
+def test_weights_of_another_shape_are_named(tmp_path: Path) -> None:
+    shutil.copytree(locate("embedded"), tmp_path / "model")
+    (file,) = (tmp_path / "model" / "text_encoder").glob("*.safetensors")
+    weights = load_file(file)
+    weights["embeddings.token_embedding.weight"] = weights["embeddings.token_embedding.weight"][1:]
+    save_file(weights, file, metadata={"format": "pt"})
+    said = r"lacks weights of its text_encoder: embeddings.token_embedding.weight \(of another shape\)$"
+    with pytest.raises(ValueError, match=said):
+        load(str(tmp_path / "model"), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ("model.diffusion_model.out.2.bias", "lacks weights of its unet or vae$"),
+        ("first_stage_model.decoder.conv_in.bias", "lacks weights of its unet or vae$"),
+        (
+            "cond_stage_model.transformer.text_model.encoder.layers.0.layer_norm1.bias",
+            "lacks weights of its text_encoder: encoder.layers.0.layer_norm1.bias$",
+        ),
+        ("first_stage_model.", r"cannot be read \(.*missing in the checkpoint"),
+    ],
+)
+def test_missing_weights_of_a_single_file_are_said(lost: str, said: str, tmp_path: Path) -> None:
+    pipe = build("sd1")
+    pipe.save_pretrained(tmp_path / "folder")
+    file = tmp_path / "model.safetensors"
+    save_single_file(pipe, file)
+    save_file({name: tensor for name, tensor in load_file(file).items() if not name.startswith(lost)}, file)
+    with pytest.raises(ValueError, match=rf"^model: {file} {said}"):
+        load(str(file), config=str(tmp_path / "folder"), device="cpu")
+
+
+def test_shards_are_read_and_missed(tmp_path: Path) -> None:
+    pipe = build("sdxl")
+    pipe.save_pretrained(tmp_path, max_shard_size="100KB")
+    assert len(list((tmp_path / "text_encoder_2").glob("*.safetensors"))) > 1
+    request = [Request("a red star", 1)]
+    loaded = FabricGenerator(load(str(tmp_path), device="cpu"))
+    torch.testing.assert_close(loaded(request, 2).images, FabricGenerator(pipe)(request, 2).images, rtol=0, atol=1e-4)
+    for part in ("text_encoder_2", "unet"):
+        last = max((tmp_path / part).glob("*.safetensors"))
+        whole = last.read_bytes()
+        weights = load_file(last)
+        name, _ = weights.popitem()
+        save_file(weights, last, metadata={"format": "pt"})
+        with pytest.raises(ValueError, match=rf"lacks weights of its {part}: {name}$"):
+            load(str(tmp_path), device="cpu")
+        last.write_bytes(whole)
+
+
+def test_a_model_of_the_hub_is_read_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = tmp_path / "models--owner--tiny"
+    shutil.copytree(locate("embedded"), kept / "snapshots" / "0")
+    (kept / "refs").mkdir()
+    (kept / "refs" / "main").write_text("0")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    request = [Request("a red star", 1)]
+    loaded = FabricGenerator(load("owner/tiny", device="cpu"))
+    assert torch.equal(loaded(request, 2).images, FabricGenerator(load(device="cpu"))(request, 2).images)
+    (kept / "snapshots" / "0" / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ValueError, match=r"^model: owner/tiny cannot be read"):
+        load("owner/tiny", device="cpu")
 
 
 def test_loras_act_by_their_scale(tmp_path: Path) -> None:
