@@ -153,17 +153,21 @@ class FabricAttnProcessor:
         query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1))
         key, value = _key_and_value(attn, hidden_states)
         if self.shown.groups:
-            out = self._attend(attn, query, attend_own(query, key, value))
+            out = self._attend(attn, query, attend_own(query, key, value), hidden_states.dtype)
         else:
             q, k, v = (x.transpose(1, 2) for x in (query, key, value))
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask).transpose(1, 2)
         return attn.to_out[1](attn.to_out[0](out.flatten(2)))
 
-    def _attend(self, attn: Attention, query: Tensor, own: Partial) -> Tensor:
-        """Attention of all samples, each to what it sees; B x L x H x d."""
+    def _attend(self, attn: Attention, query: Tensor, own: Partial, dtype: torch.dtype) -> Tensor:
+        """Attention of all samples, each to what it sees; B x L x H x d.
+
+        Hidden states of references come in the precision of the layer's own: that of its weights may be another, which
+        diffusers casts for each call (`enable_layerwise_casting`).
+        """
         hidden, groups = self.shown
         # Projected once, however many samples see them.
-        key, value = _key_and_value(attn, torch.stack(hidden).to(attn.to_k.weight.dtype))
+        key, value = _key_and_value(attn, torch.stack(hidden).to(dtype))
         out = own.out.clone()
         received = {}
         for rows, references, opposed, number in groups:

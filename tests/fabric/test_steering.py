@@ -233,6 +233,15 @@ def test_a_pipeline_in_half_precision_stays_usable(layout: str) -> None:
     assert call(pipe, generator=None).shape == before.shape
 
 
+def test_weights_that_are_cast_for_each_call() -> None:
+    """Stored in half precision, computed with in single: the same as weights that half precision can hold."""
+    pipe = build("sd1")
+    pipe.unet.half().float()
+    expected = one(FabricGenerator(pipe), liked=(A,), disliked=(B,))
+    pipe.unet.enable_layerwise_casting(storage_dtype=torch.float16, compute_dtype=torch.float32)
+    torch.testing.assert_close(one(FabricGenerator(pipe), liked=(A,), disliked=(B,)), expected, rtol=0, atol=1e-6)
+
+
 def test_sequential_offload() -> None:
     pipe = build("sd1")
     expected = one(FabricGenerator(pipe), liked=(A,), disliked=(B,))
