@@ -5,10 +5,10 @@ VENV = .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.installed
 
-.PHONY: help setup run lint check test docs wheel train evaluate clean
+.PHONY: help setup run lint check test test-real docs wheel train evaluate clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## build .venv; again only when pyproject.toml or constraints.txt changed
 
@@ -43,10 +43,14 @@ lint: setup ## ruff and mypy
 PYTEST = OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: setup lint ## lint, then the quick tests, about three minutes
-	$(PYTEST) -m 'not slow'
+	$(PYTEST) -m 'not slow and not real'
 
-test: setup lint ## lint, then all tests
+test: setup lint ## lint, then all tests but those of test-real
 	$(PYTEST)
+
+# One after another and with all cores: two models at once would need twice the memory.
+test-real: setup ## Stable Diffusion 1.5 and XL, PickScore and CLIP in their real sizes, with random weights
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m real --durations 0 tests/real
 
 docs: setup ## build the pages into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
