@@ -50,11 +50,11 @@ def _numbers(shapes: Shapes) -> Iterator[memoryview]:
         left = math.prod(shape)
         if len(shape) < 2 and not name.endswith(_EMBEDDINGS):
             constant = _LOGIT_SCALE if name == "logit_scale" else float(not name.endswith("bias"))
-            yield memoryview(np.full(left, constant, np.float16)).cast("B")
+            yield np.full(left, constant, np.float16).data.cast("B")
             continue
         spread = 0.02 if name.endswith(_EMBEDDINGS) else 1 / math.sqrt(math.prod(shape[1:]))
         if spread not in pools:
-            pools[spread] = memoryview((spread * pool).astype(np.float16))
+            pools[spread] = (spread * pool).astype(np.float16).data
         place = int(generator.integers(len(pool)))
         while left:
             piece = pools[spread][place : place + left]
