@@ -57,7 +57,9 @@ class PickScore(Objective):
         """Model and processor."""
         with reading(self.checkpoint, "a hub id, a folder in transformers' layout, or embedded"):
             model = AutoModel.from_pretrained(locate(self.checkpoint, "preference"))
-            return model.eval().to(self.device, dtype_on(self.device)), AutoProcessor.from_pretrained(self.processor)
+        with reading(self.processor, "a hub id or a folder with tokenizer and preprocessing"):
+            processor = AutoProcessor.from_pretrained(self.processor)
+        return model.eval().to(self.device, dtype_on(self.device)), processor
 
     def prepare(self) -> None:
         """Reads model and processor."""

@@ -46,6 +46,13 @@ def test_missing_weights_say_what_to_do() -> None:
     assert "\n" not in message
 
 
+def test_a_missing_processor_is_named_and_not_the_weights(clip_model_folder: Path) -> None:
+    processor = "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"
+    with pytest.raises(MissingWeightsError, match=f"^checkpoint: {processor} cannot be read") as caught:
+        PickScore(str(clip_model_folder), processor).prepare()
+    assert f"to get it: hf download {processor};" in str(caught.value)
+
+
 class TestPickScore(ObjectiveContract):
     @pytest.fixture(autouse=True)
     def _folder(self, clip_model_folder: Path) -> None:
