@@ -103,10 +103,10 @@ _ALL = (
     ),
     Knob(
         *("timing", -1, 1, 0.0),
-        unit="share taken away at the other end",
-        meaning="When single pictures count, by image id: below 0 less towards the last step, above 0 less towards the "
-        "first.",
-        effect="Less lets a picture decide the layout and leaves the details to the prompt, more the other way round.",
+        unit="from early to late",
+        meaning="When single pictures count, by image id; -1: less and less towards the last step, 1: more and more, "
+        "0: alike in all steps.",
+        effect="An early picture decides the layout and leaves details to the prompt, a late one the other way round.",
         by_picture=True,
     ),
     Knob(

@@ -49,8 +49,8 @@ class FabricParams:
             crowding; 0: official FABRIC, 1: constant total however many. (0 to 1, exponent, default 0)
         weights: Factors on the weights of single pictures, by image id; 1 for pictures not named. (0 to 1, factor for
             each picture, default 1)
-        timing: When single pictures count, by image id: below 0 less towards the last step, above 0 less towards the
-            first. (-1 to 1, share taken away at the other end, default 0)
+        timing: When single pictures count, by image id; -1: less and less towards the last step, 1: more and more, 0:
+            alike in all steps. (-1 to 1, from early to late, default 0)
         prompt_dropout: Probability that a word of the prompt is left out, drawn for each image. (0 to 1, probability,
             default 0)
         guidance_scale: Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked
@@ -86,6 +86,16 @@ class FabricParams:
     def bounds(cls) -> dict[str, tuple[float, float]]:
         """Least and greatest value of every scalar field."""
         return {name: (knob.low, knob.high) for name, knob in KNOBS.items() if not knob.by_picture}
+
+    def of_picture(self, knob: str, image: str) -> float:
+        """Value of a picture, or the default where it has none.
+
+        Args:
+            knob: one of `BY_PICTURE`.
+            image: the picture's id.
+        """
+        value: float = getattr(self, knob).get(image, KNOBS[knob].default)
+        return value
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:
@@ -205,7 +215,7 @@ def image_weights(params: FabricParams, ids: Sequence[str], ages: Sequence[int])
     Returns:
         R float64 values: named weight times `recency ** age`, thinned by `crowding`.
     """
-    named = torch.tensor([params.weights.get(name, 1.0) for name in ids], dtype=torch.float64)
+    named = torch.tensor([params.of_picture("weights", name) for name in ids], dtype=torch.float64)
     aged = named * params.recency ** torch.tensor(ages, dtype=torch.float64)
     return thin(aged, params.crowding)
 
@@ -222,5 +232,5 @@ def timing_weights(params: FabricParams, ids: Sequence[str], steps: int) -> Tens
         T x R float64 values, those of the middle of each step.
     """
     moments = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps
-    timing = torch.tensor([params.timing.get(name, 0.0) for name in ids], dtype=torch.float64)
+    timing = torch.tensor([params.of_picture("timing", name) for name in ids], dtype=torch.float64)
     return timing_weight(timing, moments[:, None])

@@ -30,7 +30,7 @@ def timing_weight(timing: Tensor, moment: Tensor) -> Tensor:
 
     Args:
         timing: -1 to 1.
-        moment: of the denoising, 0 its begin, 1 its end; broadcasts with `timing`.
+        moment: of the denoising, 0 its beginning, 1 its end; broadcasts with `timing`.
     """
     return 1 - timing.abs() * torch.where(timing < 0, moment, 1 - moment)
 

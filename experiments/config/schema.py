@@ -26,8 +26,6 @@ from fabric.params import BY_PICTURE, FabricParams
 from optimizer.samplers.baselines import SAMPLERS
 
 _GUIDANCE = {EMBEDDED: 4.0}  # of plain images; other models have the authors' 7
-WEIGHTS = "weights"
-"""Name in `space` of the weights of given feedback images, one for each of them; so is each of `BY_PICTURE`."""
 
 
 def _default_space() -> dict[str, RangeConfig]:
@@ -52,7 +50,7 @@ class RunConfig(Part):
         model: what generates.
         objective: what an image is worth; several make a front. The first chooses what is liked and disliked.
         protocol: how a setting is tried.
-        space: which parameters are sought, and where; `weights` are those of the given feedback images.
+        space: which parameters are sought, and where; `weights` and `timing` are those of each given feedback image.
         fixed: values of others; the rest have their defaults.
         sampler: what proposes.
         trials: how many settings are tried.

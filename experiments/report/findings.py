@@ -25,7 +25,6 @@ from experiments.run.space import absent
 from experiments.run.stopping import finished
 from experiments.run.study import read_study
 from experiments.run.trials import PARAMS
-from fabric.knobs import KNOBS
 from fabric.params import BY_PICTURE, FabricParams
 from optimizer.encoding import Encoding
 from optimizer.observations import observe, relative_space
@@ -230,7 +229,6 @@ def same_settings(ours: FabricParams, other: FabricParams) -> bool:
     """Whether settings are equal up to rounding."""
     pairs = [(getattr(ours, name), getattr(other, name)) for name in FabricParams.bounds()]
     for name in BY_PICTURE:
-        first, second = getattr(ours, name), getattr(other, name)
-        default = KNOBS[name].default
-        pairs += [(first.get(image, default), second.get(image, default)) for image in first.keys() | second.keys()]
+        images = getattr(ours, name).keys() | getattr(other, name).keys()
+        pairs += [(ours.of_picture(name, image), other.of_picture(name, image)) for image in images]
     return all(math.isclose(one, two, abs_tol=1e-9) for one, two in pairs)

@@ -155,8 +155,8 @@ def given_pictures(found: Findings, params: FabricParams) -> list[Picture]:
     received = _attention(found, params)
     pictures = []
     for image in found.given:
-        about = f"{image.name}: weight {params.weights.get(image.id, 1.0):.2g}"
-        if timing := params.timing.get(image.id):
+        about = f"{image.name}: weight {params.of_picture('weights', image.id):.2g}"
+        if timing := params.of_picture("timing", image.id):
             about += f", timing {timing:+.2g}"
         if image.id in received:
             about += f", {received[image.id]:.0%} of the attention"

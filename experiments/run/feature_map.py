@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from experiments.run.space import SHARE, Space, picture_name
-from fabric.knobs import KNOBS
 from fabric.weighting import attention_shares, thin, timing_weight, window_weight
 from optimizer.encoding import Encoding
 
@@ -91,7 +90,7 @@ class FabricFeatureMap:
         name = picture_name(knob, image)
         if name in encoding.space:
             return encoding.values(name, points)
-        return torch.full_like(points[..., 0], getattr(self.space.base, knob).get(image, KNOBS[knob].default))
+        return torch.full_like(points[..., 0], self.space.base.of_picture(knob, image))
 
     def _window(self, encoding: Encoding, points: Tensor) -> tuple[Tensor, Tensor]:
         """Begin and end, as `Space.params` has them."""

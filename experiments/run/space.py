@@ -9,7 +9,6 @@ from typing import Any
 from optuna.distributions import FloatDistribution
 
 from experiments.config.parts import RangeConfig
-from fabric.knobs import KNOBS
 from fabric.params import BY_PICTURE, FabricParams
 
 _OF_PICTURE = {"weights": "weight", "timing": "timing"}  # before a blank and an image's id
@@ -76,8 +75,7 @@ class Space:
         if self._window:
             found[SHARE] = params.start / params.end if params.end > 0 else 0.0
         for knob, range_ in self._by_picture.items():
-            its = {image: getattr(params, knob).get(image, KNOBS[knob].default) for image in self.images}
-            found |= {picture_name(knob, image): _cut(value, range_) for image, value in its.items()}
+            found |= {picture_name(knob, image): _cut(params.of_picture(knob, image), range_) for image in self.images}
         return found
 
 

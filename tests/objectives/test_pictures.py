@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fabric.images import to_rgb as fabric_to_rgb
 from objectives.pictures import content_key, to_rgb
 from objectives.testing import sample_images
 
@@ -36,6 +37,13 @@ def test_modes_without_a_known_white_are_named(values: np.ndarray) -> None:
 def test_other_modes_are_as_pillow_shows_them(mode: str) -> None:
     image = sample_images(1)[0].convert(mode)
     assert to_rgb(image).tobytes() == image.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "RGBA", "I", "I;16"])
+def test_the_generator_sees_the_same_picture(mode: str) -> None:
+    """Neither package may import the other, so each has the conversion; they must not grow apart."""
+    image = sample_images(1)[0].convert("L").convert(mode)
+    assert to_rgb(image).tobytes() == fabric_to_rgb(image).tobytes()
 
 
 def test_keys_are_by_content() -> None:

@@ -201,7 +201,7 @@ def feedback_samples(root: Path, count: int = 8, steps: int = SESSION_STEPS) -> 
 def _samples(root: Path, model: str, effort: float) -> Tensor:
     """What a card shows: generated pictures, or what a judge looks at, best first where it has an order."""
     if model == "generator":
-        return generated_samples(root, steps=_share(GENERATOR_STEPS, effort))
+        return generated_samples(root, steps=share(GENERATOR_STEPS, effort))
     generator = generator_for("card", model)
     scenes = sample(64, generator)
     if model == "classifier":
@@ -215,8 +215,9 @@ def _samples(root: Path, model: str, effort: float) -> Tensor:
     return images[scores.argsort(descending=True)]
 
 
-def _share(steps: int, effort: float) -> int:
-    return max(2, round(steps * effort))
+def share(count: int, effort: float) -> int:
+    """So much of a number of scenes, prompts, settings or steps, at least two."""
+    return max(2, round(count * effort))
 
 
 def write_cards(root: Path, figures: dict[str, Any], effort: float = 1.0) -> None:
@@ -230,5 +231,5 @@ def write_cards(root: Path, figures: dict[str, Any], effort: float = 1.0) -> Non
     for model, folder in shipped.FOLDERS.items():
         save_grid(_samples(root, model, effort), root / folder / "samples.png")
         (root / folder / "README.md").write_text(_card(root, model, figures))
-    steered = feedback_samples(root, steps=_share(SESSION_STEPS, effort))
+    steered = feedback_samples(root, steps=share(SESSION_STEPS, effort))
     save_grid(steered, root / shipped.FOLDERS["generator"] / "feedback.png")

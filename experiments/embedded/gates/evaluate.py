@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from diffusers import StableDiffusionPipeline
@@ -12,7 +13,7 @@ from diffusers import StableDiffusionPipeline
 from experiments.embedded import shipped
 from experiments.embedded.gates import model_gates as gates
 from experiments.embedded.gates import steering_gates
-from experiments.embedded.gates.cards import write_cards
+from experiments.embedded.gates.cards import share, write_cards
 from experiments.embedded.gates.model_gates import GateResult
 from experiments.embedded.gates.steering import SESSION_STEPS, STEPS
 from experiments.embedded.shipped import Judge
@@ -22,9 +23,7 @@ FIGURES = Path("experiments/embedded/weights/figures.json")
 
 def _gates(root: Path, effort: float) -> dict[int, Callable[[], GateResult]]:
     """Gate number to measurement; models are read when a gate asks for them."""
-
-    def share(count: int) -> int:
-        return max(2, round(count * effort))
+    part = partial(share, effort=effort)
 
     def generator() -> StableDiffusionPipeline:
         return shipped.read_generator(root)
@@ -33,13 +32,13 @@ def _gates(root: Path, effort: float) -> dict[int, Callable[[], GateResult]]:
         return shipped.read_clip(root)
 
     return {
-        1: lambda: gates.codec_gate(generator(), shipped.read_classifier(root), share(1024)),
-        2: lambda: gates.clip_gate(clip(), share(256), share(20)),
-        3: lambda: gates.preference_gate(shipped.read_preference(root), share(500)),
-        4: lambda: gates.generator_gate(generator(), shipped.read_classifier(root), share(256)),
-        5: lambda: gates.speed_gate(generator(), share(7)),
-        6: lambda: steering_gates.feedback_gate(generator(), clip(), share(96), share(SESSION_STEPS)),
-        7: lambda: steering_gates.settings_gate(generator(), clip(), share(32), share(40), share(STEPS)),
+        1: lambda: gates.codec_gate(generator(), shipped.read_classifier(root), part(1024)),
+        2: lambda: gates.clip_gate(clip(), part(256), part(20)),
+        3: lambda: gates.preference_gate(shipped.read_preference(root), part(500)),
+        4: lambda: gates.generator_gate(generator(), shipped.read_classifier(root), part(256)),
+        5: lambda: gates.speed_gate(generator(), part(7)),
+        6: lambda: steering_gates.feedback_gate(generator(), clip(), part(96), part(SESSION_STEPS)),
+        7: lambda: steering_gates.settings_gate(generator(), clip(), part(32), part(40), part(STEPS)),
     }
 
 

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from experiments.config.parts import RangeConfig
-from experiments.config.schema import WEIGHTS
 from experiments.run.space import Space
 from experiments.studio.agent.features import AgedReferences, features
 from experiments.studio.agent.preferences import aged_references, all_references, preference_data
@@ -103,7 +102,7 @@ class Agent:
             "recency": RangeConfig(low=0, high=1),
             "crowding": RangeConfig(low=0, high=1),
             "guidance_scale": RangeConfig(low=max(1.0, 0.4 * guidance), high=min(20.0, 2 * guidance)),
-            WEIGHTS: RangeConfig(low=0, high=1),
+            "weights": RangeConfig(low=0, high=1),
         }
 
     def space(self, state: State) -> Space:

@@ -84,7 +84,7 @@ def _weights(settings: Sequence[FabricParams], column: dict[str, Tensor], images
     """B x R; what `fabric.params.image_weights` gives one by one."""
     if not images:
         return torch.zeros(len(settings), 0, dtype=torch.float64)
-    named = torch.tensor([[params.weights.get(image, 1.0) for image, _ in images] for params in settings]).double()
+    named = torch.tensor([[params.of_picture("weights", image) for image, _ in images] for params in settings]).double()
     ages = torch.tensor([age for _, age in images]).double()
     aged = named * column["recency"][:, None] ** ages
     return thin(aged, column["crowding"])
