@@ -21,7 +21,7 @@ from experiments.embedded.models.siblings import install
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool, read_cache, to_signed, write_cache
 from experiments.embedded.training.reading import Reader
-from experiments.embedded.training.trainer import Trainer, seeded, training_device
+from experiments.embedded.training.trainer import Trainer, half_precision, seeded, training_device
 from experiments.embedded.world.captions import captions_stating, draw_said
 from experiments.embedded.world.render import render
 from experiments.embedded.world.scenes import COLUMN, Scenes, concatenate
@@ -75,7 +75,7 @@ def encode_pool(codec: AutoencoderKL, pool: Pool, path: Path, batch: int = 128) 
         return stored["latents"]
     latents = []
     for start in tqdm(range(0, len(pool), batch), desc="latents", mininterval=2):
-        with torch.autocast(codec.device.type, torch.bfloat16):
+        with half_precision(codec.device):
             latents.append(_scaled_latents(codec, to_signed(pool.pixels[start : start + batch])).half())
     encoded = torch.cat(latents).contiguous()
     write_cache(path, key, {"latents": encoded})

@@ -34,11 +34,12 @@ from tests.processes import Child, command
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
 
 TINY = {
-    "scenes": {"count": 2, "seed": 1},
+    "scenes": {"count": 1, "seed": 1},
     "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 2},
     "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
     "trials": 6,
 }
+_TWO_PROMPTS = {"count": 2, "seed": 1}
 
 
 def _config(folder: Path, **changes: object) -> RunConfig:
@@ -52,7 +53,7 @@ def _write(path: Path, folder: Path, **changes: object) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return optimize(Plan.of(_config(tmp_path_factory.mktemp("run"))))
+    return optimize(Plan.of(_config(tmp_path_factory.mktemp("run"), scenes=_TWO_PROMPTS)))
 
 
 def test_presets_are_tried_first_at_the_guidance_of_the_run(whole: Run) -> None:
@@ -87,9 +88,9 @@ def test_everything_is_in_the_study(whole: Run) -> None:
 
 
 def test_the_same_command_gives_the_same_study_and_goes_on_where_it_was_left(whole: Run, tmp_path: Path) -> None:
-    part = optimize(Plan.of(_config(tmp_path, trials=3)))
+    part = optimize(Plan.of(_config(tmp_path, scenes=_TWO_PROMPTS, trials=3)))
     assert len(part.study.trials) == 3
-    again = optimize(Plan.of(_config(tmp_path))).study
+    again = optimize(Plan.of(_config(tmp_path, scenes=_TWO_PROMPTS))).study
     _same_trials(again.trials, whole.study.trials)
 
 
@@ -177,7 +178,7 @@ def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Pa
 
 
 def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
-    done = optimize(Plan.of(_config(tmp_path, objective=["clip-target", "diversity"], at_once=3, trials=6)))
+    done = optimize(Plan.of(_config(tmp_path, objective=["clip-target", "diversity"], scenes=_TWO_PROMPTS, at_once=3, trials=6)))
     assert len(finished(done.study)) == 6
     assert {len(trial.values) for trial in done.study.trials} == {2}
     assert done.fitted_model() is None
@@ -187,7 +188,7 @@ def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("stop", "most"), [({"images": 10}, 3), ({"minutes": 1e-6}, 1), ({"chance": 1.0, "margin": 9.0, "least": 3}, 3)]
+    ("stop", "most"), [({"images": 5}, 3), ({"minutes": 1e-6}, 1), ({"chance": 1.0, "margin": 9.0, "least": 3}, 3)]
 )
 def test_budgets_and_the_stopping_rule_end_a_run(tmp_path: Path, stop: dict[str, float], most: int) -> None:
     done = optimize(Plan.of(_config(tmp_path, stop=stop)))
@@ -223,10 +224,10 @@ def _kill(config: Path, moment: tuple[str, str, str, int]) -> None:
 
 
 def test_a_run_that_is_killed_again_and_again_is_the_unbroken_run(whole: Run, tmp_path: Path) -> None:
-    config = _write(tmp_path / "run.yaml", tmp_path / "run")
+    config = _write(tmp_path / "run.yaml", tmp_path / "run", scenes=_TWO_PROMPTS)
     for moment in _MOMENTS.values():
         _kill(config, moment)
-    study = optimize(Plan.of(_config(tmp_path / "run"))).study
+    study = optimize(Plan.of(_config(tmp_path / "run", scenes=_TWO_PROMPTS))).study
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.FAIL}
     _same_trials(finished(study), whole.study.trials)
 
@@ -322,7 +323,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     path = _write(tmp_path / "run.yaml", tmp_path / "run", trials=2)
     assert main(["optimize", str(path), "--dry-run"]) == 0
     told = capsys.readouterr().out
-    assert "images     at most 16: 8 without feedback, 4 for each trial" in told
+    assert "images     at most 8: 4 without feedback, 2 for each trial" in told
     assert not (tmp_path / "run").exists()
     assert main(["optimize", str(path)]) == 0
     assert "recommended: trial" in capsys.readouterr().out
