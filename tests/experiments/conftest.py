@@ -25,7 +25,7 @@ def begin(fabric: FabricGenerator) -> Callable[[Path], StudioSession]:
     """Begins a session in a folder: it has a prompt and no round yet."""
 
     def begun(folder: Path) -> StudioSession:
-        session = StudioSession.open(StudioOptions(folder=folder, steps=2), fabric)
+        session = StudioSession.open(StudioOptions(folder=folder, steps=2, size=(32, 32)), fabric)
         session.append(Prompt(rater="ann", prompt="a red star at night"))
         return session
 

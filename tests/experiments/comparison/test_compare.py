@@ -34,7 +34,7 @@ def _config(folder: Path) -> RunConfig:
         {
             "scenes": {"count": 1, "seed": 1},
             "objective": "clip-target",
-            "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 4},
+            "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 4, "size": [32, 32]},
             "held_out": {"scenes": {"count": 2, "seed": 7}, "objectives": ["pickscore"]},
             "output": str(folder),
         }
@@ -101,9 +101,9 @@ def test_it_is_written_with_its_pictures(found: Comparison, folder: Path) -> Non
         assert np.array(arm["pictures"]).shape == (2, 2, 2)
         for file in np.array(arm["pictures"]).flat:
             with Image.open(folder / file) as picture:
-                assert picture.size == (64, 64)
+                assert picture.size == (32, 32)
         with Image.open((folder / arm["pictures"][0][0][0]).with_name("00.png")) as sheet:  # for people
-            assert sheet.size == (2 * 64 + 3 * 4, 2 * 64 + 3 * 4)
+            assert sheet.size == (2 * 32 + 3 * 4, 2 * 32 + 3 * 4)
     lines = table(found).splitlines()
     rows = [line for line in lines if line.startswith("tuned, feedback taken out")]
     assert len(rows) == 2 * 2 + 5  # objectives, also by round, and measures

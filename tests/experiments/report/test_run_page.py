@@ -37,7 +37,7 @@ def _config(folder: Path, **changes: object) -> RunConfig:
     values = {
         "prompts": [HOSTILE, "a blue ring at dusk"],
         "objective": "clip-prompt",
-        "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 8},
+        "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 8, "size": [32, 32]},
         "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
         "fixed": {"outer": 1},
         "trials": 6,

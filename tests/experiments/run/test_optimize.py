@@ -1,4 +1,4 @@
-"""`fabric-bo optimize` and `resume` on the embedded model, as small as can be."""
+"""`fabric-bo optimize` and `resume` on the embedded model, as small as can be: images of a quarter of its size."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
 
 TINY = {
     "scenes": {"count": 1, "seed": 1},
-    "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 2},
+    "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 2, "size": [32, 32]},
     "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
     "trials": 6,
 }
@@ -178,7 +178,8 @@ def test_given_images_have_weights_of_their_own_and_are_tried_alone(tmp_path: Pa
 
 
 def test_several_objectives_and_trials_at_once(tmp_path: Path) -> None:
-    done = optimize(Plan.of(_config(tmp_path, objective=["clip-target", "diversity"], scenes=_TWO_PROMPTS, at_once=3, trials=6)))
+    both = _config(tmp_path, objective=["clip-target", "diversity"], scenes=_TWO_PROMPTS, at_once=3, trials=6)
+    done = optimize(Plan.of(both))
     assert len(finished(done.study)) == 6
     assert {len(trial.values) for trial in done.study.trials} == {2}
     assert done.fitted_model() is None

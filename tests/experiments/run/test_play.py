@@ -18,7 +18,7 @@ from objectives.combinators import BaselineDifference
 from objectives.testing import sample_images
 from tests.fabric.pipelines import build
 
-PROTOCOL = Protocol(rounds=3, images=2, steps=2, batch=3, guidance=4)
+PROTOCOL = Protocol(rounds=3, images=2, steps=2, size=(32, 32), batch=3, guidance=4)
 PARAMS = FabricParams(strength=1, guidance_scale=4)
 TASKS = [Task("a red star", targets=tuple(sample_images(1))), Task("a blue ring at night")]
 

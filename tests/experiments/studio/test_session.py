@@ -74,7 +74,7 @@ def test_images_are_what_their_records_say(tmp_path: Path, fabric: FabricGenerat
         for images in (shown.liked, shown.disliked)
     )
     request = Request(shown.prompt, shown.seed, shown.params, liked, disliked, shown.negative_prompt)
-    again = to_pictures(fabric([request], 2).images)[0]
+    again = to_pictures(fabric([request], 2, session.options.size).images)[0]
     assert FeedbackImage(session.pictures.read(shown.id)).id == shown.id
     # Rounding differs with the size of a batch.
     assert _apart(again, session.pictures.read(shown.id)) <= 2

@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def studio(fabric: FabricGenerator, tmp_path: Path) -> Iterator[Served]:
-    options = StudioOptions(folder=tmp_path / "s", steps=2, images=2)
+    options = StudioOptions(folder=tmp_path / "s", steps=2, images=2, size=(32, 32))
     with served(StudioSession.open(options, fabric)) as one:
         yield one
 
@@ -264,7 +264,7 @@ def test_details_take_keys_and_keep_what_was_begun(studio: Served, visit: Callab
 
 
 def test_the_blind_page(fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]) -> None:
-    session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric)
+    session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2, size=(32, 32)), fabric)
     arms = (
         BlindArm("one", FabricParams(strength=0, guidance_scale=2)),
         BlindArm("other", FabricParams(strength=0, guidance_scale=9)),
@@ -300,7 +300,7 @@ class _Slow(BlindComparison):
 def test_a_judged_pair_does_not_come_again(
     fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]
 ) -> None:
-    session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2), fabric)
+    session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2, size=(32, 32)), fabric)
     arms = (BlindArm(str(scale), FabricParams(strength=0, guidance_scale=scale)) for scale in (2, 9))
     blind = _Slow(session, *arms)
     with served(session, blind) as studio:
