@@ -66,6 +66,7 @@ def test_what_is_not_there_is_named(name: str) -> None:
         exec(f"from {name} import nothing")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "absent"),
     [

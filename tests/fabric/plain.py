@@ -63,7 +63,7 @@ def generate(
     liked: list[tuple[FeedbackImage, float]],
     disliked: list[tuple[FeedbackImage, float]],
 ) -> Tensor:
-    """One image, 1 x 3 x 64 x 64 in [-1, 1]; weights are constant over steps and layers."""
+    """One image, 1 x 3 x H x W of the native size in [-1, 1]; weights are constant over steps and layers."""
     before = dict(pipe.unet.attn_processors)
     processors = {name: PlainProcessor() for name in before if ".attn1." in name}
     pipe.unet.set_attn_processor({**before, **processors})
@@ -71,13 +71,17 @@ def generate(
     scheduler.set_timesteps(steps)
     null, positive = _texts(pipe, prompt, 64)
     noise = generator_for("ancestral", seed)
-    latents = torch.randn(1, 4, 16, 16, generator=generator_for("latents", seed)) * scheduler.init_noise_sigma
+    side = pipe.unet.config.sample_size
+    latents = torch.randn(1, 4, side, side, generator=generator_for("latents", seed)) * scheduler.init_noise_sigma
     for t in scheduler.timesteps:
         predictions = []
         for text, images in ((null, disliked), (positive, liked)):
             hidden: dict[str, list[Tensor]] = {name: [] for name in processors}
             for image, _ in images:
-                clean = pipe.vae.encode(image.pixels(64, 64)[None]).latent_dist.mean * pipe.vae.config.scaling_factor
+                clean = (
+                    pipe.vae.encode(image.pixels(4 * side, 4 * side)[None]).latent_dist.mean
+                    * pipe.vae.config.scaling_factor
+                )
                 drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", 0))[None]
                 alpha = float(np.exp(_log_alpha(scheduler, float(t))))
                 pipe.unet(alpha**0.5 * clean + (1 - alpha) ** 0.5 * drawn, t, **null)

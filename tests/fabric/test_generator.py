@@ -56,11 +56,12 @@ def test_no_feedback_equals_diffusers_in_every_layout(pipeline: Pipeline) -> Non
 
 def _compare_with_diffusers(pipe: Pipeline) -> None:
     ours = one(FabricGenerator(pipe))
+    side = pipe.unet.config.sample_size
     theirs = pipe(
         PROMPT,
         num_inference_steps=STEPS,
         guidance_scale=4.0,
-        latents=torch.randn(1, 4, 16, 16, generator=generator_for("latents", 3)),
+        latents=torch.randn(1, 4, side, side, generator=generator_for("latents", 3)),
         generator=[generator_for("ancestral", 3)],
         output_type="pt",
     ).images
@@ -76,6 +77,7 @@ def test_equals_algorithm_1(pipeline: Pipeline, liked: list[FeedbackImage], disl
     _compare_with_algorithm_1(pipeline, liked, disliked, {A.id: 0.3, C.id: 0.9})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_equals_algorithm_1_with_every_scheduler(scheduler: str) -> None:
     pipe = build("sd1")
@@ -118,6 +120,7 @@ def test_weight_zero_is_absence_and_costs_nothing(pipeline: Pipeline) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_image_depends_on_its_request_alone(pipeline: Pipeline) -> None:
     requests = [
         Request(PROMPT, 3, PARAMS, (A,), (B,)),
@@ -127,12 +130,12 @@ def test_an_image_depends_on_its_request_alone(pipeline: Pipeline) -> None:
     ]
     pipeline.to(torch.float64)  # in single precision rounding differs with the size of a batch
     untouched = copy.deepcopy(pipeline)
-    together = FabricGenerator(pipeline)(requests, STEPS).images
+    together = FabricGenerator(pipeline)(requests, 2).images
     for k, request in enumerate(requests):
         cold = FabricGenerator(copy.deepcopy(untouched))
-        alone = cold([request], STEPS).images
+        alone = cold([request], 2).images
         torch.testing.assert_close(together[k : k + 1], alone, rtol=0, atol=2e-6)
-        assert torch.equal(cold([request], STEPS).images, alone)  # the bank is warm now
+        assert torch.equal(cold([request], 2).images, alone)  # the bank is warm now
     distances = torch.cdist(together.flatten(1), together.flatten(1))
     assert (distances + torch.eye(4) > 1e-2).all()
 

@@ -75,6 +75,7 @@ def test_a_broken_folder_is_named(tmp_path: Path) -> None:
         load(str(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "lost"),
     [
@@ -107,6 +108,7 @@ def test_weights_of_another_shape_are_named(tmp_path: Path) -> None:
         load(str(tmp_path / "model"), device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lost", "said"),
     [
@@ -162,6 +164,7 @@ def test_a_model_of_the_hub_is_read_from_the_cache(tmp_path: Path, monkeypatch: 
         load("owner/tiny", device="cpu")
 
 
+@pytest.mark.slow
 def test_loras_act_by_their_scale(tmp_path: Path) -> None:
     pipe = build("sd1")
     pipe.save_pretrained(tmp_path / "model")

@@ -37,7 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def call(pipe: Any, **changes: Any) -> Tensor:
-    """An image of the pipeline itself, 1 x 3 x 64 x 64 in [0, 1]."""
+    """An image of the pipeline itself, 1 x 3 x H x W in [0, 1]."""
     options: dict[str, Any] = {
         "num_inference_steps": STEPS,
         "guidance_scale": 4.0,
@@ -46,7 +46,8 @@ def call(pipe: Any, **changes: Any) -> Tensor:
         **changes,
     }
     if "image" not in options:
-        options["latents"] = torch.randn(1, 4, 16, 16, generator=generator_for("latents", 3)).to(pipe.unet.dtype)
+        side = pipe.unet.config.sample_size
+        options["latents"] = torch.randn(1, 4, side, side, generator=generator_for("latents", 3)).to(pipe.unet.dtype)
     images: Tensor = pipe(PROMPT, **options).images
     return images
 
@@ -177,6 +178,7 @@ def test_settings_of_the_pipeline_silence_nothing(change: str) -> None:
     torch.testing.assert_close(one(fabric, liked=(A,)), steered, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_threads_take_turns() -> None:
     fabric = FabricGenerator(build("sd1"))
     requests = [Request(PROMPT, seed, PARAMS, (A,) if seed % 2 else (B,), (C,)) for seed in range(6)]
@@ -223,6 +225,7 @@ def test_the_dtype_may_change() -> None:
     assert torch.equal(one(fabric, liked=(A,)), one(FabricGenerator(pipe), liked=(A,)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["sd1", "sdxl"])
 def test_a_pipeline_in_half_precision_stays_usable(layout: str) -> None:
     pipe = build(layout).to(torch.bfloat16)

@@ -28,6 +28,7 @@ def _pictures(images: Tensor) -> list[Image.Image]:
     return to_pictures(images * 2 - 1)
 
 
+@pytest.mark.slow
 def test_preferences_are_the_ground_truths() -> None:
     generator = generator_for("held-out choices of the test")
     choice = draw_choices(100, generator)
@@ -45,6 +46,7 @@ def test_preferences_are_the_ground_truths() -> None:
     assert share == pytest.approx(of_the_card, abs=0.045)  # 600 pairs: three standard errors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip-prompt", "clip-target"])
 def test_the_right_target_is_first_among_a_hundred(name: str) -> None:
     scenes = sample(100, generator_for("targets of the test"))

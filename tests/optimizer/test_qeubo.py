@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
@@ -35,6 +36,7 @@ def _steer(rounds: int, learn: bool, seed: int) -> Tensor:
     return _utility(X).view(-1, 4)
 
 
+@pytest.mark.slow
 def test_a_person_is_shown_better_and_better_settings() -> None:
     shown = {learn: torch.stack([_steer(10, learn, seed)[-3:] for seed in range(3)]).mean() for learn in (True, False)}
     assert shown[True] > shown[False] + 1.0

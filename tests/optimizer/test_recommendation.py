@@ -23,6 +23,7 @@ def _seen(count: int, seed: int, noise: float = NOISE, around: float | None = No
     return Observations(X, Y, torch.full_like(Y, noise**2), list(range(10, 10 + count)))
 
 
+@pytest.mark.slow
 def test_the_recommended_setting_is_better_than_the_luckiest() -> None:
     gains, errors, covered = [], [], []
     for seed in range(30):

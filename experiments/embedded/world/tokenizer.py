@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -17,15 +18,18 @@ from fabric.seeding import generator_for
 _END = "</w>"
 
 
-def _merges(texts: list[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges, learnt on texts that the CLIP tokenizer's own rules split into words."""
+@cache
+def _merges() -> tuple[tuple[str, str], ...]:
+    """Byte-pair merges, learnt on captions that the CLIP tokenizer's own rules split into words."""
+    generator = generator_for("tokenizer")
+    texts = random_captions(sample(3000, generator), generator, dict.fromkeys(NAMES, 0.7))
     splitter = CLIPTokenizer().backend_tokenizer
     tokenizer = Tokenizer(BPE(end_of_word_suffix=_END))
     tokenizer.normalizer, tokenizer.pre_tokenizer = splitter.normalizer, splitter.pre_tokenizer
     trainer = BpeTrainer(vocab_size=2000, end_of_word_suffix=_END, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     model = json.loads(tokenizer.to_str())["model"]
-    return [tuple(merge) for merge in model["merges"]]
+    return tuple(tuple(merge) for merge in model["merges"])
 
 
 def build_tokenizer(max_length: int) -> CLIPTokenizer:
@@ -40,12 +44,10 @@ def build_tokenizer(max_length: int) -> CLIPTokenizer:
     Returns:
         A tokenizer that `save_pretrained` writes in the usual layout.
     """
-    generator = generator_for("tokenizer")
-    texts = random_captions(sample(3000, generator), generator, dict.fromkeys(NAMES, 0.7))
-    merges = _merges(texts)
+    merges = _merges()
     alphabet = sorted(ByteLevel.alphabet())
     words = [*alphabet, *(letter + _END for letter in alphabet)]
     words += ["".join(merge) for merge in merges]
     words += ["<|startoftext|>", "<|endoftext|>"]
     vocabulary = {word: index for index, word in enumerate(dict.fromkeys(words))}
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
+    return CLIPTokenizer(vocab=vocabulary, merges=list(merges), model_max_length=max_length)

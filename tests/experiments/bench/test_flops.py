@@ -19,6 +19,7 @@ def test_layouts_have_as_many_parameters_as_the_models(layout: UNetLayout, milli
     assert layout.unet().num_parameters() / 1e6 == pytest.approx(millions, abs=0.1)
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_attention_and_projections_of_what_is_seen() -> None:
     counter, references = Counter(SMALL, 64, 2), 3
     expected = 0

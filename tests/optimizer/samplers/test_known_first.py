@@ -80,6 +80,7 @@ def _params(failing: set[int], count: int) -> list[dict[str, float]]:
     return [trial.params for trial in study.get_trials(states=[COMPLETE])]
 
 
+@pytest.mark.slow
 def test_a_run_whose_workers_were_killed_is_the_unbroken_run() -> None:
     whole = _params(set(), 9)
     assert whole[:3] == FIRST

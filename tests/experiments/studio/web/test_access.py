@@ -36,6 +36,7 @@ def files(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("study.db")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
@@ -65,6 +66,7 @@ def test_no_path_of_the_disk_is_read(client: TestClient, path: str) -> None:
     assert "SQLite" not in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [
