@@ -25,9 +25,8 @@ from experiments.embedded.gates.steering import draw_targets
 from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.shipped import Judge, read_classifier, read_clip
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.captions import SHORT_PROMPT, captions
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import COLUMN, NAMES, Scenes
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import Scenes
 from experiments.intervals import paired_difference
 from experiments.studio.agent.agent import Agent, Proposal
 from experiments.studio.history.state import State
@@ -37,7 +36,7 @@ from fabric.generator import FabricGenerator
 from fabric.models import EMBEDDED, load
 from fabric.params import PRESETS, FabricParams, preset
 
-_UNSTATED = tuple(name for name in NAMES if name not in SHORT_PROMPT)
+_UNSTATED = tuple(name for name in SCENES.names if name not in SCENES.short_prompt)
 
 Values = NDArray[np.float64]
 
@@ -157,9 +156,9 @@ class Bench:
     def play(self, arm: str) -> Play:
         """All sessions of an arm, as far as they were not played before."""
         closeness, errors = [], []
-        for k, prompt in enumerate(captions(self.targets, SHORT_PROMPT)):
+        for k, prompt in enumerate(SCENES.captions(self.targets, SCENES.short_prompt)):
             target = self.targets[k : k + 1]
-            picture = to_signed(render(target))
+            picture = to_signed(SCENES.render(target))
             session = self._session(arm, k)
             steer(session, Artist(prompt, self._eye(picture), self._seed(k), self.options.wrong), self.options.rounds)
             rounds = session.state.rounds[: self.options.rounds]
@@ -187,7 +186,7 @@ class Bench:
 
     def _errors(self, images: Tensor, target: Scenes) -> Tensor:
         """Wrong attributes among those that the prompt leaves open, B."""
-        columns = [COLUMN[name] for name in _UNSTATED]
+        columns = [SCENES.column[name] for name in _UNSTATED]
         return (self.classifier.read(images)[:, columns] != target.attributes[:, columns]).sum(dim=1)
 
 

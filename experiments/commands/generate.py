@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from experiments.commands.result import CommandResult
+from experiments.embedded.vocabulary import unknown_words
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered
 from experiments.run.progress import Progress
 from fabric.bank import ReferenceBank
@@ -52,6 +53,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         loras=recipe.loras,
         config=options.model_config,
     )
+    if strange := unknown_words(options.model, options.prompts):
+        progress.warn(f"warning: {strange}")
     for prompt in options.prompts:
         if cut := cut_words(pipeline, prompt):
             progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")

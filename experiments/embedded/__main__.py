@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.embedded.gates.evaluate import evaluate
-from experiments.embedded.shipped import ROOT
+from experiments.embedded.shipped import OF_WORLD, ROOT
 from experiments.embedded.stages import (
     classifier_stage,
     clip_stage,
@@ -19,7 +19,8 @@ from experiments.embedded.stages import (
     scenes_stage,
     unet_stage,
 )
-from experiments.embedded.training.config import Config, smoke
+from experiments.embedded.training.config import Config, emoji, smoke
+from experiments.embedded.world.emoji.world import emoji_world
 
 TRAINING: dict[str, Callable[[Config], object]] = {
     "scenes": scenes_stage,
@@ -42,8 +43,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m experiments.embedded",
         description="Train and measure the embedded model. Every stage resumes where it was stopped.",
     )
-    parser.add_argument("stage", choices=["all", *TRAINING, *SINGLE, "evaluate"])
-    parser.add_argument("--workdir", type=Path, help="checkpoints and logs (runs/embedded)")
+    parser.add_argument(
+        "stage", choices=["all", "emoji", *TRAINING, *SINGLE, "evaluate"], help="emoji: all stages of that world"
+    )
+    parser.add_argument("--world", choices=OF_WORLD, default="scenes", help="that the models are of (scenes)")
+    parser.add_argument("--workdir", type=Path, help="pictures, checkpoints and logs (below runs/)")
     parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
     parser.add_argument(
@@ -51,6 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--cards", action="store_true", help="evaluate: write figures and cards")
     return parser
+
+
+def _train(config: Config, wanted: str) -> None:
+    stages = TRAINING if wanted == "all" else {**TRAINING, **SINGLE}
+    for name, stage in stages.items():
+        if wanted in ("all", name):
+            stage(config)
+
+
+def _emoji(options: argparse.Namespace, output: Path) -> int:
+    """The stages of the emoji world, whose pictures are brought first."""
+    workdir = options.workdir or Path("runs/embedded-emoji")
+    config = dataclasses.replace(emoji(output, emoji_world(workdir / "sets")), workdir=workdir)
+    _train(config, "all" if options.stage == "emoji" else options.stage)
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,20 +83,19 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     output = options.output or ROOT
-    config = smoke(output) if options.smoke else Config(output=output)
-    if options.workdir:
-        config = dataclasses.replace(config, workdir=options.workdir)
-    stages = TRAINING if options.stage == "all" else {**TRAINING, **SINGLE}
     try:
-        for name, stage in stages.items():
-            if options.stage in ("all", name):
-                stage(config)
+        if options.stage == "emoji" or options.world == "emoji":
+            return _emoji(options, output)
+        config = smoke(output) if options.smoke else Config(output=output)
+        if options.workdir:
+            config = dataclasses.replace(config, workdir=options.workdir)
+        _train(config, options.stage)
         if options.stage in ("all", "evaluate"):
             cards = options.cards or options.stage == "all"
             gates = tuple(options.gate or range(1, 8))
             passed = evaluate(output, gates, cards=cards, effort=SMOKE_EFFORT if options.smoke else 1.0)
             return 0 if passed else 1
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0

@@ -13,13 +13,12 @@ from torchvision.transforms.functional import pil_to_tensor
 from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.shipped import read_classifier
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.captions import SHORT_PROMPT
-from experiments.embedded.world.scenes import COLUMN, UNSAID
+from experiments.embedded.world.scenes.world import SCENES
 from objectives.base import Context, Need, Objective
 
 _SIDE = 64  # pixels, of the world's pictures
 Kind = Literal["stated", "unstated"]
-_ATTRIBUTES: dict[Kind, tuple[str, ...]] = {"stated": SHORT_PROMPT, "unstated": UNSAID}
+_ATTRIBUTES: dict[Kind, tuple[str, ...]] = {"stated": SCENES.short_prompt, "unstated": SCENES.unsaid}
 
 
 class AttributeAgreement(Objective):
@@ -36,7 +35,7 @@ class AttributeAgreement(Objective):
 
     def __init__(self, kind: Kind) -> None:
         self.name = f"classifier-{kind}"
-        self._columns = [COLUMN[name] for name in _ATTRIBUTES[kind]]
+        self._columns = [SCENES.column[name] for name in _ATTRIBUTES[kind]]
 
     @cached_property
     def _classifier(self) -> AttributeClassifier:

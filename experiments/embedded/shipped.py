@@ -16,13 +16,19 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from experiments.embedded.models.classifier import AttributeClassifier
 
-# Folder of each model below the root of the repository.
+# Folder of each model below the root of the repository, for each world.
 FOLDERS = {
     "generator": Path("fabric/embedded"),
     "clip": Path("objectives/embedded/clip"),
     "preference": Path("objectives/embedded/preference"),
     "classifier": Path("experiments/embedded/weights/classifier"),
 }
+EMOJI_FOLDERS = {
+    "generator": Path("fabric/embedded-emoji"),
+    "clip": Path("objectives/embedded-emoji/clip"),
+    "classifier": Path("experiments/embedded/weights/emoji-classifier"),
+}
+OF_WORLD = {"scenes": FOLDERS, "emoji": EMOJI_FOLDERS}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -97,9 +103,9 @@ def _folder(root: Path, model: str) -> Path:
     return folder
 
 
-def write_history(root: Path, model: str, part: str, history: dict[str, Any]) -> None:
+def write_history(folder: Path, part: str, history: dict[str, Any]) -> None:
     """Records how a part of a model was trained beside its weights, in `training.json`."""
-    path = root / FOLDERS[model] / "training.json"
+    path = folder / "training.json"
     known = json.loads(path.read_text()) if path.exists() else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**known, part: history}, indent=2) + "\n")

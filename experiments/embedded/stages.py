@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
@@ -12,13 +13,15 @@ from transformers import CLIPImageProcessor, CLIPProcessor
 from experiments.embedded.models.classifier import train_classifier
 from experiments.embedded.models.clip_judge import save_clip, train_clip
 from experiments.embedded.models.codec import train_codec
-from experiments.embedded.models.denoising import LAYOUT, SHAPES, train_generator
-from experiments.embedded.models.generator import assemble, save_generator, save_half
-from experiments.embedded.models.preference import CONTEXT, train_preference
-from experiments.embedded.shipped import FOLDERS, write_history
+from experiments.embedded.models.denoising import train_generator
+from experiments.embedded.models.generator import CONTEXT, assemble, save_generator, save_half
+from experiments.embedded.models.preference import CONTEXT as PREFERENCE_CONTEXT
+from experiments.embedded.models.preference import train_preference
+from experiments.embedded.shipped import OF_WORLD, write_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool, make_pool
 from experiments.embedded.training.trainer import Schedule, training_device
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 
 
@@ -37,9 +40,14 @@ def _parameters(*models: torch.nn.Module) -> int:
     return sum(p.numel() for model in models for p in model.parameters())
 
 
+def folder_of(config: Config, model: str) -> Path:
+    """Where a model is shipped."""
+    return config.output / OF_WORLD[config.world.name][model]
+
+
 def scenes_stage(config: Config) -> Pool:
     """Renders the pool of training scenes, or reads it."""
-    return make_pool(config.workdir / "scenes.safetensors", config.pool, config.seed)
+    return make_pool(config.workdir / "scenes.safetensors", config.world, config.pool, config.seed)
 
 
 def codec_stage(config: Config) -> None:
@@ -47,57 +55,61 @@ def codec_stage(config: Config) -> None:
     codec, seconds = train_codec(config, scenes_stage(config))
     codec.save_pretrained(config.workdir / "codec" / "final")
     history = _history(seconds, config.codec, _parameters(codec))
-    write_history(config.output, "generator", "codec", history)
+    write_history(folder_of(config, "generator"), "codec", history)
 
 
 def classifier_stage(config: Config) -> None:
     """Trains and ships the classifier."""
     model, seconds = train_classifier(config, scenes_stage(config))
-    model.half().save_pretrained(config.output / FOLDERS["classifier"])
+    model.half().save_pretrained(folder_of(config, "classifier"))
     history = _history(seconds, config.classifier, _parameters(model))
-    write_history(config.output, "classifier", "classifier", history)
+    write_history(folder_of(config, "classifier"), "classifier", history)
 
 
 def clip_stage(config: Config) -> None:
     """Trains and ships the CLIP judge."""
     model, seconds = train_clip(config)
-    folder = config.output / FOLDERS["clip"]
+    folder = folder_of(config, "clip")
     folder.mkdir(parents=True, exist_ok=True)
     save_clip(model, config, folder)
-    write_history(config.output, "clip", "clip", _history(seconds, config.clip, _parameters(model)))
+    write_history(folder_of(config, "clip"), "clip", _history(seconds, config.clip, _parameters(model)))
 
 
 def preference_stage(config: Config) -> None:
     """Trains and ships the preference judge, with the processor that the PickScore recipe loads."""
     model, seconds = train_preference(config)
-    folder = config.output / FOLDERS["preference"]
+    folder = folder_of(config, "preference")
     save_half(model, folder)
     side = {"height": 64, "width": 64}
     pixels = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-    CLIPProcessor(pixels, build_tokenizer(CONTEXT)).save_pretrained(folder)
+    CLIPProcessor(pixels, build_tokenizer(SCENES, PREFERENCE_CONTEXT)).save_pretrained(folder)
     history = _history(seconds, config.preference, _parameters(model))
-    write_history(config.output, "preference", "preference", history)
+    write_history(folder_of(config, "preference"), "preference", history)
 
 
 def judges_stage(config: Config) -> None:
-    """Classifier, CLIP judge and preference judge, one after the other."""
+    """Classifier, CLIP judge and, for scenes, preference judge, one after the other."""
     classifier_stage(config)
     clip_stage(config)
-    preference_stage(config)
+    if config.world is SCENES:
+        preference_stage(config)
 
 
 def unet_stage(config: Config) -> None:
     """Trains U-Net and text encoder and ships the whole pipeline.
 
+    The codec is that of this training, or the shipped one where there is none.
+
     Raises:
         FileNotFoundError: the codec has not been trained.
     """
-    folder = config.workdir / "codec" / "final"
-    if not folder.exists():
-        raise FileNotFoundError(f"no trained codec in {folder}: run the stage `codec` first")
-    codec = AutoencoderKL.from_pretrained(folder)
+    own, shipped = config.workdir / "codec" / "final", folder_of(config, "generator") / "vae"
+    if not own.exists() and not shipped.exists():
+        raise FileNotFoundError(f"no trained codec in {own} or {shipped}: run the stage `codec` first")
+    codec = AutoencoderKL.from_pretrained(own if own.exists() else shipped)
     unet, text_encoder, seconds = train_generator(config, scenes_stage(config), codec)
-    save_generator(assemble(codec, unet, text_encoder), config.output / FOLDERS["generator"])
-    for phase, schedule in ((SHAPES, config.shapes), (LAYOUT, config.layout)):
-        history = _history(seconds[phase.name], schedule, _parameters(unet, text_encoder))
-        write_history(config.output, "generator", phase.name, history)
+    tokenizer = build_tokenizer(config.world, CONTEXT)
+    save_generator(assemble(codec, unet, text_encoder, tokenizer), folder_of(config, "generator"))
+    for phase in config.phases:
+        history = _history(seconds[phase.name], phase.length, _parameters(unet, text_encoder))
+        write_history(folder_of(config, "generator"), phase.name, history)

@@ -7,9 +7,8 @@ from PIL.Image import Image
 
 from experiments.config.parts import ScenesConfig
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.captions import SHORT_PROMPT, captions
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import COLUMN, UNSAID, Scenes, concatenate, sample
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import Scenes, concatenate
 from experiments.run.protocol import Task
 from fabric.images import FeedbackImage, to_pictures
 from fabric.seeding import generator_for
@@ -26,23 +25,25 @@ def scenes_as_tasks(scenes: ScenesConfig, besides: frozenset[str] = frozenset())
     light, style and companion), and `board_of` it is given as feedback from the start.
     """
     drawn = _of_distinct_prompts(scenes.count, generator_for("tasks", scenes.seed), besides)
-    prompts = captions(drawn, SHORT_PROMPT)
+    prompts = SCENES.captions(drawn, SCENES.short_prompt)
     if scenes.board is None:
         return [Task(prompt, (target,)) for prompt, target in zip(prompts, _pictures(drawn), strict=True)]
     taste = taste_of(scenes.board)
     liked, disliked = board_of(taste, generator_for("board", scenes.board))
     tasks = []
     for k, prompt in enumerate(prompts):
-        hidden = drawn[k : k + 1].repeat(_TARGETS).with_unsaid(generator_for("targets", scenes.seed, k), SHORT_PROMPT)
+        hidden = (
+            drawn[k : k + 1].repeat(_TARGETS).with_unsaid(generator_for("targets", scenes.seed, k), SCENES.short_prompt)
+        )
         tasks.append(Task(prompt, tuple(_pictures(with_taste(hidden, taste))), liked, disliked))
     return tasks
 
 
 def _of_distinct_prompts(count: int, generator: torch.Generator, besides: frozenset[str]) -> Scenes:
     """Scenes of combinations that the generator never saw, no two of one prompt: they would have the same seeds too."""
-    drawn = sample(_DRAWN, generator, held_out=True)
+    drawn = SCENES.sample(_DRAWN, generator, held_out=True)
     first: dict[str, int] = {}
-    for place, prompt in enumerate(captions(drawn, SHORT_PROMPT)):
+    for place, prompt in enumerate(SCENES.captions(drawn, SCENES.short_prompt)):
         if prompt not in besides:
             first.setdefault(prompt, place)
     if len(first) < count:
@@ -52,15 +53,15 @@ def _of_distinct_prompts(count: int, generator: torch.Generator, besides: frozen
 
 def taste_of(board: int) -> Scenes:
     """The scene whose unsaid attributes are what somebody likes."""
-    return sample(1, generator_for("taste", board))
+    return SCENES.sample(1, generator_for("taste", board))
 
 
 def with_taste(scenes: Scenes, taste: Scenes) -> Scenes:
     """The same scenes with the unsaid attributes of a taste."""
     attributes = scenes.attributes.clone()
-    for name in UNSAID:
-        attributes[:, COLUMN[name]] = taste.column(name)
-    return Scenes(attributes, scenes.jitter)
+    for name in SCENES.unsaid:
+        attributes[:, SCENES.column[name]] = taste.column(name)
+    return Scenes(SCENES, attributes, scenes.jitter)
 
 
 def board_of(taste: Scenes, generator: torch.Generator) -> tuple[Feedback, Feedback]:
@@ -71,12 +72,12 @@ def board_of(taste: Scenes, generator: torch.Generator) -> tuple[Feedback, Feedb
     """
     near = []
     for _ in range(2):
-        name = UNSAID[int(torch.randint(len(UNSAID), (1,), generator=generator))]
-        near.append(with_taste(sample(1, generator), taste).changed(name, generator))
+        name = SCENES.unsaid[int(torch.randint(len(SCENES.unsaid), (1,), generator=generator))]
+        near.append(with_taste(SCENES.sample(1, generator), taste).changed(name, generator))
     right, mistaken = (FeedbackImage(picture) for picture in _pictures(concatenate(*near)))
-    liked_for_else, disliked = (FeedbackImage(picture) for picture in _pictures(sample(2, generator)))
+    liked_for_else, disliked = (FeedbackImage(picture) for picture in _pictures(SCENES.sample(2, generator)))
     return (right, liked_for_else), (disliked, mistaken)
 
 
 def _pictures(scenes: Scenes) -> list[Image]:
-    return to_pictures(to_signed(render(scenes)))
+    return to_pictures(to_signed(SCENES.render(scenes)))

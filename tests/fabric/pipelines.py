@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from experiments.embedded.models.codec import build_codec
 from experiments.embedded.models.generator import CONTEXT, build_text_encoder, build_unet
 from experiments.embedded.training.trainer import seeded
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from fabric.encoding import Pipeline
 
@@ -31,7 +32,7 @@ def _scheduler(prediction_type: str) -> EulerAncestralDiscreteScheduler:
 
 
 def _sd(prediction_type: str) -> StableDiffusionPipeline:
-    tokenizer = build_tokenizer(CONTEXT)
+    tokenizer = build_tokenizer(SCENES, CONTEXT)
     return StableDiffusionPipeline(
         vae=build_codec((8, 8, 16)),
         text_encoder=build_text_encoder(32, len(tokenizer)),
@@ -45,7 +46,7 @@ def _sd(prediction_type: str) -> StableDiffusionPipeline:
 
 
 def _sdxl() -> StableDiffusionXLPipeline:
-    tokenizer = build_tokenizer(CONTEXT)
+    tokenizer = build_tokenizer(SCENES, CONTEXT)
     end = len(tokenizer) - 1
     text = CLIPTextConfig(
         vocab_size=len(tokenizer),
@@ -79,7 +80,7 @@ def _sdxl() -> StableDiffusionXLPipeline:
         text_encoder=CLIPTextModel(text),
         text_encoder_2=CLIPTextModelWithProjection(text),
         tokenizer=tokenizer,
-        tokenizer_2=build_tokenizer(CONTEXT),
+        tokenizer_2=build_tokenizer(SCENES, CONTEXT),
         unet=unet,
         scheduler=_scheduler("epsilon"),
         add_watermarker=False,

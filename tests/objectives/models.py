@@ -20,6 +20,7 @@ from transformers import (
 )
 
 from experiments.embedded.training.trainer import seeded
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 
 WIDTH = 32
@@ -27,7 +28,7 @@ WIDTH = 32
 
 def save_clip_model(folder: Path) -> Path:
     """A CLIPModel with its processor, in transformers' layout, as PickScore's."""
-    tokenizer = build_tokenizer(77)
+    tokenizer = build_tokenizer(SCENES, 77)
     end = len(tokenizer) - 1
     text = {
         **{"vocab_size": end + 1, "hidden_size": WIDTH, "intermediate_size": 64, "num_hidden_layers": 2},

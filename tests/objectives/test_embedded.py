@@ -13,9 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from experiments.embedded.models.preference import draw_choices, pictures_of
-from experiments.embedded.world.captions import captions
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import ATTRIBUTES, sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.images import to_pictures
 from fabric.seeding import generator_for
 from objectives.base import Context
@@ -49,10 +47,10 @@ def test_preferences_are_the_ground_truths() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["clip-prompt", "clip-target"])
 def test_the_right_target_is_first_among_a_hundred(name: str) -> None:
-    scenes = sample(100, generator_for("targets of the test"))
-    pictures = _pictures(render(scenes))
-    again = _pictures(render(scenes.rejittered(generator_for("jitter of the test"))))
-    full = captions(scenes, tuple(ATTRIBUTES))
+    scenes = SCENES.sample(100, generator_for("targets of the test"))
+    pictures = _pictures(SCENES.render(scenes))
+    again = _pictures(SCENES.render(scenes.rejittered(generator_for("jitter of the test"))))
+    full = SCENES.captions(scenes, tuple(SCENES.attributes))
     contexts = [Context(prompt, targets=(target,)) for prompt, target in zip(full, again, strict=True)]
     objective = create(name, "embedded")
     table = np.array([objective(pictures, [context] * 100) for context in contexts])

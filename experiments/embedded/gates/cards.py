@@ -16,10 +16,8 @@ from experiments.embedded.gates.model_gates import GENERATOR_GUIDANCE, GENERATOR
 from experiments.embedded.gates.steering import PAPER_SETTINGS, SESSION_STEPS, draw_targets, feedback, generate
 from experiments.embedded.models.preference import TASTE
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.captions import FULL_PROMPT, SHORT_PROMPT, captions
 from experiments.embedded.world.degrade import degrade
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import ATTRIBUTES, sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.generator import FabricGenerator, Request
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
@@ -34,7 +32,7 @@ GATES = {
 _SCENES = f"""Pictures of 64 x 64 pixels rendered by this project (`experiments/embedded/world/render.py`),
 with attributes
 
-{chr(10).join(f"- {name}: {', '.join(values)}" for name, values in ATTRIBUTES.items())}
+{chr(10).join(f"- {name}: {', '.join(values)}" for name, values in SCENES.attributes.items())}
 
 No third-party data was used. One (shape, colour, background) combination in twelve is held out from the generator."""
 
@@ -181,7 +179,7 @@ def save_grid(images: Tensor, path: Path, columns: int = 8) -> None:
 def generated_samples(root: Path, count: int = 64, steps: int = GENERATOR_STEPS) -> Tensor:
     """Pictures of held-out full prompts, `count` x 3 x 64 x 64 in [-1, 1]."""
     fabric = FabricGenerator(shipped.read_generator(root))
-    prompts = captions(sample(count, generator_for("card"), held_out=True), FULL_PROMPT)
+    prompts = SCENES.captions(SCENES.sample(count, generator_for("card"), held_out=True), SCENES.full_prompt)
     params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
     return fabric([Request(prompt, seed, params) for seed, prompt in enumerate(prompts)], steps).images
 
@@ -190,9 +188,9 @@ def feedback_samples(root: Path, count: int = 8, steps: int = SESSION_STEPS) -> 
     """Targets, the same prompts without feedback, and with the target as liked image: three rows of `count`."""
     fabric = FabricGenerator(shipped.read_generator(root))
     targets = draw_targets(count, seed=6)
-    pictures, setting = to_signed(render(targets)), [PAPER_SETTINGS["paper-target"]]
+    pictures, setting = to_signed(SCENES.render(targets)), [PAPER_SETTINGS["paper-target"]]
     plain, steered = [], []
-    for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
+    for k, prompt in enumerate(SCENES.captions(targets, SCENES.short_prompt)):
         plain.append(generate(fabric, prompt, [k], setting, steps=steps))
         steered.append(generate(fabric, prompt, [k], setting, feedback(pictures[k : k + 1]), steps=steps))
     return torch.cat([pictures, *plain, *steered])
@@ -203,11 +201,11 @@ def _samples(root: Path, model: str, effort: float) -> Tensor:
     if model == "generator":
         return generated_samples(root, steps=share(GENERATOR_STEPS, effort))
     generator = generator_for("card", model)
-    scenes = sample(64, generator)
+    scenes = SCENES.sample(64, generator)
     if model == "classifier":
         level = 0.4 * torch.rand(64, generator=generator)
-        return degrade(to_signed(render(scenes)), level, generator)
-    images = to_signed(render(scenes))
+        return degrade(to_signed(SCENES.render(scenes)), level, generator)
+    images = to_signed(SCENES.render(scenes))
     if model == "clip":  # each row: a scene, then its neighbours by similarity
         cosine = shipped.read_clip(root).similarity(images[:8], images)
         return images[cosine.topk(8, dim=1).indices.flatten()]

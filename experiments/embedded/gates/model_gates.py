@@ -18,9 +18,7 @@ from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.models.preference import OPTIONS, draw_choices, pictures_of
 from experiments.embedded.shipped import Judge, Preference
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.captions import FULL_PROMPT, captions
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import ATTRIBUTES, COLUMN, STATED, sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.generator import FabricGenerator, Request
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
@@ -67,8 +65,8 @@ class Check:
 @torch.no_grad()
 def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 1024) -> GateResult:
     """Gate 1: reconstructions are close to originals, in pixels and to the classifier."""
-    scenes = sample(count, generator_for("gate", "codec"))
-    images = to_signed(render(scenes))
+    scenes = SCENES.sample(count, generator_for("gate", "codec"))
+    images = to_signed(SCENES.render(scenes))
     decoded = torch.cat(
         [
             pipeline.vae.decode(pipeline.vae.encode(part).latent_dist.mean).sample.clamp(-1, 1)
@@ -83,35 +81,35 @@ def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifie
     psnr = float((10 * torch.log10(4 / error)).mean())
     verdict.checks = [
         Check("PSNR, dB", psnr, 30.0),
-        Check("colour read alike", float(agreement[COLUMN["colour"]]), 0.97),
-        Check("shape read alike", float(agreement[COLUMN["shape"]]), 0.90),
+        Check("colour read alike", float(agreement[SCENES.column["colour"]]), 0.97),
+        Check("shape read alike", float(agreement[SCENES.column["shape"]]), 0.90),
     ]
-    verdict.notes = {f"{name} read alike": float(agreement[c]) for name, c in COLUMN.items()}
-    verdict.notes |= {f"classifier right on {name}": float(truth[c]) for name, c in COLUMN.items()}
+    verdict.notes = {f"{name} read alike": float(agreement[c]) for name, c in SCENES.column.items()}
+    verdict.notes |= {f"classifier right on {name}": float(truth[c]) for name, c in SCENES.column.items()}
     return verdict
 
 
 def clip_gate(judge: Judge, count: int = 256, galleries: int = 20) -> GateResult:
     """Gate 2: the CLIP judge sees every attribute, more than jitter, and finds the target among 100."""
     generator = generator_for("gate", "clip")
-    scenes = sample(count, generator)
-    anchor = judge.embed(to_signed(render(scenes)))
-    twins = judge.embed(to_signed(render(scenes.rejittered(generator))))
+    scenes = SCENES.sample(count, generator)
+    anchor = judge.embed(to_signed(SCENES.render(scenes)))
+    twins = judge.embed(to_signed(SCENES.render(scenes.rejittered(generator))))
     jitter = (anchor * twins).sum(1)
     verdict = GateResult("CLIP judge")
-    for name in ATTRIBUTES:
-        other = judge.embed(to_signed(render(scenes.changed(name, generator))))
+    for name in SCENES.attributes:
+        other = judge.embed(to_signed(SCENES.render(scenes.changed(name, generator))))
         drop = float((jitter - (anchor * other).sum(1)).mean())
         verdict.checks.append(Check(f"{name} changed: similarity falls by", drop, 0.1))
     rights = []
     for k in range(galleries):
-        targets = sample(100, generator_for("gate", "retrieval", k))
+        targets = SCENES.sample(100, generator_for("gate", "retrieval", k))
         again = targets.rejittered(generator_for("gate", "retrieval again", k))
-        cosine = judge.similarity(to_signed(render(targets)), to_signed(render(again)))
+        cosine = judge.similarity(to_signed(SCENES.render(targets)), to_signed(SCENES.render(again)))
         rights.append((cosine.argmax(1) == torch.arange(100)).float().mean())
     verdict.checks.append(Check("target first among 100", float(torch.stack(rights).mean()), 0.90))
     few = scenes[:100]
-    texts = judge.embed_text(captions(few, tuple(ATTRIBUTES)))
+    texts = judge.embed_text(SCENES.captions(few, tuple(SCENES.attributes)))
     found = (texts @ anchor[:100].T).argmax(1) == torch.arange(len(few))
     verdict.notes = {
         "similarity of twins": float(jitter.mean()),
@@ -150,15 +148,17 @@ def preference_gate(preference: Preference, prompts: int = 500) -> GateResult:
 
 def generator_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, count: int = 256) -> GateResult:
     """Gate 4: what full prompts state is in the picture, as the classifier reads it."""
-    scenes = sample(count, generator_for("gate", "generator"), held_out=True)
+    scenes = SCENES.sample(count, generator_for("gate", "generator"), held_out=True)
     fabric = FabricGenerator(pipeline)
     params = FabricParams(guidance_scale=GENERATOR_GUIDANCE)
-    requests = [Request(prompt, seed, params) for seed, prompt in enumerate(captions(scenes, FULL_PROMPT))]
+    requests = [
+        Request(prompt, seed, params) for seed, prompt in enumerate(SCENES.captions(scenes, SCENES.full_prompt))
+    ]
     parts = [requests[start : start + 32] for start in range(0, count, 32)]
     read = [classifier.read(fabric(part, GENERATOR_STEPS).images) for part in parts]
     kept = (torch.cat(read) == scenes.attributes).float().mean(0)
     bounds = {"shape": 0.85, "colour": 0.95, "background": 0.98, "position": 0.80}
-    checks = [Check(f"{name} kept", float(kept[COLUMN[name]]), bounds[name]) for name in STATED]
+    checks = [Check(f"{name} kept", float(kept[SCENES.column[name]]), bounds[name]) for name in SCENES.full_prompt]
     return GateResult("Generator", checks)
 
 

@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.captions import SHORT_PROMPT, captions
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import UNSAID, Scenes, concatenate, sample
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import Scenes, concatenate
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.params import FabricParams, preset
@@ -56,7 +55,7 @@ def generate(
 
 def draw_targets(count: int, seed: int) -> Scenes:
     """Hidden targets of held-out combinations; a prompt states shape, colour and background of one."""
-    return sample(count, generator_for("targets", seed), held_out=True)
+    return SCENES.sample(count, generator_for("targets", seed), held_out=True)
 
 
 def play_session(
@@ -117,13 +116,13 @@ def measure_closeness(
 ) -> Closeness:
     """Runs a session for each target, with its references of comparison."""
     rows: list[list[Tensor]] = []
-    for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
+    for k, prompt in enumerate(SCENES.captions(targets, SCENES.short_prompt)):
         generator = generator_for("closeness", k)
         target = targets[k : k + 1]
-        picture = to_signed(render(target))
-        siblings = target.repeat(16).with_unsaid(generator, keep=SHORT_PROMPT)
+        picture = to_signed(SCENES.render(target))
+        siblings = target.repeat(16).with_unsaid(generator, keep=SCENES.short_prompt)
         twins = target.repeat(16).rejittered(generator)
-        references = to_signed(render(concatenate(siblings, twins)))
+        references = to_signed(SCENES.render(concatenate(siblings, twins)))
         compared = similarity(references, picture)[:, 0]
         session = Session(prompt, seed=k, steps=steps)
         last, settings = session.seeds(ROUNDS - 1, PER_ROUND), [setting] * PER_ROUND
@@ -154,11 +153,11 @@ def misleading_feedback(target: Scenes, generator: torch.Generator) -> tuple[Ten
     """
     near = []
     for _ in range(4):
-        name = UNSAID[int(torch.randint(len(UNSAID), (1,), generator=generator))]
+        name = SCENES.unsaid[int(torch.randint(len(SCENES.unsaid), (1,), generator=generator))]
         near.append(target.changed(name, generator).rejittered(generator))
-    far = target.repeat(4).with_unsaid(generator, keep=SHORT_PROMPT)
-    near_images = to_signed(render(concatenate(*near)))
-    far_images = to_signed(render(far))
+    far = target.repeat(4).with_unsaid(generator, keep=SCENES.short_prompt)
+    near_images = to_signed(SCENES.render(concatenate(*near)))
+    far_images = to_signed(SCENES.render(far))
     liked = torch.cat([near_images[:2], far_images[:2]])
     disliked = torch.cat([far_images[2:], near_images[2:]])
     return liked, disliked
@@ -215,9 +214,9 @@ def score_settings(
         settings x prompts.
     """
     columns = []
-    for k, prompt in enumerate(captions(targets, SHORT_PROMPT)):
+    for k, prompt in enumerate(SCENES.captions(targets, SCENES.short_prompt)):
         target = targets[k : k + 1]
-        picture = to_signed(render(target))
+        picture = to_signed(SCENES.render(target))
         liked, disliked = (feedback(part) for part in misleading_feedback(target, generator_for("misleading", k)))
         placed = [place_weights(setting, liked, disliked) for setting in settings]
         scores = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -12,10 +13,9 @@ from torch import Tensor, nn
 
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool
-from experiments.embedded.training.reading import COUNTS
 from experiments.embedded.training.trainer import Trainer, seeded, training_device
 from experiments.embedded.world.degrade import degrade
-from experiments.embedded.world.scenes import NAMES
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.seeding import generator_for
 
 _MILD = 0.4  # strongest damage seen in training
@@ -36,10 +36,11 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
 
     Args:
         width: channels after the first layer.
+        counts: how many values each attribute has.
     """
 
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, width: int = 24) -> None:
+    def __init__(self, width: int = 24, counts: Sequence[int] = tuple(SCENES.counts)) -> None:
         super().__init__()
         channels = [3, width, 2 * width, 4 * width, 6 * width]
         layers: list[nn.Module] = []
@@ -52,7 +53,7 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
             ]
         self.features = nn.Sequential(*layers, nn.Flatten())
         self.hidden = nn.Linear(channels[-1] * 16, 128)
-        self.heads = nn.Linear(128, sum(COUNTS))
+        self.heads = nn.Linear(128, sum(counts))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Logits for each attribute.
@@ -61,10 +62,10 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
             images: B x 3 x 64 x 64 in [-1, 1].
 
         Returns:
-            One B x values tensor for each attribute, in the order of `ATTRIBUTES`.
+            One B x values tensor for each attribute, in the order of the world.
         """
         logits = self.heads(F.relu(self.hidden(self.features(images))))
-        return list(logits.split(COUNTS, dim=1))
+        return list(logits.split(list(self.config.counts), dim=1))
 
     @torch.no_grad()
     def read(self, images: Tensor) -> Tensor:
@@ -84,7 +85,7 @@ def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, f
     """
     device = training_device()
     with seeded(config.seed):
-        model = AttributeClassifier(config.sizes.classifier).to(device)
+        model = AttributeClassifier(config.sizes.classifier, config.world.counts).to(device)
     trainer = Trainer(model, config.classifier, config.workdir / "classifier")
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
@@ -96,7 +97,7 @@ def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, f
         losses = [F.cross_entropy(head, targets[:, k]) for k, head in enumerate(logits)]
         right = {
             name: float((head.argmax(1) == targets[:, k]).float().mean())
-            for k, (name, head) in enumerate(zip(NAMES, logits, strict=True))
+            for k, (name, head) in enumerate(zip(config.world.names, logits, strict=True))
         }
         return torch.stack(losses).sum(), right
 

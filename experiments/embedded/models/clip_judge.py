@@ -15,19 +15,15 @@ from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.training.reading import Reader
 from experiments.embedded.training.trainer import Trainer, seeded, training_device
-from experiments.embedded.world.captions import captions_stating, draw_said
 from experiments.embedded.world.degrade import degrade
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import COLUMN, NAMES, Scenes, concatenate, sample
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.embedded.world.world import Scenes, concatenate
 from fabric.seeding import generator_for
 
 _CONTEXT = 48
 _EMBEDDING = 64
 _MILD = 0.3
 _SAID = 0.75  # chance that a caption states an attribute
-# How often hard negatives change an attribute, relative to the others: those that change few pixels are learnt last.
-_FAINT = {"style": 3.0, "shape": 2.0, "texture": 2.0, "size": 1.5}
 # CLIP's usual ceiling of 100 squeezes all that is alike into cosines near 1; 10 leaves room to see differences.
 _MAX_LOG_SCALE = 2.3
 
@@ -56,11 +52,12 @@ def clip_config(width: int, vocabulary: int) -> dict[str, object]:
 
 def _other_attribute(scenes: Scenes, generator: torch.Generator) -> tuple[Scenes, Tensor]:
     """Scenes with one random attribute changed and fresh jitter, and the column changed in each."""
-    shares = torch.tensor([_FAINT.get(name, 1.0) for name in NAMES])
+    world = scenes.world
+    shares = torch.tensor([world.faint.get(name, 1.0) for name in world.names])
     columns = torch.multinomial(shares, len(scenes), replacement=True, generator=generator)
     changed = scenes.rejittered(generator)
-    for name in NAMES:
-        rows = columns == COLUMN[name]
+    for name, column in world.column.items():
+        rows = columns == column
         changed.attributes[rows] = scenes[rows].changed(name, generator).attributes
     return changed, columns
 
@@ -95,24 +92,25 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
     Returns:
         The model in eval mode and the seconds it took.
     """
-    device, tokenizer = training_device(), build_tokenizer(_CONTEXT)
+    world = config.world
+    device, tokenizer = training_device(), build_tokenizer(world, _CONTEXT)
     with seeded(config.seed):
         model = open_clip.CLIP(**clip_config(config.sizes.clip, len(tokenizer)))
         model.logit_scale.data.fill_(2.0)
-        reader = Reader(_EMBEDDING)
+        reader = Reader(_EMBEDDING, world.counts)
         both = nn.ModuleDict({"judge": model, "reader": reader}).to(device)
     trainer = Trainer(both, config.clip, config.workdir / "clip")
     count = config.clip.batch
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = generator_for(config.seed, "clip", step)
-        scenes = sample(count, generator)
+        scenes = world.sample(count, generator)
         changed, columns = _other_attribute(scenes, generator)
         everything = concatenate(scenes, scenes.rejittered(generator), changed)
-        said = draw_said(count, generator, dict.fromkeys(NAMES, _SAID))
-        texts = captions_stating(scenes, said, generator)
+        said = world.draw_said(count, generator, dict.fromkeys(world.names, _SAID))
+        texts = world.captions_stating(scenes, said, generator)
         level = _MILD * torch.rand(len(everything), generator=generator)
-        images = degrade(to_signed(render(everything)), level, generator).to(device)
+        images = degrade(to_signed(world.render(everything)), level, generator).to(device)
         tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids.to(device)
 
         embedded = model.encode_image(images).float()
@@ -140,7 +138,7 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
 
 def save_clip(model: open_clip.CLIP, config: Config, folder: Path) -> None:
     """Writes what `open_clip.create_model_from_pretrained("local-dir:FOLDER")` reads, in half precision."""
-    tokenizer = build_tokenizer(_CONTEXT)
+    tokenizer = build_tokenizer(config.world, _CONTEXT)
     tokenizer.save_pretrained(folder)
     half = {
         name: (value.half() if value.is_floating_point() else value).contiguous()

@@ -63,8 +63,12 @@ def train_codec(config: Config, pool: Pool) -> tuple[AutoencoderKL, float]:
         The codec in eval mode, `scaling_factor` set so that latents have unit variance, and the seconds it took.
     """
     device = training_device()
-    with seeded(config.seed):
-        codec = build_codec(config.sizes.vae).to(device)
+    if config.first_codec is None:
+        with seeded(config.seed):
+            codec = build_codec(config.sizes.vae)
+    else:
+        codec = AutoencoderKL.from_pretrained(config.first_codec)
+    codec.to(device)
     trainer = Trainer(codec, config.codec, config.workdir / "codec")
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:

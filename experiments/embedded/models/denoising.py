@@ -4,60 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 from diffusers.training_utils import compute_snr
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from experiments.embedded.models.generator import CONTEXT, NOISE, STABLE_DIFFUSION_NOISE, build_text_encoder, build_unet
+from experiments.embedded.cache import read_cache, write_cache
+from experiments.embedded.models.generator import CONTEXT, build_text_encoder, build_unet
 from experiments.embedded.models.siblings import install
 from experiments.embedded.training.config import Config
-from experiments.embedded.training.pool import Pool, read_cache, to_signed, write_cache
+from experiments.embedded.training.phases import Phase
+from experiments.embedded.training.pool import Pool, to_signed
 from experiments.embedded.training.reading import Reader
 from experiments.embedded.training.trainer import Trainer, half_precision, seeded, training_device
-from experiments.embedded.world.captions import captions_stating, draw_said
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import COLUMN, Scenes, concatenate
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.embedded.world.world import Scenes, concatenate
 from fabric.seeding import generator_for
 
 _NO_PROMPT = 0.12  # share of training captions left empty, for classifier-free guidance
 _SNR_CAP = 5.0
 _READING = 0.03
 _SIBLING_POWER = 2.2  # noisier than the rest: layout is decided there
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One of the two parts of the training, as Stable Diffusion 2 went from predicting noise to velocity.
-
-    Attributes:
-        name: of the folder that its checkpoints are kept in.
-        noise: what the noise schedule and the prediction are.
-        snr_floor: added to the signal-to-noise ratio in the loss weight; see `picture_weight`.
-        siblings: share of a batch that are siblings, each for another example to attend to; see `siblings`.
-    """
-
-    name: str
-    noise: dict[str, float | str]
-    snr_floor: float
-    siblings: float
-
-    @cached_property
-    def schedule(self) -> DDPMScheduler:
-        """The noise schedule that adds noise."""
-        return DDPMScheduler(**self.noise)
-
-
-SHAPES = Phase("unet_shapes", STABLE_DIFFUSION_NOISE, snr_floor=0.0, siblings=0.0)
-LAYOUT = Phase("unet_layout", NOISE, snr_floor=0.4, siblings=0.25)
 
 
 def _scaled_latents(codec: AutoencoderKL, images: Tensor) -> Tensor:
@@ -141,14 +115,18 @@ class _Examples:
     times: Tensor
 
 
-def _draw(pool: Pool, latents: Tensor, count: int, pairs: int, generator: torch.Generator) -> _Examples:
-    """Draws `count` examples; the first `pairs` are noisier and leave their position to a sibling."""
+def _draw(
+    pool: Pool, latents: Tensor, count: int, pairs: int, hidden: tuple[str, ...], generator: torch.Generator
+) -> _Examples:
+    """Draws `count` examples; the first `pairs` are noisier and leave what is hidden to a sibling."""
     rows = torch.randint(len(pool), (count,), generator=generator)
     scenes = pool.scenes[rows]
-    said = draw_said(count, generator)
-    said[:pairs, COLUMN["position"]] = False
+    world = scenes.world
+    said = world.draw_said(count, generator)
+    for name in hidden:
+        said[:pairs, world.column[name]] = False
     said[torch.rand(count, generator=generator) < _NO_PROMPT] = False
-    texts = captions_stating(scenes, said, generator)
+    texts = world.captions_stating(scenes, said, generator)
     texts = [text if any_said else "" for text, any_said in zip(texts, said.any(dim=1), strict=True)]
     times = [draw_times(pairs, generator, power=_SIBLING_POWER), draw_times(count - pairs, generator)]
     return _Examples(scenes, latents[rows].float(), said, texts, torch.cat(times))
@@ -161,7 +139,7 @@ def _with_siblings(batch: _Examples, pairs: int, codec: AutoencoderKL, generator
         return batch
     times = batch.times[:pairs] * (1 - 0.5 * torch.rand(pairs, generator=generator))
     scenes = batch.scenes[slice(pairs)]
-    latents = _scaled_latents(codec, to_signed(render(scenes.rejittered(generator))))
+    latents = _scaled_latents(codec, to_signed(scenes.world.render(scenes.rejittered(generator))))
     return _Examples(
         concatenate(scenes, batch.scenes),
         torch.cat([latents, batch.latents]),
@@ -178,7 +156,7 @@ class _Denoiser(nn.Module):
         super().__init__()
         self.unet = build_unet(config.sizes.unet, config.sizes.text)
         self.text_encoder = build_text_encoder(config.sizes.text, len(tokenizer))
-        self.reader = Reader(config.sizes.text)
+        self.reader = Reader(config.sizes.text, config.world.counts)
         self.tokenizer = tokenizer
 
     def loss(
@@ -208,7 +186,7 @@ class _Denoiser(nn.Module):
 def train_generator(
     config: Config, pool: Pool, codec: AutoencoderKL
 ) -> tuple[UNet2DConditionModel, CLIPTextModel, dict[str, float]]:
-    """Trains U-Net and text encoder on the latents of the pool, in two phases.
+    """Trains U-Net and text encoder on the latents of the pool, one phase after the other.
 
     Args:
         config: sizes and schedules.
@@ -220,17 +198,18 @@ def train_generator(
     """
     device = training_device()
     with seeded(config.seed):
-        model = _Denoiser(config, build_tokenizer(CONTEXT)).to(device)
+        model = _Denoiser(config, build_tokenizer(config.world, CONTEXT)).to(device)
     latents = encode_pool(codec.to(device), pool, config.workdir / "latents.safetensors")
     seconds = {}
-    for phase, schedule in ((SHAPES, config.shapes), (LAYOUT, config.layout)):
-        pairs = int(schedule.batch * phase.siblings)
+    for phase in config.phases:
+        pairs = int(phase.length.batch * phase.siblings)
         install(model.unet, pairs)
 
-        def draw(generator: torch.Generator, count: int = schedule.batch - pairs, pairs: int = pairs) -> _Examples:
-            return _with_siblings(_draw(pool, latents, count, pairs, generator), pairs, codec, generator)
+        def draw(generator: torch.Generator, phase: Phase = phase, pairs: int = pairs) -> _Examples:
+            count = phase.length.batch - pairs
+            return _with_siblings(_draw(pool, latents, count, pairs, phase.hidden, generator), pairs, codec, generator)
 
-        trainer = Trainer(model, schedule, config.workdir / phase.name)
+        trainer = Trainer(model, phase.length, config.workdir / phase.name)
         seconds[phase.name] = trainer.fit(partial(model.loss, draw, phase, config.seed))
     model.unet.set_attn_processor(AttnProcessor2_0())
     return model.unet, model.text_encoder, seconds

@@ -11,19 +11,11 @@ from diffusers import (
     StableDiffusionPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, PreTrainedModel
 
-from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.embedded.training.phases import NOISE
 
 CONTEXT = 32
-STABLE_DIFFUSION_NOISE: dict[str, float | str] = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-}
-# Stable Diffusion's noise ends where the layout of a 16 x 16 latent still shows through: a model trained on it alone
-# reads positions off the noise and ignores the prompt's (Lin et al. 2023, arXiv 2305.08891). Here it does not.
-NOISE = {**STABLE_DIFFUSION_NOISE, "beta_end": 0.017, "prediction_type": "v_prediction"}
 
 
 def build_unet(channels: tuple[int, ...], text_width: int) -> UNet2DConditionModel:
@@ -57,12 +49,14 @@ def build_text_encoder(width: int, vocabulary: int) -> CLIPTextModel:
     )
 
 
-def assemble(codec: AutoencoderKL, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> StableDiffusionPipeline:
+def assemble(
+    codec: AutoencoderKL, unet: UNet2DConditionModel, text_encoder: CLIPTextModel, tokenizer: CLIPTokenizer
+) -> StableDiffusionPipeline:
     """The pipeline of the trained parts, with the Euler ancestral scheduler of the FABRIC paper."""
     return StableDiffusionPipeline(
         vae=codec,
         text_encoder=text_encoder,
-        tokenizer=build_tokenizer(CONTEXT),
+        tokenizer=tokenizer,
         unet=unet,
         scheduler=EulerAncestralDiscreteScheduler(**NOISE, steps_offset=1),
         safety_checker=None,

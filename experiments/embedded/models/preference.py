@@ -17,11 +17,10 @@ from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.training.reading import Reader
 from experiments.embedded.training.trainer import Trainer, seeded, training_device
-from experiments.embedded.world.captions import captions_stating, draw_said
 from experiments.embedded.world.degrade import degrade
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import ATTRIBUTES, COLUMN, STATED, Scenes, sample
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.embedded.world.world import Scenes
 from fabric.seeding import generator_for
 
 CONTEXT = 77  # the PickScore recipe pads and cuts to 77 tokens
@@ -64,24 +63,24 @@ def utility(scenes: Scenes, asked: Tensor, said: Tensor, level: Tensor) -> Tenso
     kept = ((scenes.attributes == asked) & said).sum(1) / said.sum(1).clamp(min=1)
     taste = torch.zeros(len(scenes))
     for name, liking in TASTE.items():
-        table = torch.tensor([liking.get(value, 0.0) for value in ATTRIBUTES[name]])
+        table = torch.tensor([liking.get(value, 0.0) for value in SCENES.attributes[name]])
         taste = taste + table[scenes.column(name)]
     return PROMPT_WORTH * kept + FORM_WORTH * (1 - level) + taste
 
 
 def draw_choices(count: int, generator: torch.Generator) -> PromptOptions:
     """Draws `count` prompts with `OPTIONS` pictures each, some of which break the prompt or are damaged."""
-    asked = sample(count, generator)
-    said = draw_said(count, generator)
-    prompts = captions_stating(asked, said, generator)
+    asked = SCENES.sample(count, generator)
+    said = SCENES.draw_said(count, generator)
+    prompts = SCENES.captions_stating(asked, said, generator)
     asked, said = asked.repeat(OPTIONS), said.repeat_interleave(OPTIONS, dim=0)
-    options = asked.with_unsaid(generator, keep=STATED)
+    options = asked.with_unsaid(generator, keep=SCENES.full_prompt)
     free = ~said
-    options.attributes[free] = sample(len(options), generator).attributes[free]
+    options.attributes[free] = SCENES.sample(len(options), generator).attributes[free]
     breaks = torch.rand(len(options), generator=generator) < _BREAK
-    columns = torch.randint(len(STATED), (len(options),), generator=generator)
-    for name in STATED:
-        rows = breaks & (columns == COLUMN[name])
+    columns = torch.randint(len(SCENES.full_prompt), (len(options),), generator=generator)
+    for name in SCENES.full_prompt:
+        rows = breaks & (columns == SCENES.column[name])
         options.attributes[rows] = options[rows].changed(name, generator).attributes
     damaged = torch.rand(len(options), generator=generator) < _DAMAGE
     level = torch.rand(len(options), generator=generator) * damaged
@@ -90,7 +89,7 @@ def draw_choices(count: int, generator: torch.Generator) -> PromptOptions:
 
 def pictures_of(choice: PromptOptions, generator: torch.Generator) -> Tensor:
     """The options as pictures, (N * OPTIONS) x 3 x 64 x 64 in [-1, 1]."""
-    return degrade(to_signed(render(choice.scenes)), choice.level, generator).clamp(-1, 1)
+    return degrade(to_signed(SCENES.render(choice.scenes)), choice.level, generator).clamp(-1, 1)
 
 
 def bradley_terry(scores: Tensor, chosen: Tensor) -> Tensor:
@@ -145,7 +144,7 @@ class _WithReader(nn.Module):
     def __init__(self, judge: CLIPModel, width: int) -> None:
         super().__init__()
         self.judge = judge
-        self.reader = Reader(width)
+        self.reader = Reader(width, SCENES.counts)
 
     def forward(self, images: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Scores, N x OPTIONS, and pooled features, (N * OPTIONS) x width."""
@@ -168,7 +167,7 @@ def train_preference(config: Config) -> tuple[CLIPModel, float]:
     Returns:
         The model in eval mode and the seconds it took.
     """
-    device, tokenizer = training_device(), build_tokenizer(CONTEXT)
+    device, tokenizer = training_device(), build_tokenizer(SCENES, CONTEXT)
     width = config.sizes.preference
     with seeded(config.seed):
         judge = build_preference(width, len(tokenizer), tokenizer.eos_token_id)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from experiments.embedded.training.phases import NOISE, STABLE_DIFFUSION_NOISE, Phase
 from experiments.embedded.training.trainer import Schedule
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import World
+from fabric.models import EMBEDDED, locate
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,18 @@ class Sizes:
     classifier: int = 24
 
 
+# From noise to velocity, as Stable Diffusion 2 was trained.
+SHAPES = Phase("unet_shapes", Schedule(steps=4300, batch=32, lr=7e-4), STABLE_DIFFUSION_NOISE)
+LAYOUT = Phase(
+    "unet_layout",
+    Schedule(steps=5000, batch=32, lr=6e-4),
+    NOISE,
+    snr_floor=0.4,
+    siblings=0.25,
+    hidden=("position",),
+)
+
+
 @dataclass(frozen=True)
 class Config:
     """All that decides a training.
@@ -37,22 +53,48 @@ class Config:
         workdir: where checkpoints, logs and the scene pool are kept.
         output: root that shipped weights are written under; the repository by default.
         seed: enters the key of every random draw.
+        world: what the models show.
         pool: scenes rendered once for codec, classifier and U-Net.
-        shapes: first phase of the U-Net; see `denoising.Phase`.
-        layout: its second phase.
+        phases: of the U-Net.
+        first_codec: folder of a codec of the same sizes to start from; random weights by default.
     """
 
     workdir: Path = Path("runs/embedded")
     output: Path = Path()
     seed: int = 0
+    world: World = SCENES
     pool: int = 40_000
     sizes: Sizes = field(default_factory=Sizes)
     codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
     clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
     preference: Schedule = Schedule(steps=6000, batch=64, lr=1e-3, ema=0.99)
-    shapes: Schedule = Schedule(steps=4300, batch=32, lr=7e-4, ema=0.998)
-    layout: Schedule = Schedule(steps=5000, batch=32, lr=6e-4, ema=0.998)
+    phases: tuple[Phase, ...] = (SHAPES, LAYOUT)
+    first_codec: Path | None = None
+
+
+# Without siblings: what feedback does in a model that was never shown how one picture tells about another.
+EMOJI = Phase("unet_emoji", Schedule(steps=10_000, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
+
+
+def emoji(output: Path, world: World) -> Config:
+    """The training of the emoji model.
+
+    Args:
+        output: root that the models are written under.
+        world: the emoji world with its pictures.
+
+    Returns:
+        The configuration.
+    """
+    return Config(
+        workdir=Path("runs/embedded-emoji"),
+        output=output,
+        world=world,
+        codec=Schedule(steps=2400, batch=16, lr=1e-3),
+        phases=(EMOJI,),
+        first_codec=Path(locate(EMBEDDED)) / "vae",
+    )
 
 
 def smoke(output: Path) -> Config:
@@ -74,6 +116,5 @@ def smoke(output: Path) -> Config:
         classifier=few,
         clip=few,
         preference=few,
-        shapes=few,
-        layout=few,
+        phases=(replace(SHAPES, length=few), replace(LAYOUT, length=few)),
     )

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import Scenes, sample
+from experiments.embedded.cache import read_cache, write_cache
+from experiments.embedded.world.world import Scenes, World
 from fabric.seeding import generator_for
 
 _CHUNK = 500
@@ -54,29 +52,12 @@ class Pool:
         return Batch(self.scenes[rows], to_signed(self.pixels[rows]))
 
 
-def read_cache(path: Path, key: str) -> dict[str, Tensor] | None:
-    """Tensors that `write_cache` wrote under the same key, or None."""
-    if not path.exists():
-        return None
-    with safe_open(path, "pt") as stored:
-        if (stored.metadata() or {}).get("key") != key:
-            return None
-    return load_file(path)
-
-
-def write_cache(path: Path, key: str, tensors: dict[str, Tensor]) -> None:
-    """Writes tensors with the key that says what they are; a run killed meanwhile leaves no torn file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".tmp")
-    save_file(tensors, unfinished, {"key": key})
-    unfinished.replace(path)
-
-
-def make_pool(path: Path, count: int, seed: int) -> Pool:
+def make_pool(path: Path, world: World, count: int, seed: int) -> Pool:
     """Renders `count` scenes of the training combinations, or reads them where `path` holds them already.
 
     Args:
         path: safetensors file; replaced where it holds other scenes than those asked for.
+        world: of the scenes.
         count: number of scenes.
         seed: of the scenes.
 
@@ -86,9 +67,9 @@ def make_pool(path: Path, count: int, seed: int) -> Pool:
     key = f"{count} scenes, seed {seed}"
     stored = read_cache(path, key)
     if stored is not None:
-        return Pool(Scenes(stored["attributes"], stored["jitter"]), stored["pixels"])
-    scenes = sample(count, generator_for(seed, "pool"), held_out=False)
+        return Pool(Scenes(world, stored["attributes"], stored["jitter"]), stored["pixels"])
+    scenes = world.sample(count, generator_for(seed, "pool"), held_out=False)
     chunks = tqdm(range(0, count, _CHUNK), desc="scenes", mininterval=2)
-    pixels = torch.cat([(render(scenes[k : k + _CHUNK]) * 255).round().byte() for k in chunks])
+    pixels = torch.cat([(world.render(scenes[k : k + _CHUNK]) * 255).round().byte() for k in chunks])
     write_cache(path, key, {"attributes": scenes.attributes, "jitter": scenes.jitter, "pixels": pixels})
     return Pool(scenes, pixels)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from experiments.embedded.world.scenes import ATTRIBUTES
-
-COUNTS = [len(values) for values in ATTRIBUTES.values()]
 
 
 class Reader(nn.Linear):
@@ -16,10 +14,12 @@ class Reader(nn.Linear):
 
     Args:
         width: of the features.
+        counts: how many values each attribute has.
     """
 
-    def __init__(self, width: int) -> None:
-        super().__init__(width, sum(COUNTS))
+    def __init__(self, width: int, counts: Sequence[int]) -> None:
+        super().__init__(width, sum(counts))
+        self.counts = list(counts)
 
     def loss(self, features: Tensor, attributes: Tensor, known: Tensor | None = None) -> Tensor:
         """Mean cross-entropy over the attributes.
@@ -32,7 +32,7 @@ class Reader(nn.Linear):
         Returns:
             Scalar loss.
         """
-        parts = self(features).float().split(COUNTS, dim=1)
+        parts = self(features).float().split(self.counts, dim=1)
         losses = torch.stack(
             [F.cross_entropy(part, attributes[:, k], reduction="none") for k, part in enumerate(parts)], dim=1
         )

@@ -1,1 +1,1 @@
-"""The world of the embedded model: scenes, their pictures and their captions."""
+"""The worlds of the embedded models: scenes, their pictures and their captions."""

@@ -141,3 +141,11 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 def test_a_long_prompt_is_cut_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _run(tmp_path, " ".join(["red"] * 30 + ["moon"])) == 0
     assert "the prompt is too long for the text encoder; cut: 'moon'" in capsys.readouterr().err
+
+
+def test_words_that_the_model_was_never_shown_are_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tmp_path, "a red starr", "a blue starr") == 0
+    said = capsys.readouterr().err
+    assert said.count("never shown the words 'starr' (nearest that it knows: star)") == 1

@@ -76,6 +76,17 @@ def test_unet_without_codec_is_one_clear_line(tmp_path: Path, capsys: pytest.Cap
     assert error.count("\n") == 1
 
 
+def test_emoji_without_npm_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["emoji", "--workdir", str(tmp_path / "work"), "--output", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "npm pack unicode-emoji-json@0.9.0 --pack-destination" in error
+    assert error.count("\n") == 1
+
+
 def test_evaluating_nothing_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--output", str(tmp_path)]) == 2
     error = capsys.readouterr().err

@@ -4,8 +4,8 @@ import pytest
 
 from experiments.embedded.measures import AttributeAgreement
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import COLUMN, Scenes, sample
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import Scenes
 from fabric.images import to_pictures
 from fabric.seeding import generator_for
 from objectives.base import Context, Objective
@@ -23,11 +23,13 @@ class TestUnstated(ObjectiveContract):
 
 
 def test_a_share_of_the_attributes_in_which_all_targets_are_alike() -> None:
-    target = sample(1, generator_for("measures", 1))
-    other = Scenes(target.attributes.clone(), target.jitter)
-    other.attributes[:, COLUMN["colour"]] = (other.attributes[:, COLUMN["colour"]] + 3) % 8  # one of three stated
-    other.attributes[:, COLUMN["background"]] = (other.attributes[:, COLUMN["background"]] + 2) % 6
-    (same,), (changed,) = (to_pictures(to_signed(render(scenes))) for scenes in (target, other))
+    target = SCENES.sample(1, generator_for("measures", 1))
+    other = Scenes(SCENES, target.attributes.clone(), target.jitter)
+    other.attributes[:, SCENES.column["colour"]] = (
+        other.attributes[:, SCENES.column["colour"]] + 3
+    ) % 8  # one of three stated
+    other.attributes[:, SCENES.column["background"]] = (other.attributes[:, SCENES.column["background"]] + 2) % 6
+    (same,), (changed,) = (to_pictures(to_signed(SCENES.render(scenes))) for scenes in (target, other))
     stated, unstated = AttributeAgreement("stated"), AttributeAgreement("unstated")
     context = Context(targets=(same,))
     assert stated([same, changed], [context] * 2) == pytest.approx([1, 1 / 3])

@@ -18,8 +18,7 @@ from experiments.embedded.gates import steering_gates
 from experiments.embedded.gates.cards import GATES
 from experiments.embedded.gates.evaluate import FIGURES
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import COLUMN, sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.models import SCHEDULERS, set_scheduler
 from fabric.models import locate as locate_generator
 from fabric.seeding import generator_for
@@ -36,7 +35,7 @@ def pipeline() -> StableDiffusionPipeline:
 
 
 def _pictures(count: int, key: str) -> tuple[torch.Tensor, list[Image.Image]]:
-    images = render(sample(count, generator_for("test", key)))
+    images = SCENES.render(SCENES.sample(count, generator_for("test", key)))
     arrays = (images * 255).round().byte().permute(0, 2, 3, 1).numpy()
     return images, [Image.fromarray(array) for array in arrays]
 
@@ -79,7 +78,7 @@ def test_every_common_scheduler_keeps_the_colour(pipeline: StableDiffusionPipeli
     images = pipe(prompts, num_inference_steps=10, guidance_scale=4.0, generator=generators, output_type="pt").images
     read = shipped.read_classifier().read(to_signed(images.float()))
     wanted = torch.tensor([[5, 2], [2, 1]] * 2)
-    right = read[:, [COLUMN["colour"], COLUMN["background"]]] == wanted
+    right = read[:, [SCENES.column["colour"], SCENES.column["background"]]] == wanted
     assert right.float().mean() >= 0.75
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.config.parts import ScenesConfig
-from experiments.embedded.world.scenes import STATED, UNSAID, sample
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.run.hidden_targets import board_of, scenes_as_tasks, taste_of, with_taste
 from fabric.seeding import generator_for
 
@@ -26,11 +26,11 @@ def test_a_board_is_the_same_for_all_tasks_and_for_other_prompts() -> None:
 
 
 def test_a_taste_changes_what_is_not_said_and_nothing_else() -> None:
-    taste, scenes = taste_of(0), sample(20, generator_for("test"))
+    taste, scenes = taste_of(0), SCENES.sample(20, generator_for("test"))
     found = with_taste(scenes, taste)
-    for name in UNSAID:
+    for name in SCENES.unsaid:
         assert (found.column(name) == taste.column(name)).all()
-    for name in STATED:
+    for name in SCENES.full_prompt:
         assert (found.column(name) == scenes.column(name)).all()
 
 

@@ -12,8 +12,7 @@ from experiments.embedded.gates.steering import (
     sobol_settings,
 )
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.params import PRESETS
 from fabric.seeding import generator_for
 
@@ -21,7 +20,7 @@ from fabric.seeding import generator_for
 def test_weights_by_place_go_to_the_images_there() -> None:
     setting = sobol_settings(3)[2]
     liked, disliked = (
-        feedback(images) for images in misleading_feedback(sample(1, generator_for("t")), generator_for("u"))
+        feedback(images) for images in misleading_feedback(SCENES.sample(1, generator_for("t")), generator_for("u"))
     )
     placed = place_weights(setting, liked, disliked)
     assert list(placed.weights) == [image.id for image in (*liked, *disliked)]
@@ -42,8 +41,8 @@ def test_targets_are_held_out_and_the_same_every_time() -> None:
 def test_the_last_two_of_each_sign_mislead() -> None:
     distances = torch.zeros(2, 4)
     for k in range(32):
-        target = sample(1, generator_for("test", k))
-        picture = to_signed(render(target))
+        target = SCENES.sample(1, generator_for("test", k))
+        picture = to_signed(SCENES.render(target))
         for sign, images in enumerate(misleading_feedback(target, generator_for("pictures", k))):
             assert images.shape == (4, 3, 64, 64)
             distances[sign] += (images - picture).abs().mean(dim=(1, 2, 3)) / 32

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.training.trainer import seeded
-from experiments.embedded.world.scenes import ATTRIBUTES, NAMES
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.seeding import generator_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("classifier")]
@@ -25,13 +25,13 @@ def images() -> Tensor:
 
 def test_there_are_logits_for_every_value_of_every_attribute(classifier: AttributeClassifier, images: Tensor) -> None:
     logits = classifier(images)
-    assert [tuple(one.shape) for one in logits] == [(6, len(values)) for values in ATTRIBUTES.values()]
+    assert [tuple(one.shape) for one in logits] == [(6, len(values)) for values in SCENES.attributes.values()]
     assert all(one.requires_grad for one in logits)
 
 
 def test_read_names_the_likeliest_value_of_each(classifier: AttributeClassifier, images: Tensor) -> None:
     read = classifier.read(images)
-    assert read.shape == (6, len(NAMES))
+    assert read.shape == (6, len(SCENES.names))
     assert read.dtype == torch.int64
     assert not read.requires_grad
     for column, logits in enumerate(classifier(images)):
@@ -42,10 +42,10 @@ def test_read_names_the_likeliest_value_of_each(classifier: AttributeClassifier,
 def test_a_forced_head_is_read_back(images: Tensor) -> None:
     with seeded(0):
         classifier = AttributeClassifier(width=4).eval()
-    wanted = [len(values) - 1 - k % 2 for k, values in enumerate(ATTRIBUTES.values())]
+    wanted = [len(values) - 1 - k % 2 for k, values in enumerate(SCENES.attributes.values())]
     start = 0
     with torch.no_grad():
-        for index, values in zip(wanted, ATTRIBUTES.values(), strict=True):
+        for index, values in zip(wanted, SCENES.attributes.values(), strict=True):
             classifier.heads.bias[start + index] += 1e3
             start += len(values)
     assert start == len(classifier.heads.bias)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.embedded.models.clip_judge import _other_attribute, contrast
-from experiments.embedded.world.scenes import NAMES, sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.seeding import generator_for
 
 
@@ -47,7 +47,7 @@ def test_contrast_learns_from_usable_hard_negatives_alone() -> None:
 @given(seed=st.integers(0, 2**31))
 def test_other_attribute_changes_one_column_and_the_jitter(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    scenes = sample(40, generator)
+    scenes = SCENES.sample(40, generator)
     attributes, jitter = scenes.attributes.clone(), scenes.jitter.clone()
     changed, columns = _other_attribute(scenes, generator)
     differs = changed.attributes != attributes
@@ -57,7 +57,7 @@ def test_other_attribute_changes_one_column_and_the_jitter(seed: int) -> None:
 
 
 def test_other_attribute_leaves_the_scenes_themselves_alone() -> None:
-    scenes = sample(40, generator_for("alone"))
+    scenes = SCENES.sample(40, generator_for("alone"))
     attributes, jitter = scenes.attributes.clone(), scenes.jitter.clone()
     _other_attribute(scenes, generator_for("change"))
     assert torch.equal(scenes.attributes, attributes)
@@ -66,8 +66,8 @@ def test_other_attribute_leaves_the_scenes_themselves_alone() -> None:
 
 def test_other_attribute_takes_faint_columns_more_often() -> None:
     count = 1800
-    _, columns = _other_attribute(sample(count, generator_for("s")), generator_for("c"))
-    observed = torch.bincount(columns, minlength=len(NAMES))
+    _, columns = _other_attribute(SCENES.sample(count, generator_for("s")), generator_for("c"))
+    observed = torch.bincount(columns, minlength=len(SCENES.names))
     shares = {"style": 3.0, "shape": 2.0, "texture": 2.0, "size": 1.5}
-    expected = count * torch.tensor([shares.get(name, 1.0) for name in NAMES]) / 13.5
+    expected = count * torch.tensor([shares.get(name, 1.0) for name in SCENES.names]) / 13.5
     assert float(((observed - expected) ** 2 / expected).sum()) < 30  # 0.9998 at eight degrees

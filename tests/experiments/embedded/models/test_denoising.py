@@ -12,7 +12,7 @@ from experiments.embedded.models.codec import build_codec
 from experiments.embedded.models.denoising import draw_times, encode_pool, prediction_weight
 from experiments.embedded.training.pool import Pool
 from experiments.embedded.training.trainer import seeded
-from experiments.embedded.world.scenes import sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.seeding import generator_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("denoising")]
@@ -62,7 +62,7 @@ def test_encode_pool_keeps_scaled_latents_on_disk(tmp_path: Path, codec: Autoenc
         scaled = build_codec((8, 8, 8)).eval()
     scaled.register_to_config(scaling_factor=0.5)
     pixels = torch.randint(256, (5, 3, 64, 64), generator=generator_for("pixels")).byte()
-    pool = Pool(sample(5, generator_for("scenes")), pixels)
+    pool = Pool(SCENES.sample(5, generator_for("scenes")), pixels)
     latents = encode_pool(scaled, pool, tmp_path / "latents.safetensors", batch=2)
     assert latents.shape == (5, 4, 16, 16)
     assert latents.dtype == torch.float16

@@ -15,6 +15,7 @@ from experiments.embedded.models.generator import (
     save_generator,
 )
 from experiments.embedded.training.trainer import seeded
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("generator")]
@@ -37,12 +38,12 @@ def unet() -> UNet2DConditionModel:
 @pytest.fixture(scope="module")
 def text_encoder() -> CLIPTextModel:
     with seeded(3):
-        return build_text_encoder(WIDTH, len(build_tokenizer(CONTEXT))).eval()
+        return build_text_encoder(WIDTH, len(build_tokenizer(SCENES, CONTEXT))).eval()
 
 
 @pytest.fixture(scope="module")
 def pipeline(codec: AutoencoderKL, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> StableDiffusionPipeline:
-    one = assemble(codec, unet, text_encoder)
+    one = assemble(codec, unet, text_encoder, build_tokenizer(SCENES, CONTEXT))
     one.set_progress_bar_config(disable=True)
     return one
 
@@ -76,7 +77,7 @@ def test_unet_keeps_the_shape_and_attends_at_every_resolution() -> None:
 
 
 def test_text_encoder_pools_at_the_first_end_of_text(text_encoder: CLIPTextModel) -> None:
-    tokenizer = build_tokenizer(CONTEXT)
+    tokenizer = build_tokenizer(SCENES, CONTEXT)
     texts = ["a red star at night", "one circle", ""]
     ids = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids
     with torch.no_grad():
@@ -87,7 +88,7 @@ def test_text_encoder_pools_at_the_first_end_of_text(text_encoder: CLIPTextModel
 
 
 def test_text_encoder_has_an_embedding_for_every_token(text_encoder: CLIPTextModel) -> None:
-    tokenizer = build_tokenizer(CONTEXT)
+    tokenizer = build_tokenizer(SCENES, CONTEXT)
     assert text_encoder.config.vocab_size == len(tokenizer)
     assert text_encoder.config.bos_token_id == tokenizer.bos_token_id
     assert text_encoder.config.eos_token_id == tokenizer.eos_token_id

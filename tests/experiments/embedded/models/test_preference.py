@@ -12,7 +12,8 @@ from experiments.embedded.models.preference import (
     simulate,
     utility,
 )
-from experiments.embedded.world.scenes import ATTRIBUTES, COLUMN, NAMES, STATED, UNSAID, Scenes, sample
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import Scenes
 from fabric.seeding import generator_for
 
 # The taste, written down once more by hand.
@@ -42,28 +43,33 @@ PHRASES = {
 
 def taste_of(scenes: Scenes, row: int) -> float:
     total = 0.0
-    for name in NAMES:
-        value = ATTRIBUTES[name][int(scenes.attributes[row, COLUMN[name]])]
+    for name in SCENES.names:
+        value = SCENES.attributes[name][int(scenes.attributes[row, SCENES.column[name]])]
         total += TASTE.get((name, value), 0.0)
     return total
 
 
 def asked_for(prompt: str) -> dict[str, str]:
     """The attributes that a prompt states, read off its words."""
-    return {name: value for name in STATED for value in ATTRIBUTES[name] if PHRASES.get(value, f" {value}") in prompt}
+    return {
+        name: value
+        for name in SCENES.full_prompt
+        for value in SCENES.attributes[name]
+        if PHRASES.get(value, f" {value}") in prompt
+    }
 
 
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**31))
 def test_utility_is_prompt_form_and_taste(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    scenes, asked = sample(12, generator), sample(12, generator).attributes
-    said = torch.rand(12, len(NAMES), generator=generator) < 0.4
+    scenes, asked = SCENES.sample(12, generator), SCENES.sample(12, generator).attributes
+    said = torch.rand(12, len(SCENES.names), generator=generator) < 0.4
     level = torch.rand(12, generator=generator)
     worth = utility(scenes, asked, said, level)
     assert worth.shape == (12,)
     for row in range(12):
-        columns = [k for k in range(len(NAMES)) if said[row, k]]
+        columns = [k for k in range(len(SCENES.names)) if said[row, k]]
         kept = [int(scenes.attributes[row, k]) == int(asked[row, k]) for k in columns]
         share = sum(kept) / len(kept) if kept else 0.0
         expected = 4 * share + 2 * (1 - float(level[row])) + taste_of(scenes, row)
@@ -73,21 +79,21 @@ def test_utility_is_prompt_form_and_taste(seed: int) -> None:
 def test_the_best_and_the_worst_picture_are_worth_what_the_formula_says() -> None:
     best = {"size": "large", "texture": "striped", "light": "left"}
     best |= {"style": "hills", "companion": "ball"}
-    row = [ATTRIBUTES[name].index(best.get(name, ATTRIBUTES[name][0])) for name in NAMES]
-    scenes = Scenes(torch.tensor([row]), torch.zeros(1, 24))
-    said = torch.tensor([[name in STATED for name in NAMES]])
+    row = [SCENES.attributes[name].index(best.get(name, SCENES.attributes[name][0])) for name in SCENES.names]
+    scenes = Scenes(SCENES, torch.tensor([row]), torch.zeros(1, 24))
+    said = torch.tensor([[name in SCENES.full_prompt for name in SCENES.names]])
     asked = scenes.attributes
     assert float(utility(scenes, asked, said, torch.zeros(1))) == pytest.approx(4 + 2 + 3.3)
-    worst = Scenes(torch.zeros_like(asked), scenes.jitter)
+    worst = Scenes(SCENES, torch.zeros_like(asked), scenes.jitter)
     assert float(utility(worst, asked + 1, said, torch.ones(1))) == 0
 
 
 def test_only_what_the_prompt_says_is_asked() -> None:
-    scenes = sample(30, generator_for("said"))
-    level, said = torch.zeros(30), torch.zeros(30, len(NAMES), dtype=torch.bool)
-    said[:, COLUMN["shape"]] = True
+    scenes = SCENES.sample(30, generator_for("said"))
+    level, said = torch.zeros(30), torch.zeros(30, len(SCENES.names), dtype=torch.bool)
+    said[:, SCENES.column["shape"]] = True
     worth = utility(scenes, scenes.attributes, said, level)
-    for name in NAMES:
+    for name in SCENES.names:
         asked = scenes.changed(name, generator_for(name)).attributes
         difference = worth - utility(scenes, asked, said, level)
         expected = torch.full((30,), 4.0 if name == "shape" else 0.0)
@@ -99,7 +105,7 @@ def test_draws_have_a_prompt_for_each_group_of_options() -> None:
     assert len(choice.prompts) == 25
     assert len(choice.scenes) == len(choice.level) == len(choice.utility) == 25 * OPTIONS
     assert ((choice.level >= 0) & (choice.level <= 1)).all()
-    for name, values in ATTRIBUTES.items():
+    for name, values in SCENES.attributes.items():
         assert set(choice.scenes.column(name).tolist()) <= set(range(len(values)))
 
 
@@ -110,7 +116,8 @@ def test_utilities_of_a_draw_follow_from_prompts_and_scenes() -> None:
         asked = asked_for(choice.prompts[row // OPTIONS])
         assert "shape" in asked
         kept = [
-            ATTRIBUTES[name][int(choice.scenes.attributes[row, COLUMN[name]])] == value for name, value in asked.items()
+            SCENES.attributes[name][int(choice.scenes.attributes[row, SCENES.column[name]])] == value
+            for name, value in asked.items()
         ]
         expected = 4 * sum(kept) / len(kept) + 2 * (1 - float(choice.level[row]))
         expected += taste_of(choice.scenes, row)
@@ -130,9 +137,9 @@ def test_half_of_the_options_are_damaged() -> None:
 def test_options_of_a_prompt_differ_in_what_it_leaves_unsaid() -> None:
     attributes = draw_choices(250, generator_for("differ")).scenes.attributes
     first, second = attributes[::OPTIONS], attributes[1::OPTIONS]
-    for name in UNSAID:
-        chance = 1 / len(ATTRIBUTES[name])
-        share = float((first == second)[:, COLUMN[name]].float().mean())
+    for name in SCENES.unsaid:
+        chance = 1 / len(SCENES.attributes[name])
+        share = float((first == second)[:, SCENES.column[name]].float().mean())
         assert abs(share - chance) < 4 * (chance * (1 - chance) / 250) ** 0.5
 
 

@@ -5,14 +5,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from experiments.embedded.world.degrade import degrade
-from experiments.embedded.world.render import render
-from experiments.embedded.world.scenes import sample
+from experiments.embedded.world.scenes.world import SCENES
 from fabric.seeding import generator_for
 
 
 @pytest.fixture(scope="module")
 def pictures() -> Tensor:
-    return render(sample(24, generator_for("degrade"))) * 2 - 1
+    return SCENES.render(SCENES.sample(24, generator_for("degrade"))) * 2 - 1
 
 
 def test_level_zero_leaves_a_picture_as_it_is(pictures: Tensor) -> None:

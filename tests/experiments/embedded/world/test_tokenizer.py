@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
-from experiments.embedded.world.captions import captions, random_captions
-from experiments.embedded.world.scenes import NAMES, sample
+from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from fabric.seeding import generator_for
 
@@ -18,14 +17,14 @@ LENGTH = 32
 
 @pytest.fixture(scope="module")
 def tokenizer() -> CLIPTokenizer:
-    return build_tokenizer(LENGTH)
+    return build_tokenizer(SCENES, LENGTH)
 
 
 def texts_of_all_detail() -> list[str]:
     generator = generator_for("texts")
-    scenes = sample(200, generator)
-    some = random_captions(scenes, generator, dict.fromkeys(NAMES, 0.5))
-    return [*captions(scenes, NAMES), *random_captions(scenes, generator), *some]
+    scenes = SCENES.sample(200, generator)
+    some = SCENES.random_captions(scenes, generator, dict.fromkeys(SCENES.names, 0.5))
+    return [*SCENES.captions(scenes, SCENES.names), *SCENES.random_captions(scenes, generator), *some]
 
 
 def test_each_word_of_a_caption_is_one_token(tokenizer: CLIPTokenizer) -> None:
@@ -59,7 +58,7 @@ def test_argmax_finds_the_first_end_of_text(tokenizer: CLIPTokenizer) -> None:
 
 
 def test_context_bounds_the_length() -> None:
-    short = build_tokenizer(8)
+    short = build_tokenizer(SCENES, 8)
     assert short.model_max_length == 8
     ids = short("a red star at night, on the left", truncation=True).input_ids
     assert len(ids) == 8
@@ -87,7 +86,7 @@ def test_different_captions_have_different_tokens(tokenizer: CLIPTokenizer) -> N
 
 def test_building_again_gives_the_same_tokenizer(tokenizer: CLIPTokenizer) -> None:
     before = torch.get_rng_state()
-    again = build_tokenizer(LENGTH)
+    again = build_tokenizer(SCENES, LENGTH)
     assert again.get_vocab() == tokenizer.get_vocab()
     assert torch.equal(before, torch.get_rng_state())
 

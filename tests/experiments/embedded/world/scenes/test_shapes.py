@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
-from experiments.embedded.world.scenes import ATTRIBUTES
-from experiments.embedded.world.shapes import SHAPES
+from experiments.embedded.world.scenes.shapes import SHAPES
+from experiments.embedded.world.scenes.world import SCENES
 
 Array = NDArray[np.float64]
 
@@ -101,7 +101,7 @@ def grid(reach: float = 1.6, count: int = 41) -> Array:
 
 
 def test_there_is_a_distance_for_every_shape_of_a_scene() -> None:
-    assert tuple(SHAPES) == ATTRIBUTES["shape"]
+    assert tuple(SHAPES) == SCENES.attributes["shape"]
     assert set(INSIDE) == set(OUTLINES) == set(SHAPES)
 
 

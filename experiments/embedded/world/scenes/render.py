@@ -11,8 +11,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from experiments.embedded.world.scenes import ATTRIBUTES, Scenes
-from experiments.embedded.world.shapes import SHAPES
+from experiments.embedded.world.scenes.attributes import ATTRIBUTES
+from experiments.embedded.world.scenes.shapes import SHAPES
+from experiments.embedded.world.world import Scenes
 
 SIDE = 64
 

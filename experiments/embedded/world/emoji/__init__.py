@@ -1,0 +1,1 @@
+"""Emoji by five hands: pictures that nobody here drew."""

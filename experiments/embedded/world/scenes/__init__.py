@@ -1,0 +1,1 @@
+"""Scenes drawn for the purpose: every attribute is exact."""
