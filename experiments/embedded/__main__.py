@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.embedded.gates.evaluate import evaluate
-from experiments.embedded.shipped import OF_WORLD, ROOT
+from experiments.embedded.shipped import ROOT, WORLD_FOLDERS
 from experiments.embedded.stages import (
     classifier_stage,
     clip_stage,
@@ -20,7 +20,6 @@ from experiments.embedded.stages import (
     unet_stage,
 )
 from experiments.embedded.training.config import Config, emoji, smoke
-from experiments.embedded.world.emoji.world import emoji_world
 
 TRAINING: dict[str, Callable[[Config], object]] = {
     "scenes": scenes_stage,
@@ -46,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "stage", choices=["all", "emoji", *TRAINING, *SINGLE, "evaluate"], help="emoji: all stages of that world"
     )
-    parser.add_argument("--world", choices=OF_WORLD, default="scenes", help="that the models are of (scenes)")
+    parser.add_argument("--world", choices=WORLD_FOLDERS, default="scenes", help="that the models are of (scenes)")
     parser.add_argument("--workdir", type=Path, help="pictures, checkpoints and logs (below runs/)")
     parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
@@ -65,9 +64,10 @@ def _train(config: Config, wanted: str) -> None:
 
 
 def _emoji(options: argparse.Namespace, output: Path) -> int:
-    """The stages of the emoji world, whose pictures are brought first."""
-    workdir = options.workdir or Path("runs/embedded-emoji")
-    config = dataclasses.replace(emoji(output, emoji_world(workdir / "sets")), workdir=workdir)
+    """The stages of the emoji world."""
+    if options.stage in ("evaluate", "preference") or options.smoke:
+        raise ValueError("world: emoji has no gates, no preference judge and no smoke training yet; allowed: scenes")
+    config = emoji(output, options.workdir or Path("runs/embedded-emoji"))
     _train(config, "all" if options.stage == "emoji" else options.stage)
     return 0
 

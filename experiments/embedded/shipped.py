@@ -28,7 +28,7 @@ EMOJI_FOLDERS = {
     "clip": Path("objectives/embedded-emoji/clip"),
     "classifier": Path("experiments/embedded/weights/emoji-classifier"),
 }
-OF_WORLD = {"scenes": FOLDERS, "emoji": EMOJI_FOLDERS}
+WORLD_FOLDERS = {"scenes": FOLDERS, "emoji": EMOJI_FOLDERS}
 ROOT = Path(__file__).resolve().parents[2]
 
 

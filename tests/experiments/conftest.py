@@ -1,4 +1,4 @@
-"""Sessions of the embedded model: two denoising steps, real studies in SQLite."""
+"""Sessions of the embedded model: two denoising steps, 32 x 32 pixels, real studies in SQLite."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from experiments.embedded.training.phases import NOISE, STABLE_DIFFUSION_NOISE, Phase
 from experiments.embedded.training.trainer import Schedule
+from experiments.embedded.world.emoji.world import emoji_world
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import World
 from fabric.models import EMBEDDED, locate
@@ -77,20 +78,20 @@ class Config:
 EMOJI = Phase("unet_emoji", Schedule(steps=10_000, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
 
 
-def emoji(output: Path, world: World) -> Config:
-    """The training of the emoji model.
+def emoji(output: Path, workdir: Path) -> Config:
+    """The training of the emoji model; its pictures are brought first, where they are not there yet.
 
     Args:
         output: root that the models are written under.
-        world: the emoji world with its pictures.
+        workdir: where pictures, checkpoints, logs and the scene pool are kept.
 
     Returns:
         The configuration.
     """
     return Config(
-        workdir=Path("runs/embedded-emoji"),
+        workdir=workdir,
         output=output,
-        world=world,
+        world=emoji_world(workdir / "sets"),
         codec=Schedule(steps=2400, batch=16, lr=1e-3),
         phases=(EMOJI,),
         first_codec=Path(locate(EMBEDDED)) / "vae",

@@ -20,6 +20,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+SIDE = 64  # pixels, of the pictures of all worlds
+
 
 class World(ABC):
     """A world that models are trained on and claims are tried in.
@@ -47,7 +49,7 @@ class World(ABC):
     openings: tuple[str, ...]
     faint: Mapping[str, float]
     jitter: int
-    side: int = 64
+    side: int = SIDE
 
     @cached_property
     def names(self) -> tuple[str, ...]:

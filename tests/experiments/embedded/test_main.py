@@ -87,6 +87,16 @@ def test_emoji_without_npm_is_one_clear_line(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [["evaluate"], ["preference"], ["codec", "--smoke"]])
+def test_what_the_emoji_world_lacks_is_one_clear_line(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--world", "emoji", "--workdir", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: world: emoji has no gates")
+    assert error.count("\n") == 1
+
+
 def test_evaluating_nothing_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "--output", str(tmp_path)]) == 2
     error = capsys.readouterr().err

@@ -21,8 +21,11 @@ from torch import Tensor
 from torchvision.transforms.functional import pil_to_tensor
 
 from experiments.embedded.world.emoji.concepts import CONCEPTS
+from experiments.embedded.world.world import SIDE
 
-SIDE = 64  # pixels; Noto and Twemoji are published at this size
+# Where the sets keep a file for each emoji, by its code points; the others are one file of SVG drawings by name.
+_FILES = {"noto": "package/img/google/64/", "twemoji": "package/img/twitter/64/", "glossy": "package/assets/"}
+_FINE = 4 * SIDE  # SVG is drawn larger and made smaller, as the published bitmaps were
 
 
 @dataclass(frozen=True)
@@ -159,10 +162,6 @@ def read_art(folder: Path) -> Tensor:
     return torch.stack(columns, dim=1)
 
 
-# Where the sets keep a file for each emoji, by its code points; the others are one file of SVG drawings by name.
-_FILES = {"noto": "package/img/google/64/", "twemoji": "package/img/twitter/64/", "glossy": "package/assets/"}
-
-
 def _code(text: str) -> str:
     """Code points joined by "-", without the variation selector, which the sets put in or leave out as they like."""
     return "-".join(f"{ord(point):04x}" for point in text if point != "\ufe0f")
@@ -195,9 +194,6 @@ def _drawn(svg: str) -> Image.Image:
     except ImportError as error:
         raise FileNotFoundError("drawing SVG emoji needs resvg-py: pip install 'fabric-bo[train]'") from error
     return Image.open(io.BytesIO(resvg_py.svg_to_bytes(svg_string=svg, width=_FINE, height=_FINE)))
-
-
-_FINE = 4 * SIDE  # SVG is drawn larger and made smaller, as the published bitmaps were
 
 
 def _square(picture: Image.Image) -> Image.Image:

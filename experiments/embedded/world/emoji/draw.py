@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-SIDE = 64
+from experiments.embedded.world.world import SIDE
+
 BACKDROPS: dict[str, tuple[float, float, float]] = {
     "white": (0.97, 0.97, 0.97),
     "charcoal": (0.22, 0.24, 0.27),

@@ -13,9 +13,7 @@ from torch import Tensor
 
 from experiments.embedded.world.scenes.attributes import ATTRIBUTES
 from experiments.embedded.world.scenes.shapes import SHAPES
-from experiments.embedded.world.world import Scenes
-
-SIDE = 64
+from experiments.embedded.world.world import SIDE, Scenes
 
 _COLOURS = torch.tensor(
     [

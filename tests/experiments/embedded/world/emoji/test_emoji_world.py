@@ -10,7 +10,7 @@ from experiments.embedded.world.emoji.art import SETS
 from experiments.embedded.world.emoji.concepts import CONCEPTS
 from experiments.embedded.world.emoji.draw import BACKDROPS
 from experiments.embedded.world.emoji.world import WORDS, EmojiWorld, plural
-from experiments.embedded.world.world import Scenes
+from experiments.embedded.world.world import Scenes, words_of
 from fabric.seeding import generator_for
 
 
@@ -109,6 +109,7 @@ def test_training_captions_vary_but_name_the_thing(world: EmojiWorld) -> None:
         assert any(word in text or plural(word) in text for word in words), text
         assert "  " not in text
         assert not text.startswith(" ")
+    assert words_of(" ".join(texts)) <= world.words
     beginnings = {text.split(" ")[0] for text in texts}
     assert {"a", "the", "one"} < beginnings
     stated = world.draw_said(4000, generator_for("said")).float().mean(0)
