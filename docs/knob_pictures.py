@@ -10,10 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from experiments.run.hidden_targets import board_of, taste_of
+from experiments.run.scene_targets import SceneTargets
 from fabric import FabricGenerator, FabricParams, FeedbackImage, Request, load, to_pictures
 from fabric.knobs import KNOBS
-from fabric.seeding import generator_for
 
 FOLDER = Path(__file__).with_name("pictures")
 PAGE = Path(__file__).with_name("knobs.md")
@@ -99,7 +98,7 @@ def main() -> None:
     """Writes the page, a picture for each knob, and one of the feedback."""
     PAGE.write_text(page())
     FOLDER.mkdir(exist_ok=True)
-    liked, disliked = board_of(taste_of(BOARD), generator_for("board", BOARD))
+    liked, disliked = SceneTargets().board(BOARD)
     liked = (replace(liked[0], round=0), replace(liked[1], round=1))
     captions = ["liked, older", "liked, newer", "disliked", "disliked"]
     strip([image.picture for image in (*liked, *disliked)], captions).save(FOLDER / "feedback.png", optimize=True)

@@ -1,4 +1,4 @@
-"""Loads pipelines: the embedded model, hub ids, folders, single files; LoRAs; schedulers by name."""
+"""Loads pipelines: the embedded models, hub ids, folders, single files; LoRAs; schedulers by name."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from safetensors import SafetensorError, safe_open
 from fabric.encoding import Pipeline
 
 EMBEDDED = "embedded"
+EMBEDDED_EMOJI = "embedded-emoji"
+EMBEDDED_MODELS = (EMBEDDED, EMBEDDED_EMOJI)  # each in a folder of its name, shipped with this package
 SUPPORTED = {
     "StableDiffusionPipeline": StableDiffusionPipeline,
     "StableDiffusionXLPipeline": StableDiffusionXLPipeline,
@@ -49,8 +51,8 @@ DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.
 
 
 def locate(name: str) -> str:
-    """The folder of the shipped model for `embedded`, any other name as it is."""
-    return str(Path(__file__).with_name(EMBEDDED)) if name == EMBEDDED else name
+    """The folder of an embedded model, which is shipped, for its name; any other name as it is."""
+    return str(Path(__file__).with_name(name)) if name in EMBEDDED_MODELS else name
 
 
 def pick_device() -> torch.device:
@@ -72,7 +74,7 @@ def load(
     """A pipeline ready to generate.
 
     Args:
-        name: `embedded`, a hub id, a folder in diffusers' layout, or a single `.safetensors` file.
+        name: one of `EMBEDDED_MODELS`, a hub id, a folder in diffusers' layout, or a single `.safetensors` file.
         scheduler: one of `SCHEDULERS`; the FABRIC paper uses Euler ancestral.
         device: of all parts; `pick_device` by default.
         dtype: one of `DTYPES`; half precision on a GPU and single on the CPU by default.

@@ -11,7 +11,9 @@ from typing import Literal
 import open_clip
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-EMBEDDED = "embedded"
+Kind = Literal["clip", "preference"]
+# Scorers that are shipped, each in a folder of this package's, by the embedded model whose pictures they know.
+EMBEDDED: dict[str, tuple[Kind, ...]] = {"embedded": ("clip", "preference"), "embedded-emoji": ("clip",)}
 JUDGES = "pickscore, clip-prompt or clip-target with checkpoint embedded, for pictures of the embedded model"
 _WEIGHT_FILES = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 
@@ -20,19 +22,20 @@ class MissingWeightsError(ValueError):
     """Weights that are neither here nor to be had; the message says which, how to get them, what to use meanwhile."""
 
 
-def locate(name: str, kind: Literal["clip", "preference"]) -> str:
+def locate(name: str, kind: Kind) -> str:
     """What to hand to the loader of a scorer.
 
     Args:
-        name: `embedded`, a hub id or a folder.
+        name: of an embedded model, a hub id or a folder.
         kind: which scorer is asked for.
 
     Returns:
-        The shipped folder for `embedded` (for CLIP with open_clip's prefix `local-dir:`), any other name as it is.
+        The shipped folder for an embedded model (for CLIP with open_clip's prefix `local-dir:`), any other name as
+        it is.
     """
-    if name != EMBEDDED:
+    if name not in EMBEDDED:
         return name
-    folder = Path(__file__).parent / EMBEDDED / kind
+    folder = Path(__file__).parent / name / kind
     return f"local-dir:{folder}" if kind == "clip" else str(folder)
 
 
@@ -85,12 +88,12 @@ def at_hand(checkpoint: str) -> bool:
     names = (file,) if file else _WEIGHT_FILES
     if repository:
         return any(isinstance(try_to_load_from_cache(repository, name), str) for name in names)
-    return checkpoint == EMBEDDED or Path(checkpoint.removeprefix("local-dir:")).exists()
+    return checkpoint in EMBEDDED or Path(checkpoint.removeprefix("local-dir:")).exists()
 
 
 def _on_hub(checkpoint: str) -> tuple[str, str]:
     """Repository and file on the hub that a checkpoint is from; empty where it is a path or shipped."""
-    if checkpoint == EMBEDDED or checkpoint.startswith("local-dir:") or Path(checkpoint).exists():
+    if checkpoint in EMBEDDED or checkpoint.startswith("local-dir:") or Path(checkpoint).exists():
         return "", ""
     name, _, tag = checkpoint.removeprefix("hf-hub:").partition("/")
     listed = open_clip.get_pretrained_cfg(name, tag)

@@ -79,7 +79,8 @@ class OpenClipEmbedder(Embedder):
 
     Args:
         checkpoint: `NAME/TAG` of open_clip's list (the FABRIC paper: `ViT-L-14-336-quickgelu/openai`), `NAME/FILE` with
-            weights (a path, or OWNER/NAME/FILE on the hub), `hf-hub:OWNER/NAME`, `local-dir:PATH`, or `embedded`.
+            weights (a path, or OWNER/NAME/FILE on the hub), `hf-hub:OWNER/NAME`, `local-dir:PATH`, or the
+            name of an embedded model.
         device: of the model.
         resize_mode: how pictures are made square, where it is not the model's own way ("shortest" crops, "longest"
             pads, "squash" neither).

@@ -37,7 +37,7 @@ class PickScore(Objective):
         0.03, Liang et al. 2024). Prompts are cut at 77 tokens.
 
     Args:
-        checkpoint: hub id or folder of the model, or `embedded`.
+        checkpoint: hub id or folder of the model, or `embedded` for pictures of that model.
         processor: hub id or folder of tokenizer and preprocessing; the above for PickScore_v1, else the model's own.
         device: of the model.
     """

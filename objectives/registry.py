@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from objectives import plugins
 from objectives.aesthetic import CLIP, HEAD, Aesthetic
 from objectives.base import Need, Objective
-from objectives.checkpoints import EMBEDDED, at_hand, how_to_get
+from objectives.checkpoints import EMBEDDED, Kind, at_hand, how_to_get
 from objectives.clip import Diversity, PictureSimilarity, PromptSimilarity
 from objectives.embedders import Embedders
 from objectives.hps import WEIGHTS, HumanPreferenceScore
@@ -25,13 +25,13 @@ class Entry:
     Attributes:
         make: from checkpoint, device and the embedders that objectives share.
         checkpoint: the default; empty where there is none to choose.
-        embedded: whether the embedded judges can stand in.
+        judge: which embedded scorer can stand in, if any.
         about: one line.
     """
 
     make: Callable[[str, str, Embedders], Objective]
     checkpoint: str
-    embedded: bool
+    judge: Kind | None
     about: str
 
 
@@ -43,24 +43,24 @@ BUILT_IN = {
     "pickscore": Entry(
         lambda checkpoint, device, _: PickScore(checkpoint, device=device),
         PICKSCORE,
-        True,
+        "preference",
         "how much people would prefer the image, given the prompt",
     ),
-    "clip-target": Entry(_clip("clip-target", "target"), PAPER_CLIP, True, "similarity to target images"),
-    "clip-liked": Entry(_clip("clip-liked", "liked"), PAPER_CLIP, True, "similarity to liked images (s_pos)"),
+    "clip-target": Entry(_clip("clip-target", "target"), PAPER_CLIP, "clip", "similarity to target images"),
+    "clip-liked": Entry(_clip("clip-liked", "liked"), PAPER_CLIP, "clip", "similarity to liked images (s_pos)"),
     "clip-disliked": Entry(
-        _clip("clip-disliked", "disliked"), PAPER_CLIP, True, "similarity to disliked images (s_neg); lower is better"
+        _clip("clip-disliked", "disliked"), PAPER_CLIP, "clip", "similarity to disliked images (s_neg); lower is better"
     ),
     "clip-prompt": Entry(
         lambda checkpoint, device, models: PromptSimilarity("clip-prompt", models.clip(checkpoint, device)),
         PAPER_CLIP,
-        True,
+        "clip",
         "similarity to the prompt",
     ),
     "diversity": Entry(
         lambda checkpoint, device, models: Diversity("diversity", models.clip(checkpoint, device)),
         PAPER_CLIP,
-        True,
+        "clip",
         "one minus the mean similarity among images of one prompt",
     ),
     "batch-similarity": Entry(
@@ -68,25 +68,25 @@ BUILT_IN = {
             "batch-similarity", models.clip(checkpoint, device), similarity=True
         ),
         PAPER_CLIP,
-        True,
+        "clip",
         "mean similarity among images of one prompt, the FABRIC code's figure; lower is better",
     ),
     "dino-target": Entry(
         lambda checkpoint, device, models: PictureSimilarity("dino-target", models.dino(checkpoint, device)),
         DINO,
-        False,
+        None,
         "visual similarity to target images by DINOv2",
     ),
     "aesthetic": Entry(
         lambda checkpoint, device, models: Aesthetic(checkpoint, models.clip(CLIP, device)),
         HEAD,
-        False,
+        None,
         "LAION's aesthetic score; does not read the prompt",
     ),
     "hps": Entry(
         lambda checkpoint, device, _: HumanPreferenceScore(checkpoint, device=device),
         WEIGHTS,
-        False,
+        None,
         "Human Preference Score v2.1",
     ),
 }
@@ -103,9 +103,10 @@ def create(
 
     Args:
         name: one of `BUILT_IN`, of an installed plug-in, or `module:attribute`.
-        checkpoint: of its model, for built-in ones; see each one's docstring; `embedded` for the embedded judges.
+        checkpoint: of its model, for built-in ones; see each one's docstring; the name of an embedded model for the
+            scorer that knows its pictures.
         device: of its model, for built-in ones.
-        model: what the images are made with; for the embedded model the embedded judges are the default.
+        model: what the images are made with; for an embedded model its scorers are the default.
         shared: embedders that objectives have in common; one of its own by default.
 
     Raises:
@@ -113,10 +114,8 @@ def create(
     """
     if name in BUILT_IN:
         entry = BUILT_IN[name]
-        if checkpoint == EMBEDDED and not entry.embedded:
-            can = ", ".join(other for other, entry in BUILT_IN.items() if entry.embedded)
-            raise ValueError(f"checkpoint: there is no embedded model for {name}; allowed with embedded: {can}")
-        usual = EMBEDDED if model == EMBEDDED and entry.embedded else entry.checkpoint
+        _check_embedded(name, checkpoint, model)
+        usual = model if model is not None and _stands_in(entry, model) else entry.checkpoint
         return entry.make(checkpoint or usual, device, Embedders() if shared is None else shared)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
@@ -127,6 +126,26 @@ def create(
         known = ", ".join([*BUILT_IN, *others])
         raise ValueError(f"objective: {name!r} is unknown; allowed: {known}, module:attribute, file.py:attribute")
     return others[name]()
+
+
+def _stands_in(entry: Entry, embedded: str) -> bool:
+    """Whether an embedded model has a scorer for an objective."""
+    return entry.judge in EMBEDDED.get(embedded, ())
+
+
+def _check_embedded(name: str, checkpoint: str | None, model: str | None) -> None:
+    """An embedded scorer is there, and knows the pictures that it is to score.
+
+    Raises:
+        ValueError: neither.
+    """
+    if checkpoint not in EMBEDDED:
+        return
+    if not _stands_in(BUILT_IN[name], checkpoint):
+        can = ", ".join(other for other, entry in BUILT_IN.items() if _stands_in(entry, checkpoint))
+        raise ValueError(f"checkpoint: there is no {checkpoint} model for {name}; allowed with {checkpoint}: {can}")
+    if model in EMBEDDED and model != checkpoint:
+        raise ValueError(f"checkpoint: {checkpoint} does not know pictures of the model {model}; allowed: {model}")
 
 
 def state_of(checkpoint: str) -> str:

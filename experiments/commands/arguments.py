@@ -9,7 +9,7 @@ from experiments.commands.choices import DTYPES, MODEL, PRESETS, SCHEDULERS
 from experiments.commands.help import examples, knob_help
 from fabric.knobs import KNOBS
 
-MODEL_HELP = "what generates: embedded, a hub id, a folder in diffusers' layout or a .safetensors file"
+MODEL_HELP = "what generates: embedded, embedded-emoji, a hub id, a folder in diffusers' layout or a .safetensors file"
 DEVICE_HELP = "cuda, mps or cpu (default the best there is)"
 
 
@@ -194,7 +194,7 @@ def add_studio(parser: argparse.ArgumentParser) -> None:
     _add_model(model)
     model.add_argument("--steps", type=int, default=12, metavar="N", help="denoising steps")
     model.add_argument("--size", type=int, metavar="PIXELS", help="height and width (default the model's own)")
-    guidance = "of images without feedback and of the first proposals (default 4 for the embedded model, else 7)"
+    guidance = "of images without feedback and of the first proposals (default 4 for an embedded model, else 7)"
     model.add_argument("--guidance", type=float, metavar="X", help=guidance)
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="to listen on; 0.0.0.0 opens the page to the network")

@@ -8,6 +8,7 @@ from typing import Any
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from objectives import plugins
+from objectives.checkpoints import EMBEDDED
 from objectives.embedders import Embedders
 from objectives.registry import BUILT_IN, state_of
 
@@ -38,7 +39,7 @@ def _built_in() -> list[dict[str, Any]]:
                 "higher_is_better": objective.higher_is_better,
                 "checkpoint": entry.checkpoint,
                 "state": state_of(entry.checkpoint),
-                "embedded": entry.embedded,
+                "embedded": [name for name, kinds in EMBEDDED.items() if entry.judge in kinds],
             }
         )
     return found
@@ -67,6 +68,6 @@ def _lines(objective: dict[str, Any]) -> list[str]:
         else:
             lines[0] += f"; {needs}"
     if "checkpoint" in objective:
-        embedded = "; embedded: here" if objective["embedded"] else ""
+        embedded = "".join(f"; {name}: here" for name in objective["embedded"])
         lines.append(f"{'':<{_INDENT}}{objective['checkpoint']}: {objective['state']}{embedded}")
     return lines

@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 
 from experiments.commands.arguments import DEVICE_HELP, MODEL_HELP, SCHEDULER_HELP, STORAGE_HELP
-from experiments.commands.choices import SAMPLERS, VALUES
+from experiments.commands.choices import SAMPLERS, VALUES, WORLDS
 from experiments.commands.help import WIDTH, examples, knob_list
 
 
@@ -54,9 +54,8 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
         "--disliked": "pictures or folders that are disliked from the start",
     }.items():
         tasks.add_argument(option, nargs="+", metavar="PATH", help=f"{about}, for every --prompt")
-    tasks.add_argument(
-        "--scenes", type=int, metavar="N", help="number of hidden targets of the embedded model's world, no prompts"
-    )
+    tasks.add_argument("--scenes", type=int, metavar="N", help="number of hidden targets of a world, no prompts")
+    tasks.add_argument("--world", choices=WORLDS, help="of hidden targets (default the one that the model knows)")
     tasks.add_argument(
         "--objective",
         nargs="+",

@@ -19,6 +19,7 @@ _PLAIN = {
     "steps": "protocol.steps",
     "value": "protocol.value",
     "scenes": "scenes.count",
+    "world": "world",
     "sampler": "sampler",
     "trials": "trials",
     "seed": "seed",

@@ -45,13 +45,13 @@ class TaskConfig(Part):
 
 
 class ScenesConfig(Part):
-    """Hidden targets of the embedded model's world; prompts say shape, colour and background of them.
+    """Hidden targets of a world; prompts say a part of them: shape, colour and background of a scene, or what thing.
 
     Attributes:
         count: how many.
         seed: which.
-        board: seed of a taste that all targets share, and of four pictures of it as feedback from the start, half of
-            which mislead; by default every target is on its own, without feedback from the start.
+        board: seed of a taste that all targets share, and of pictures of it as feedback from the start, some of which
+            mislead; by default every target is on its own, without feedback from the start.
     """
 
     count: Positive = 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -20,12 +20,14 @@ from experiments.config.parts import (
     StopConfig,
     TaskConfig,
 )
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.worlds import WORLDS
 from fabric.knobs import KNOBS
-from fabric.models import EMBEDDED
+from fabric.models import EMBEDDED_MODELS
 from fabric.params import BY_PICTURE, FabricParams
 from optimizer.samplers.baselines import SAMPLERS
 
-_GUIDANCE = {EMBEDDED: 4.0}  # of plain images; other models have the authors' 7
+_GUIDANCE = dict.fromkeys(EMBEDDED_MODELS, 4.0)  # of plain images; other models have the authors' 7
 
 
 def _default_space() -> dict[str, RangeConfig]:
@@ -46,7 +48,8 @@ class RunConfig(Part):
 
     Attributes:
         prompts: with their targets and feedback.
-        scenes: instead of prompts, hidden targets of the embedded model's world.
+        scenes: instead of prompts, hidden targets of the world.
+        world: of hidden targets; by default the one that the model knows, scenes where it is no embedded one.
         model: what generates.
         objective: what an image is worth; several make a front. The first chooses what is liked and disliked.
         protocol: how a setting is tried.
@@ -65,6 +68,7 @@ class RunConfig(Part):
 
     prompts: tuple[TaskConfig, ...] = ()
     scenes: ScenesConfig | None = None
+    world: Literal["scenes", "emoji"] | None = None
     model: ModelConfig = ModelConfig()
     objective: tuple[ObjectiveConfig, ...] = (ObjectiveConfig(),)
     protocol: ProtocolConfig = ProtocolConfig()
@@ -107,6 +111,8 @@ class RunConfig(Part):
             raise ValueError(f"prompts, scenes: {given} given; allowed: one or more prompts, or scenes")
         if self.held_out.prompts and self.held_out.scenes is not None:
             raise ValueError("held_out.prompts, held_out.scenes: both given; allowed: one of them, or neither")
+        if self.world is not None and self.scenes is None and self.held_out.scenes is None:
+            raise ValueError(f"world: {self.world} given without hidden targets; allowed: with scenes")
         if self.held_out.seed == self.protocol.seed:
             raise ValueError(f"held_out.seed: {self.held_out.seed} is the run's; allowed: another")
         for place, tasks in {"prompts": self.prompts, "held_out.prompts": self.held_out.prompts}.items():
@@ -163,6 +169,12 @@ class RunConfig(Part):
             raise ValueError(f"space.start: up to {self.space['start'].high:g}; allowed: up to the end, {end:g}")
         if sought == {"end"} and self.space["end"].low < start:
             raise ValueError(f"space.end: from {self.space['end'].low:g}; allowed: from the start, {start:g}")
+
+    @property
+    def world_of_targets(self) -> str:
+        """See `world`."""
+        known = WORLDS.get(self.model.name, SCENES)
+        return self.world or known.name
 
     @property
     def guidance(self) -> float:

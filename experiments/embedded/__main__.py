@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.embedded.gates.evaluate import evaluate
-from experiments.embedded.shipped import ROOT, WORLD_FOLDERS
+from experiments.embedded.shipped import FOLDERS, ROOT
 from experiments.embedded.stages import (
     classifier_stage,
     clip_stage,
@@ -43,9 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Train and measure the embedded model. Every stage resumes where it was stopped.",
     )
     parser.add_argument(
-        "stage", choices=["all", "emoji", *TRAINING, *SINGLE, "evaluate"], help="emoji: all stages of that world"
+        "stage", choices=["all", "emoji", *TRAINING, *SINGLE, "evaluate"], help="emoji: all of that world"
     )
-    parser.add_argument("--world", choices=WORLD_FOLDERS, default="scenes", help="that the models are of (scenes)")
+    parser.add_argument("--world", choices=FOLDERS, default="scenes", help="that the models are of (scenes)")
     parser.add_argument("--workdir", type=Path, help="pictures, checkpoints and logs (below runs/)")
     parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
@@ -63,13 +63,14 @@ def _train(config: Config, wanted: str) -> None:
             stage(config)
 
 
-def _emoji(options: argparse.Namespace, output: Path) -> int:
-    """The stages of the emoji world."""
-    if options.stage in ("evaluate", "preference") or options.smoke:
-        raise ValueError("world: emoji has no gates, no preference judge and no smoke training yet; allowed: scenes")
-    config = emoji(output, options.workdir or Path("runs/embedded-emoji"))
-    _train(config, "all" if options.stage == "emoji" else options.stage)
-    return 0
+def _config(options: argparse.Namespace, output: Path) -> Config:
+    """What decides the training, or the world whose models are measured."""
+    if options.stage == "emoji" or options.world == "emoji":
+        if options.stage == "preference" or options.smoke:
+            raise ValueError("world: emoji has no preference judge and no smoke training; allowed: scenes")
+        return emoji(output, options.workdir or Path("runs/embedded-emoji"))
+    config = smoke(output) if options.smoke else Config(output=output)
+    return dataclasses.replace(config, workdir=options.workdir or config.workdir)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -83,17 +84,14 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     output = options.output or ROOT
+    everything = options.stage in ("all", "emoji")
     try:
-        if options.stage == "emoji" or options.world == "emoji":
-            return _emoji(options, output)
-        config = smoke(output) if options.smoke else Config(output=output)
-        if options.workdir:
-            config = dataclasses.replace(config, workdir=options.workdir)
-        _train(config, options.stage)
-        if options.stage in ("all", "evaluate"):
-            cards = options.cards or options.stage == "all"
-            gates = tuple(options.gate or range(1, 8))
-            passed = evaluate(output, gates, cards=cards, effort=SMOKE_EFFORT if options.smoke else 1.0)
+        config = _config(options, output)
+        _train(config, "all" if everything else options.stage)
+        if everything or options.stage == "evaluate":
+            gates = tuple(options.gate) if options.gate else None
+            effort = SMOKE_EFFORT if options.smoke else 1.0
+            passed = evaluate(output, config.world, gates, cards=options.cards or everything, effort=effort)
             return 0 if passed else 1
     except (FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

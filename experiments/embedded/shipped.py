@@ -16,19 +16,20 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from experiments.embedded.models.classifier import AttributeClassifier
 
-# Folder of each model below the root of the repository, for each world.
+# For each world: folder of each of its models, below the root of the repository.
 FOLDERS = {
-    "generator": Path("fabric/embedded"),
-    "clip": Path("objectives/embedded/clip"),
-    "preference": Path("objectives/embedded/preference"),
-    "classifier": Path("experiments/embedded/weights/classifier"),
+    "scenes": {
+        "generator": Path("fabric/embedded"),
+        "clip": Path("objectives/embedded/clip"),
+        "preference": Path("objectives/embedded/preference"),
+        "classifier": Path("experiments/embedded/weights/classifier"),
+    },
+    "emoji": {
+        "generator": Path("fabric/embedded-emoji"),
+        "clip": Path("objectives/embedded-emoji/clip"),
+        "classifier": Path("experiments/embedded/weights/emoji-classifier"),
+    },
 }
-EMOJI_FOLDERS = {
-    "generator": Path("fabric/embedded-emoji"),
-    "clip": Path("objectives/embedded-emoji/clip"),
-    "classifier": Path("experiments/embedded/weights/emoji-classifier"),
-}
-WORLD_FOLDERS = {"scenes": FOLDERS, "emoji": EMOJI_FOLDERS}
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -70,34 +71,34 @@ class Preference:
         return self.model.logit_scale.exp() * cosine
 
 
-def read_generator(root: Path = ROOT) -> StableDiffusionPipeline:
-    """The shipped pipeline in float32, without a progress bar."""
-    folder = _folder(root, "generator")
+def read_generator(root: Path = ROOT, world: str = "scenes") -> StableDiffusionPipeline:
+    """The shipped pipeline of a world in float32, without a progress bar."""
+    folder = _folder(root, world, "generator")
     pipeline = StableDiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def read_clip(root: Path = ROOT) -> Judge:
-    """The shipped CLIP judge in float32."""
-    name = f"local-dir:{_folder(root, 'clip')}"
+def read_clip(root: Path = ROOT, world: str = "scenes") -> Judge:
+    """The shipped CLIP judge of a world in float32."""
+    name = f"local-dir:{_folder(root, world, 'clip')}"
     model, _ = open_clip.create_model_from_pretrained(name)
     return Judge(model.eval(), open_clip.get_tokenizer(name))
 
 
 def read_preference(root: Path = ROOT) -> Preference:
-    """The shipped preference judge in float32."""
-    folder = _folder(root, "preference")
+    """The shipped preference judge, which only the scenes have, in float32."""
+    folder = _folder(root, "scenes", "preference")
     return Preference(CLIPModel.from_pretrained(folder).eval(), CLIPTokenizer.from_pretrained(folder))
 
 
-def read_classifier(root: Path = ROOT) -> AttributeClassifier:
-    """The shipped classifier in float32."""
-    return AttributeClassifier.from_pretrained(_folder(root, "classifier"), dtype=torch.float32).eval()
+def read_classifier(root: Path = ROOT, world: str = "scenes") -> AttributeClassifier:
+    """The shipped classifier of a world in float32."""
+    return AttributeClassifier.from_pretrained(_folder(root, world, "classifier"), dtype=torch.float32).eval()
 
 
-def _folder(root: Path, model: str) -> Path:
-    folder = root / FOLDERS[model]
+def _folder(root: Path, world: str, model: str) -> Path:
+    folder = root / FOLDERS[world][model]
     if not any(folder.rglob("*.safetensors")):
         raise FileNotFoundError(f"no trained {model} in {folder}: run the training stages first")
     return folder
@@ -112,5 +113,6 @@ def write_history(folder: Path, part: str, history: dict[str, Any]) -> None:
 
 
 def total_bytes(root: Path = ROOT) -> int:
-    """Size of all shipped weights."""
-    return sum(file.stat().st_size for folder in FOLDERS.values() for file in (root / folder).rglob("*.safetensors"))
+    """Size of all shipped weights, of all worlds."""
+    folders = (root / folder for models in FOLDERS.values() for folder in models.values())
+    return sum(file.stat().st_size for folder in folders for file in folder.rglob("*.safetensors"))

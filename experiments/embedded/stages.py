@@ -17,7 +17,7 @@ from experiments.embedded.models.denoising import train_generator
 from experiments.embedded.models.generator import CONTEXT, assemble, save_generator, save_half
 from experiments.embedded.models.preference import CONTEXT as PREFERENCE_CONTEXT
 from experiments.embedded.models.preference import train_preference
-from experiments.embedded.shipped import WORLD_FOLDERS, write_history
+from experiments.embedded.shipped import FOLDERS, write_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool, make_pool
 from experiments.embedded.training.trainer import Schedule, training_device
@@ -42,7 +42,7 @@ def _parameters(*models: torch.nn.Module) -> int:
 
 def folder_of(config: Config, model: str) -> Path:
     """Where a model is shipped."""
-    return config.output / WORLD_FOLDERS[config.world.name][model]
+    return config.output / FOLDERS[config.world.name][model]
 
 
 def scenes_stage(config: Config) -> Pool:
@@ -60,7 +60,7 @@ def codec_stage(config: Config) -> None:
 
 def classifier_stage(config: Config) -> None:
     """Trains and ships the classifier."""
-    model, seconds = train_classifier(config, scenes_stage(config))
+    model, seconds = train_classifier(config)
     model.half().save_pretrained(folder_of(config, "classifier"))
     history = _history(seconds, config.classifier, _parameters(model))
     write_history(folder_of(config, "classifier"), "classifier", history)
@@ -91,7 +91,7 @@ def judges_stage(config: Config) -> None:
     """The judges that a world has, one after the other."""
     classifier_stage(config)
     clip_stage(config)
-    if "preference" in WORLD_FOLDERS[config.world.name]:
+    if "preference" in FOLDERS[config.world.name]:
         preference_stage(config)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 
-from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import World, words_of
-from fabric.models import EMBEDDED
+from experiments.embedded.worlds import WORLDS
 
 _SHORT = 2  # letters of words that are like any other
-WORLDS: dict[str, World] = {EMBEDDED: SCENES}
 
 
 def unknown_words(model: str, prompts: Sequence[str]) -> str | None:

@@ -15,7 +15,7 @@ from experiments.run.stopping import images_made, minutes_taken, reason_to_stop
 from experiments.run.storage import storage_url, without_password
 from experiments.run.study import VERSIONS
 from experiments.run.trials import PLAIN, SEEDS, TIMES
-from fabric.models import EMBEDDED
+from fabric.models import EMBEDDED_MODELS
 
 
 def config_text(found: Findings) -> str:
@@ -63,7 +63,10 @@ _VALUES = {"last": "mean of the last round", "best": "best image", "all": "mean 
 def versions_of(found: Findings) -> dict[str, str]:
     """Of what the run was made with."""
     model = found.config.model.name
-    return {**found.study.user_attrs.get(VERSIONS, {}), "model": "the embedded one" if model == EMBEDDED else model}
+    return {
+        **found.study.user_attrs.get(VERSIONS, {}),
+        "model": f"{model} (shipped)" if model in EMBEDDED_MODELS else model,
+    }
 
 
 def seeds(found: Findings) -> dict[str, str]:

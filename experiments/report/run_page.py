@@ -17,7 +17,7 @@ from experiments.report.plots_comparison import comparison_plots
 from experiments.report.plots_model import front_plots, model_plots
 from experiments.report.plots_search import convergence_plots, parallel_plots
 from experiments.report.style import NARROW, WIDE, Plot
-from fabric.models import EMBEDDED
+from fabric.models import EMBEDDED_MODELS
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,11 @@ def compare_command(found: Findings) -> str:
 
 
 def _title(found: Findings) -> str:
-    model = "the embedded model" if found.config.model.name == EMBEDDED else found.config.model.name
+    model = (
+        f"the model {found.config.model.name}"
+        if found.config.model.name in EMBEDDED_MODELS
+        else found.config.model.name
+    )
     return f"FABRIC on {model}, tuned for {' and '.join(found.objectives)}"
 
 

@@ -1,16 +1,16 @@
-"""Tasks in the embedded model's world: hidden targets, and a board of pictures that somebody likes and dislikes."""
+"""Tasks in the world of an embedded model: hidden targets, and a board of pictures that somebody likes and dislikes."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import torch
 from PIL.Image import Image
 
 from experiments.config.parts import ScenesConfig
-from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.scenes.world import SCENES
-from experiments.embedded.world.world import Scenes, concatenate
+from experiments.embedded.world.world import Scenes, World, concatenate
 from experiments.run.protocol import Task
-from fabric.images import FeedbackImage, to_pictures
+from fabric.images import FeedbackImage
 from fabric.seeding import generator_for
 
 Feedback = tuple[FeedbackImage, ...]
@@ -18,66 +18,90 @@ _DRAWN = 400  # scenes, enough to meet all prompts
 _TARGETS = 4  # of a prompt, where a taste is hidden: it has no position and no jitter
 
 
-def scenes_as_tasks(scenes: ScenesConfig, besides: frozenset[str] = frozenset()) -> list[Task]:
-    """Prompts that state shape, colour and background of a hidden target; the rest is to be steered.
+class HiddenTargets(ABC):
+    """What the tasks of a world are made of.
 
-    Without a board every target is a scene of its own. With one, all targets share a hidden taste (size, texture,
-    light, style and companion), and `board_of` it is given as feedback from the start.
+    Attributes:
+        world: that the targets are of.
+        held_out: whether targets are of what the generator never saw in training.
+        unshown: whether prompts ask for nothing that the board shows.
     """
-    drawn = _of_distinct_prompts(scenes.count, generator_for("tasks", scenes.seed), besides)
-    prompts = SCENES.captions(drawn, SCENES.short_prompt)
-    if scenes.board is None:
-        return [Task(prompt, (target,)) for prompt, target in zip(prompts, _pictures(drawn), strict=True)]
-    taste = taste_of(scenes.board)
-    liked, disliked = board_of(taste, generator_for("board", scenes.board))
-    tasks = []
-    for k, prompt in enumerate(prompts):
-        hidden = (
-            drawn[k : k + 1].repeat(_TARGETS).with_unsaid(generator_for("targets", scenes.seed, k), SCENES.short_prompt)
-        )
-        tasks.append(Task(prompt, tuple(_pictures(with_taste(hidden, taste))), liked, disliked))
-    return tasks
 
+    world: World
+    held_out: bool
+    unshown: bool
 
-def _of_distinct_prompts(count: int, generator: torch.Generator, besides: frozenset[str]) -> Scenes:
-    """Scenes of combinations that the generator never saw, no two of one prompt: they would have the same seeds too."""
-    drawn = SCENES.sample(_DRAWN, generator, held_out=True)
-    first: dict[str, int] = {}
-    for place, prompt in enumerate(SCENES.captions(drawn, SCENES.short_prompt)):
-        if prompt not in besides:
-            first.setdefault(prompt, place)
-    if len(first) < count:
-        raise ValueError(f"scenes.count: {count}; allowed: 1 to {len(first)}, the prompts that there are")
-    return drawn[torch.tensor(list(first.values())[:count])]
+    @abstractmethod
+    def pictures(self, scenes: Scenes) -> list[Image]:
+        """One of each scene, always the same."""
 
+    @abstractmethod
+    def board_scenes(self, taste: Scenes, generator: torch.Generator) -> tuple[Scenes, Scenes]:
+        """What somebody of a taste likes and dislikes; some of it misleads."""
 
-def taste_of(board: int) -> Scenes:
-    """The scene whose unsaid attributes are what somebody likes."""
-    return SCENES.sample(1, generator_for("taste", board))
+    def tasks(self, config: ScenesConfig, besides: frozenset[str] = frozenset()) -> list[Task]:
+        """Prompts that state a part of a hidden target; the rest is to be steered.
 
+        Without a board every target is a scene of its own. With one, all targets share a hidden taste, and `board` it
+        is given as feedback from the start.
 
-def with_taste(scenes: Scenes, taste: Scenes) -> Scenes:
-    """The same scenes with the unsaid attributes of a taste."""
-    attributes = scenes.attributes.clone()
-    for name in SCENES.unsaid:
-        attributes[:, SCENES.column[name]] = taste.column(name)
-    return Scenes(SCENES, attributes, scenes.jitter)
+        Args:
+            config: how many, and which.
+            besides: prompts that are not to come.
 
+        Raises:
+            ValueError: there are not so many prompts.
+        """
+        drawn = self._of_distinct_prompts(config, besides)
+        prompts = self.world.captions(drawn, self.world.short_prompt)
+        if config.board is None:
+            return [Task(prompt, (target,)) for prompt, target in zip(prompts, self.pictures(drawn), strict=True)]
+        taste = self.taste(config.board)
+        liked, disliked = self.board(config.board)
+        hidden = [
+            self._of_prompt(drawn[k : k + 1], taste, generator_for("targets", config.seed, k))
+            for k in range(len(prompts))
+        ]
+        targets = self.pictures(concatenate(*hidden))
+        return [
+            Task(prompt, tuple(targets[_TARGETS * k : _TARGETS * (k + 1)]), liked, disliked)
+            for k, prompt in enumerate(prompts)
+        ]
 
-def board_of(taste: Scenes, generator: torch.Generator) -> tuple[Feedback, Feedback]:
-    """Two liked and two disliked pictures of any shape, colour and place; the second of each sign misleads.
+    def taste(self, board: int) -> Scenes:
+        """The scene whose unsaid attributes are what somebody likes."""
+        return self.world.sample(1, generator_for("taste", board))
 
-    The first liked picture has the taste but for one attribute, and so has the second disliked one, a click by
-    mistake. The other two are any pictures at all; that one of them is liked has to do with something else.
-    """
-    near = []
-    for _ in range(2):
-        name = SCENES.unsaid[int(torch.randint(len(SCENES.unsaid), (1,), generator=generator))]
-        near.append(with_taste(SCENES.sample(1, generator), taste).changed(name, generator))
-    right, mistaken = (FeedbackImage(picture) for picture in _pictures(concatenate(*near)))
-    liked_for_else, disliked = (FeedbackImage(picture) for picture in _pictures(SCENES.sample(2, generator)))
-    return (right, liked_for_else), (disliked, mistaken)
+    def board(self, board: int) -> tuple[Feedback, Feedback]:
+        """The liked and disliked pictures of somebody's board."""
+        liked, disliked = self.board_scenes(self.taste(board), generator_for("board", board))
+        pictures = [FeedbackImage(picture) for picture in self.pictures(concatenate(liked, disliked))]
+        return tuple(pictures[: len(liked)]), tuple(pictures[len(liked) :])
 
+    def with_taste(self, scenes: Scenes, taste: Scenes) -> Scenes:
+        """The same scenes with the unsaid attributes of a taste."""
+        attributes = scenes.attributes.clone()
+        for name in self.world.unsaid:
+            attributes[:, self.world.column[name]] = taste.column(name)
+        return Scenes(self.world, attributes, scenes.jitter)
 
-def _pictures(scenes: Scenes) -> list[Image]:
-    return to_pictures(to_signed(SCENES.render(scenes)))
+    def _of_prompt(self, scene: Scenes, taste: Scenes, generator: torch.Generator) -> Scenes:
+        """Targets of one prompt, which share nothing but what it states and the taste."""
+        return self.with_taste(scene.repeat(_TARGETS).with_unsaid(generator, self.world.short_prompt), taste)
+
+    def _of_distinct_prompts(self, config: ScenesConfig, besides: frozenset[str]) -> Scenes:
+        """Scenes no two of which have one prompt, since that would be the same seeds too."""
+        drawn = self.world.sample(_DRAWN, generator_for("tasks", config.seed), held_out=self.held_out)
+        if config.board is not None:
+            taste = self.taste(config.board)
+            drawn = drawn[self.world.is_held_out(self.with_taste(drawn, taste)) == self.held_out]
+            if self.unshown:
+                shown = concatenate(*self.board_scenes(taste, generator_for("board", config.board)))
+                besides |= frozenset(self.world.captions(shown, self.world.short_prompt))
+        first: dict[str, int] = {}
+        for place, prompt in enumerate(self.world.captions(drawn, self.world.short_prompt)):
+            if prompt not in besides:
+                first.setdefault(prompt, place)
+        if len(first) < config.count:
+            raise ValueError(f"scenes.count: {config.count}; allowed: 1 to {len(first)}, the prompts that there are")
+        return drawn[torch.tensor(list(first.values())[: config.count])]

@@ -13,6 +13,7 @@ from functools import cached_property
 from experiments.config.parts import ObjectiveConfig
 from experiments.config.schema import RunConfig
 from experiments.embedded.measures import AttributeAgreement
+from experiments.embedded.worlds import WORLDS
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.protocol import Protocol, Task
@@ -20,7 +21,7 @@ from experiments.run.space import Space, absent
 from experiments.run.tasks import held_out_tasks, run_tasks
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
-from fabric.models import EMBEDDED, checked_device, evaluations, load
+from fabric.models import checked_device, evaluations, load
 from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
@@ -163,8 +164,8 @@ class Plan:
                 continue
             found[name] = objective
         has_targets = all(task.targets for task in self.held_out_tasks)
-        if self.config.model.name == EMBEDDED and has_targets:
-            judges = [AttributeAgreement("stated"), AttributeAgreement("unstated")]
+        if (world := WORLDS.get(self.config.model.name)) is not None and has_targets:
+            judges = [AttributeAgreement(world, "stated"), AttributeAgreement(world, "unstated")]
             found |= {judge.name: judge for judge in judges}
         return found
 

@@ -1,4 +1,4 @@
-"""Tasks of a configuration: prompts with their pictures read, or hidden targets of the embedded model's world."""
+"""Tasks of a configuration: prompts with their pictures read, or hidden targets of a world."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from typing import Any
 
 from experiments.config.parts import TaskConfig
 from experiments.config.schema import RunConfig
-from experiments.run.hidden_targets import scenes_as_tasks
+from experiments.run.emoji_targets import EmojiTargets
+from experiments.run.hidden_targets import HiddenTargets
 from experiments.run.protocol import Task
+from experiments.run.scene_targets import SceneTargets
 from fabric.images import FeedbackImage, find_pictures, read_picture
+
+HIDDEN_TARGETS: dict[str, HiddenTargets] = {"scenes": SceneTargets(), "emoji": EmojiTargets()}  # by world
 
 
 def run_tasks(config: RunConfig) -> list[Task]:
@@ -19,7 +23,7 @@ def run_tasks(config: RunConfig) -> list[Task]:
         ValueError: a picture cannot be read; the message names it.
     """
     if config.scenes is not None:
-        return scenes_as_tasks(config.scenes)
+        return HIDDEN_TARGETS[config.world_of_targets].tasks(config.scenes)
     return [_task(task) for task in config.prompts]
 
 
@@ -35,7 +39,7 @@ def held_out_tasks(config: RunConfig, own: Sequence[Task]) -> list[Task]:
     """
     given = config.held_out
     if given.scenes is not None:
-        return scenes_as_tasks(given.scenes, frozenset(task.prompt for task in own))
+        return HIDDEN_TARGETS[config.world_of_targets].tasks(given.scenes, frozenset(task.prompt for task in own))
     return [_task(task) for task in given.prompts] or list(own)
 
 

@@ -13,7 +13,7 @@ from objectives.registry import BUILT_IN, create
 from objectives.testing import sample_images
 
 
-@pytest.mark.parametrize("name", [name for name, entry in BUILT_IN.items() if entry.embedded])
+@pytest.mark.parametrize("name", [name for name, entry in BUILT_IN.items() if entry.judge])
 def test_the_embedded_judges_stand_in(name: str) -> None:
     others = tuple(sample_images(1, seed=3))
     objective = create(name, "embedded")
@@ -27,6 +27,10 @@ def test_names_and_checkpoints_that_do_not_fit_are_named() -> None:
         create("beauty")
     with pytest.raises(ValueError, match=r"there is no embedded model for hps; allowed with embedded: pickscore"):
         create("hps", "embedded")
+    with pytest.raises(ValueError, match=r"no embedded-emoji model for pickscore; allowed with .*: clip-target"):
+        create("pickscore", "embedded-emoji")
+    with pytest.raises(ValueError, match=r"embedded does not know pictures of the model embedded-emoji; allowed: emb"):
+        create("clip-target", "embedded", model="embedded-emoji")
     with pytest.raises(ValueError, match=r"checkpoint: m:f is a plug-in"):
         create("m:f", "embedded")
 

@@ -1,4 +1,4 @@
-"""The gates that the embedded model has to pass, each a function from the shipped models to figures and a verdict.
+"""The gates that the models of the scenes have to pass, each a function from models to figures and a verdict.
 
 All scenes are held out: their keys are used nowhere in training, and those that the generator is asked for are of
 (shape, colour, background) combinations that it never saw.
@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from dataclasses import dataclass, field
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 from scipy import stats
+from torch import Tensor
 
+from experiments.embedded.gates.result import Check, GateResult
 from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.models.preference import OPTIONS, draw_choices, pictures_of
 from experiments.embedded.shipped import Judge, Preference
@@ -27,39 +28,18 @@ GENERATOR_STEPS = 16
 GENERATOR_GUIDANCE = 4.0
 
 
-@dataclass
-class GateResult:
-    """What a gate measured.
-
-    Attributes:
-        title: of the gate.
-        checks: what was measured, its value, the least (or most, where `at_most`) that passes.
-        notes: further figures, not judged.
-    """
-
-    title: str
-    checks: list[Check] = field(default_factory=list)
-    notes: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every check did."""
-        return all(check.passed for check in self.checks)
+@torch.no_grad()
+def reconstructions(codec: AutoencoderKL, images: Tensor) -> Tensor:
+    """Pictures in [-1, 1] through the codec."""
+    return torch.cat(
+        [codec.decode(codec.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(64)]
+    )
 
 
-@dataclass(frozen=True)
-class Check:
-    """One figure against its bound."""
-
-    name: str
-    value: float
-    bound: float
-    at_most: bool = False
-
-    @property
-    def passed(self) -> bool:
-        """Whether the value is on the right side of the bound."""
-        return self.value <= self.bound if self.at_most else self.value >= self.bound
+def psnr(images: Tensor, originals: Tensor) -> float:
+    """Mean ratio of peak signal to noise in dB, of pictures in [-1, 1]."""
+    error = (images - originals).square().mean(dim=(1, 2, 3))
+    return float((10 * torch.log10(4 / error)).mean())
 
 
 @torch.no_grad()
@@ -67,20 +47,13 @@ def codec_gate(pipeline: StableDiffusionPipeline, classifier: AttributeClassifie
     """Gate 1: reconstructions are close to originals, in pixels and to the classifier."""
     scenes = SCENES.sample(count, generator_for("gate", "codec"))
     images = to_signed(SCENES.render(scenes))
-    decoded = torch.cat(
-        [
-            pipeline.vae.decode(pipeline.vae.encode(part).latent_dist.mean).sample.clamp(-1, 1)
-            for part in images.split(64)
-        ]
-    )
-    error = (decoded - images).square().mean(dim=(1, 2, 3))
+    decoded = reconstructions(pipeline.vae, images)
     read = classifier.read(images)
     agreement = (classifier.read(decoded) == read).float().mean(0)
     truth = (read == scenes.attributes).float().mean(0)
     verdict = GateResult("Codec")
-    psnr = float((10 * torch.log10(4 / error)).mean())
     verdict.checks = [
-        Check("PSNR, dB", psnr, 30.0),
+        Check("PSNR, dB", psnr(decoded, images), 30.0),
         Check("colour read alike", float(agreement[SCENES.column["colour"]]), 0.97),
         Check("shape read alike", float(agreement[SCENES.column["shape"]]), 0.90),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from experiments.embedded.gates.model_gates import Check, GateResult
+from experiments.embedded.gates.result import Check, GateResult
 from experiments.embedded.gates.steering import (
     PAPER_SETTINGS,
     SESSION_STEPS,

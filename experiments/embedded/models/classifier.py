@@ -12,7 +12,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from experiments.embedded.training.config import Config
-from experiments.embedded.training.pool import Pool
+from experiments.embedded.training.pool import to_signed
 from experiments.embedded.training.trainer import Trainer, seeded, training_device
 from experiments.embedded.world.degrade import degrade
 from experiments.embedded.world.scenes.world import SCENES
@@ -73,12 +73,11 @@ class AttributeClassifier(ModelMixin, ConfigMixin):
         return torch.stack([logits.argmax(dim=1) for logits in self(images)], dim=1)
 
 
-def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, float]:
-    """Trains the classifier on the pool, pictures mildly damaged.
+def train_classifier(config: Config) -> tuple[AttributeClassifier, float]:
+    """Trains the classifier on mildly damaged pictures of all combinations, those that the generator never sees too.
 
     Args:
         config: sizes and schedule.
-        pool: rendered scenes.
 
     Returns:
         The classifier in eval mode and the seconds it took.
@@ -90,10 +89,10 @@ def train_classifier(config: Config, pool: Pool) -> tuple[AttributeClassifier, f
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = generator_for(config.seed, "classifier", step)
-        batch = pool.draw(config.classifier.batch, generator)
-        level = _MILD * torch.rand(len(batch.images), generator=generator)
-        logits = model(degrade(batch.images, level, generator).to(device))
-        targets = batch.scenes.attributes.to(device)
+        scenes = config.world.sample(config.classifier.batch, generator)
+        level = _MILD * torch.rand(len(scenes), generator=generator)
+        logits = model(degrade(to_signed(config.world.render(scenes)), level, generator).to(device))
+        targets = scenes.attributes.to(device)
         losses = [F.cross_entropy(head, targets[:, k]) for k, head in enumerate(logits)]
         right = {
             name: float((head.argmax(1) == targets[:, k]).float().mean())

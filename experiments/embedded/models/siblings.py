@@ -21,7 +21,7 @@ class SiblingAttnProcessor:
     """A self-attention processor in which rows P to 2P also attend to rows 0 to P.
 
     Args:
-        pairs: P; 0 for ordinary attention.
+        pairs: P, at least 1.
     """
 
     def __init__(self, pairs: int) -> None:
@@ -50,11 +50,14 @@ class SiblingAttnProcessor:
 
     @staticmethod
     def _mix(attn: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        # On the CPU the explicit form is 1.4 times as fast to train as the fused kernel at these sizes.
         return torch.softmax(attn.scale * q @ k.transpose(-1, -2), dim=-1) @ v
 
 
 def install(unet: UNet2DConditionModel, pairs: int) -> None:
-    """Sets a `SiblingAttnProcessor` for all self-attention layers of a U-Net."""
-    own, cross = SiblingAttnProcessor(pairs), AttnProcessor()
+    """Sets a `SiblingAttnProcessor` for all self-attention layers of a U-Net, where there are pairs.
+
+    On the CPU these processors are 1.4 times as fast to train as the fused kernel at these sizes.
+    """
+    cross = AttnProcessor()
+    own = SiblingAttnProcessor(pairs) if pairs else cross
     unet.set_attn_processor({name: own if ".attn1." in name else cross for name in unet.attn_processors})

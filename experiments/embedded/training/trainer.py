@@ -98,7 +98,9 @@ class Trainer:
         self.seconds = 0.0
         self.step = 0
         self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(schedule.ema), use_buffers=True)
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=schedule.lr, betas=(0.9, 0.99), weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=schedule.lr, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
         folder.mkdir(parents=True, exist_ok=True)
         self._load()
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from diffusers import StableDiffusionPipeline
 
+from experiments.embedded import shipped
 from experiments.embedded.__main__ import main
-from experiments.embedded.shipped import FOLDERS
 from tests.processes import Child
+
+FOLDERS = shipped.FOLDERS["scenes"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("training")]
 
@@ -87,13 +89,13 @@ def test_emoji_without_npm_is_one_clear_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["evaluate"], ["preference"], ["codec", "--smoke"]])
+@pytest.mark.parametrize("arguments", [["preference"], ["codec", "--smoke"]])
 def test_what_the_emoji_world_lacks_is_one_clear_line(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, "--world", "emoji", "--workdir", str(tmp_path)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: world: emoji has no gates")
+    assert error.startswith("error: world: emoji has no preference judge")
     assert error.count("\n") == 1
 
 

@@ -14,12 +14,12 @@ from objectives.testing import ObjectiveContract
 
 class TestStated(ObjectiveContract):
     def make(self) -> Objective:
-        return AttributeAgreement("stated")
+        return AttributeAgreement(SCENES, "stated")
 
 
 class TestUnstated(ObjectiveContract):
     def make(self) -> Objective:
-        return AttributeAgreement("unstated")
+        return AttributeAgreement(SCENES, "unstated")
 
 
 def test_a_share_of_the_attributes_in_which_all_targets_are_alike() -> None:
@@ -30,7 +30,7 @@ def test_a_share_of_the_attributes_in_which_all_targets_are_alike() -> None:
     ) % 8  # one of three stated
     other.attributes[:, SCENES.column["background"]] = (other.attributes[:, SCENES.column["background"]] + 2) % 6
     (same,), (changed,) = (to_pictures(to_signed(SCENES.render(scenes))) for scenes in (target, other))
-    stated, unstated = AttributeAgreement("stated"), AttributeAgreement("unstated")
+    stated, unstated = AttributeAgreement(SCENES, "stated"), AttributeAgreement(SCENES, "unstated")
     context = Context(targets=(same,))
     assert stated([same, changed], [context] * 2) == pytest.approx([1, 1 / 3])
     assert unstated([same], [context]) == [1.0]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from experiments.embedded.gates.evaluate import show
-from experiments.embedded.gates.model_gates import Check, GateResult
+from experiments.embedded.gates.result import Check, GateResult
 
 
 @pytest.mark.parametrize(

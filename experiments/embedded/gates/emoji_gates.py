@@ -1,0 +1,170 @@
+"""The gates that the models of the emoji world have to pass, each a function from models to figures and a verdict.
+
+The generator was never shown how one picture tells about another, so what feedback does here was not rehearsed.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor
+
+from experiments.embedded.gates.emoji_steering import PLAIN, STEPS, generated, steered, with_guidance
+from experiments.embedded.gates.model_gates import psnr, reconstructions
+from experiments.embedded.gates.result import Check, GateResult
+from experiments.embedded.gates.steering import Feedback, feedback
+from experiments.embedded.models.classifier import AttributeClassifier
+from experiments.embedded.shipped import Judge
+from experiments.embedded.training.pool import to_signed
+from experiments.embedded.world.world import Scenes, World
+from experiments.intervals import mean_interval
+from fabric.generator import FabricGenerator, Request
+from fabric.params import PRESETS, preset
+from fabric.seeding import generator_for
+
+_LIKED = 4
+_TASTE = ("hand", "backdrop")
+
+
+def codec_gate(
+    pipeline: StableDiffusionPipeline, classifier: AttributeClassifier, world: World, count: int = 1024
+) -> GateResult:
+    """Gate 1: reconstructions are close to originals, and the classifier reads them nearly as well."""
+    scenes = world.sample(count, generator_for("gate", "codec"))
+    images = to_signed(world.render(scenes))
+    decoded = reconstructions(pipeline.vae, images)
+    before, after = (_right(classifier, pictures, scenes).mean(0) for pictures in (images, decoded))
+    hand = world.column["hand"]
+    checks = [
+        Check("PSNR, dB", psnr(decoded, images), 28.0),
+        Check("hand read off reconstructions, of what is read off originals", float(after[hand] / before[hand]), 0.9),
+    ]
+    bounds = {"concept": 0.95, "hand": 0.90, "backdrop": 0.99}
+    checks += [
+        Check(f"{name} read off reconstructions", float(after[world.column[name]]), bound)
+        for name, bound in bounds.items()
+    ]
+    return GateResult(
+        "Codec", checks, {f"{name} read off originals": float(before[c]) for name, c in world.column.items()}
+    )
+
+
+def clip_gate(judge: Judge, world: World, galleries: int = 16) -> GateResult:
+    """Gate 2: the CLIP judge finds the caption of a picture, and the picture that is another of the same."""
+    right: dict[str, list[float]] = {"text": [], "picture": []}
+    for k in range(galleries):
+        generator = generator_for("gate", "clip", k)
+        scenes = world.sample(64, generator)
+        images, twins = (judge.embed(to_signed(world.render(some))) for some in (scenes, scenes.rejittered(generator)))
+        texts = judge.embed_text(world.captions(scenes, world.names))
+        for name, others in (("text", texts), ("picture", twins)):
+            right[name].append(float(((images @ others.T).argmax(1) == torch.arange(64)).float().mean()))
+    found = {name: sum(shares) / len(shares) for name, shares in right.items()}
+    return GateResult(
+        "CLIP judge",
+        [Check("its caption first among 64 for a picture", found["text"], 0.9)],
+        {"another picture of the same first among 64": found["picture"]},
+    )
+
+
+def generator_gate(
+    pipeline: StableDiffusionPipeline,
+    classifier: AttributeClassifier,
+    world: World,
+    count: int = 256,
+    steps: int = STEPS,
+) -> GateResult:
+    """Gate 4: what prompts state is in the picture, as the classifier reads it; pairs that were never seen apart."""
+    fabric = FabricGenerator(pipeline)
+    kept = {}
+    for held_out in (False, True):
+        scenes = world.sample(count, generator_for("gate", "generator", held_out), held_out=held_out)
+        prompts = world.captions(scenes, world.full_prompt)
+        images = generated(fabric, [Request(prompt, seed, PLAIN) for seed, prompt in enumerate(prompts)], steps)
+        kept[held_out] = _right(classifier, images, scenes).mean(0)
+    bounds = {"concept": 0.85, "hand": 0.75, "backdrop": 0.95}
+    checks = [Check(f"{name} kept", float(kept[False][world.column[name]]), bound) for name, bound in bounds.items()]
+    notes = {
+        f"{name} kept, pairs of thing and hand never seen": float(kept[True][world.column[name]]) for name in bounds
+    }
+    return GateResult("Generator", checks, notes)
+
+
+def feedback_gate(
+    pipeline: StableDiffusionPipeline,
+    classifier: AttributeClassifier,
+    world: World,
+    count: int = 96,
+    steps: int = STEPS,
+) -> GateResult:
+    """Gate 6: four liked pictures of other things carry their hand and backdrop over; disliked ones push away.
+
+    Every prompt has a taste of its own, and the same seed with feedback and without.
+    """
+    fabric = FabricGenerator(pipeline)
+    verdict = GateResult("Feedback")
+    for held_out in (False, True):
+        scenes = world.sample(count, generator_for("gate", "feedback", held_out), held_out=held_out)
+        liked = [_shown(scenes[k : k + 1], k) for k in range(count)]
+        plain = _right(classifier, steered(fabric, scenes, PLAIN, steps), scenes)
+        for name in (preset_name for preset_name in PRESETS if preset_name != "none"):
+            params = with_guidance(preset(name, steps))
+            right = _right(classifier, steered(fabric, scenes, params, steps, liked), scenes)
+            _compare(verdict, world, f"{name}{', pairs never seen' if held_out else ''}", right, plain)
+    away = _pushed_away(fabric, classifier, world, count, steps)
+    verdict.checks.append(Check("disliked pictures push away, interval's lower end", away[1], 0.0))
+    verdict.notes |= {"disliked pictures push away": away[0], "disliked: interval's upper end": away[2]}
+    return verdict
+
+
+def _compare(verdict: GateResult, world: World, arm: str, right: Tensor, plain: Tensor) -> None:
+    """Adds the shares with feedback and without, and their paired differences."""
+    for name in ("concept", *_TASTE):
+        column = world.column[name]
+        mean, low, high = mean_interval((right - plain)[:, column].numpy())
+        if arm == "paper-target" and name in _TASTE:
+            verdict.checks.append(Check(f"{name} of the liked pictures, more often by: lower end", low, 0.0))
+        verdict.notes |= {
+            f"{arm}: {name} without": float(plain[:, column].mean()),
+            f"{arm}: {name} with": float(right[:, column].mean()),
+            f"{arm}: {name}, difference": mean,
+            f"{arm}: {name}, lower end": low,
+            f"{arm}: {name}, upper end": high,
+        }
+
+
+def _pushed_away(
+    fabric: FabricGenerator, classifier: AttributeClassifier, world: World, count: int, steps: int
+) -> tuple[float, float, float]:
+    """How much less often an image keeps its hand and backdrop if disliked pictures show them than if they show others.
+
+    Returns:
+        The mean of the paired differences, and both ends of its interval.
+    """
+    scenes = world.sample(count, generator_for("gate", "disliked"))
+    own = Scenes(world, classifier.read(steered(fabric, scenes, PLAIN, steps)), scenes.jitter)
+    other = own
+    for name in _TASTE:
+        other = other.changed(name, generator_for("gate", "disliked", name))
+    params = with_guidance(preset("paper-target", steps))
+    kept = []
+    for shown in (own, other):
+        disliked = [_shown(shown[k : k + 1], k) for k in range(count)]
+        images = steered(fabric, scenes, params, steps, disliked=disliked)
+        kept.append(_right(classifier, images, own)[:, [world.column[name] for name in _TASTE]].mean(1))
+    return mean_interval((kept[1] - kept[0]).numpy())
+
+
+def _shown(scene: Scenes, key: int) -> Feedback:
+    """Pictures of other things by the hand and on the backdrop of a scene."""
+    world, generator = scene.world, generator_for("gate", "shown", key)
+    shown = scene.repeat(_LIKED).with_unsaid(generator, keep=_TASTE)
+    column = world.column["concept"]
+    further = torch.randint(1, world.counts[column], (_LIKED,), generator=generator)
+    shown.attributes[:, column] = (scene.column("concept") + further) % world.counts[column]
+    return feedback(to_signed(world.render(shown)))
+
+
+def _right(classifier: AttributeClassifier, images: Tensor, scenes: Scenes) -> Tensor:
+    """Which attributes are read as they are in the scenes, B x A float64."""
+    return (torch.cat([classifier.read(part) for part in images.split(256)]) == scenes.attributes).double()

@@ -1,0 +1,87 @@
+"""Hidden targets among the emoji: pictures that the embedded model makes of a caption which says all of a taste.
+
+The drawings that the model was trained on are not shipped. It makes the pictures in double precision, so that rounding,
+which differs between machines, hardly ever shows in a grey level, and keeps them on disk, since that takes a while.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from huggingface_hub import cached_assets_path
+from PIL.Image import Image
+from torch import Tensor
+
+from experiments.embedded.cache import read_cache, write_cache
+from experiments.embedded.world.world import Scenes, concatenate
+from experiments.embedded.worlds import WORLDS
+from experiments.run.hidden_targets import HiddenTargets
+from fabric.generator import FabricGenerator, Request
+from fabric.images import to_pictures
+from fabric.models import EMBEDDED_EMOJI, load, locate
+from fabric.params import FabricParams
+
+_STEPS, _GUIDANCE, _BATCH = 12, 4.0, 16
+_SCHEDULER = "dpm++2m"  # as good in 12 steps as the ancestral one in 20
+_SEEDS = 2**31
+_NEAR, _MISLEADING = 4, 2  # liked pictures of a board
+
+
+class EmojiTargets(HiddenTargets):
+    """Prompts name a thing; a taste is the hand that drew it and the backdrop."""
+
+    world = WORLDS[EMBEDDED_EMOJI]
+    held_out = False
+    unshown = True
+
+    def pictures(self, scenes: Scenes) -> list[Image]:
+        """See `HiddenTargets`; the jitter of a scene is its seed."""
+        captions = self.world.captions(scenes, self.world.full_prompt)
+        seeds = [int(value * _SEEDS) for value in scenes.jitter[:, 0].tolist()]
+        key = hashlib.sha256(json.dumps([captions, seeds, self._weights]).encode()).hexdigest()
+        path = Path(cached_assets_path("fabric-bo", "emoji", "targets")) / f"{key[:32]}.safetensors"
+        stored = read_cache(path, key)
+        if stored is None:
+            stored = {"pictures": self._generated(captions, seeds)}
+            write_cache(path, key, stored)
+        return to_pictures(stored["pictures"].float() / 127.5 - 1)
+
+    def _generated(self, captions: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """B x 3 x 64 x 64 bytes."""
+        params = FabricParams(guidance_scale=_GUIDANCE)
+        requests = [Request(caption, seed, params) for caption, seed in zip(captions, seeds, strict=True)]
+        parts = [requests[start : start + _BATCH] for start in range(0, len(requests), _BATCH)]
+        images = torch.cat([self._generator(part, _STEPS).images for part in parts])
+        return ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+
+    @cached_property
+    def _generator(self) -> FabricGenerator:
+        pipeline = load(EMBEDDED_EMOJI, scheduler=_SCHEDULER, device="cpu")
+        return FabricGenerator(pipeline.to(torch.float64))
+
+    @cached_property
+    def _weights(self) -> str:
+        """A name of the model by content, since another one makes other pictures."""
+        files = sorted(Path(locate(EMBEDDED_EMOJI)).rglob("*.safetensors"))
+        return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+    def board_scenes(self, taste: Scenes, generator: torch.Generator) -> tuple[Scenes, Scenes]:
+        """Six liked scenes of as many things: four in the taste, two by any hand on any backdrop. None is disliked."""
+        count = _NEAR + _MISLEADING
+        drawn = self._of_distinct_things(taste, generator)
+        near = self.with_taste(drawn[:_NEAR], taste)
+        return concatenate(near, drawn[_NEAR:count]), drawn[:0]
+
+    def _of_distinct_things(self, taste: Scenes, generator: torch.Generator) -> Scenes:
+        """Scenes of things that are all different, and that the generator was shown in the taste too."""
+        drawn = self.world.sample(100, generator, held_out=False)
+        drawn = drawn[~self.world.is_held_out(self.with_taste(drawn, taste))]
+        first: dict[int, int] = {}
+        for place, concept in enumerate(drawn.column("concept").tolist()):
+            first.setdefault(concept, place)
+        return drawn[torch.tensor(list(first.values()))]
