@@ -10,6 +10,7 @@ from experiments.commands.result import CommandResult
 from experiments.config.flags import config_of
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
+from experiments.embedded.vocabulary import unknown_words
 from experiments.files.atomic import atomic_write
 from experiments.run.forecast import forecast
 from experiments.run.optimize import Run, optimize
@@ -28,6 +29,9 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         ValueError: the configuration is wrong; the message is one line.
     """
     config = config_of(options)
+    prompts = [task.prompt for task in (*config.prompts, *config.held_out.prompts)]
+    if strange := unknown_words(config.model.name, prompts):
+        progress.warn(f"warning: {strange}")
     if config.storage is None:
         config = config.model_copy(update={"storage": default_storage(config.output)})
     if options.dry_run:

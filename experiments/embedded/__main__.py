@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.embedded.gates.evaluate import evaluate
-from experiments.embedded.shipped import FOLDERS, ROOT
+from experiments.embedded.shipped import ROOT
 from experiments.embedded.stages import (
     classifier_stage,
     clip_stage,
@@ -19,7 +19,7 @@ from experiments.embedded.stages import (
     scenes_stage,
     unet_stage,
 )
-from experiments.embedded.training.config import Config, emoji, smoke
+from experiments.embedded.training.config import Config, emoji, folder, smoke
 
 TRAINING: dict[str, Callable[[Config], object]] = {
     "scenes": scenes_stage,
@@ -43,11 +43,15 @@ def _parser() -> argparse.ArgumentParser:
         description="Train and measure the embedded model. Every stage resumes where it was stopped.",
     )
     parser.add_argument(
-        "stage", choices=["all", "emoji", *TRAINING, *SINGLE, "evaluate"], help="emoji: all of that world"
+        "stage",
+        choices=["all", "emoji", "folder", *TRAINING, *SINGLE, "evaluate"],
+        help="emoji: all of that world; folder: a model of your own pictures",
     )
-    parser.add_argument("--world", choices=FOLDERS, default="scenes", help="that the models are of (scenes)")
+    parser.add_argument("pictures", type=Path, nargs="?", metavar="DIR", help="folder: of pictures with captions")
+    parser.add_argument("--world", choices=("scenes", "emoji"), default="scenes", help="of the models (scenes)")
     parser.add_argument("--workdir", type=Path, help="pictures, checkpoints and logs (below runs/)")
     parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
+    parser.add_argument("--steps", type=int, default=10_000, help="folder: of the generator's training (10000)")
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
     parser.add_argument(
         "--gate", type=int, choices=range(1, 8), action="append", help="measure this gate only; repeatable"
@@ -65,6 +69,13 @@ def _train(config: Config, wanted: str) -> None:
 
 def _config(options: argparse.Namespace, output: Path) -> Config:
     """What decides the training, or the world whose models are measured."""
+    if (options.stage == "folder") != (options.pictures is not None):
+        raise ValueError("DIR: the folder of pictures; allowed: with the stage folder, and only with it")
+    if options.stage == "folder":
+        if options.steps < 1:
+            raise ValueError(f"steps: {options.steps} is out of range; allowed: 1 or more")
+        own = options.output or Path("runs") / options.pictures.resolve().name
+        return folder(options.pictures, own, options.workdir or own / "training", options.steps)
     if options.stage == "emoji" or options.world == "emoji":
         if options.stage == "preference" or options.smoke:
             raise ValueError("world: emoji has no preference judge and no smoke training; allowed: scenes")
@@ -84,15 +95,17 @@ def main(arguments: list[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     output = options.output or ROOT
-    everything = options.stage in ("all", "emoji")
+    everything = options.stage in ("all", "emoji", "folder")
     try:
         config = _config(options, output)
         _train(config, "all" if everything else options.stage)
-        if everything or options.stage == "evaluate":
+        if options.stage in ("all", "emoji", "evaluate"):
             gates = tuple(options.gate) if options.gate else None
             effort = SMOKE_EFFORT if options.smoke else 1.0
             passed = evaluate(output, config.world, gates, cards=options.cards or everything, effort=effort)
             return 0 if passed else 1
+        if options.stage == "folder":
+            print(f"now: fabric-bo generate PROMPT --model {config.output / 'generator'}")
     except (FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

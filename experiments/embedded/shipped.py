@@ -29,6 +29,7 @@ FOLDERS = {
         "clip": Path("objectives/embedded-emoji/clip"),
         "classifier": Path("experiments/embedded/weights/emoji-classifier"),
     },
+    "folder": {"generator": Path("generator"), "clip": Path("clip")},  # one's own; not shipped, below any root
 }
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -114,5 +115,5 @@ def write_history(folder: Path, part: str, history: dict[str, Any]) -> None:
 
 def total_bytes(root: Path = ROOT) -> int:
     """Size of all shipped weights, of all worlds."""
-    folders = (root / folder for models in FOLDERS.values() for folder in models.values())
+    folders = (root / folder for world in ("scenes", "emoji") for folder in FOLDERS[world].values())
     return sum(file.stat().st_size for folder in folders for file in folder.rglob("*.safetensors"))

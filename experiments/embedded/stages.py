@@ -89,10 +89,10 @@ def preference_stage(config: Config) -> None:
 
 def judges_stage(config: Config) -> None:
     """The judges that a world has, one after the other."""
-    classifier_stage(config)
-    clip_stage(config)
-    if "preference" in FOLDERS[config.world.name]:
-        preference_stage(config)
+    stages = {"classifier": classifier_stage, "clip": clip_stage, "preference": preference_stage}
+    for model, stage in stages.items():
+        if model in FOLDERS[config.world.name]:
+            stage(config)
 
 
 def unet_stage(config: Config) -> None:

@@ -111,7 +111,7 @@ def train_clip(config: Config) -> tuple[open_clip.CLIP, float]:
         texts = world.captions_stating(scenes, said, generator)
         level = _MILD * torch.rand(len(everything), generator=generator)
         images = degrade(to_signed(world.render(everything)), level, generator).to(device)
-        tokens = tokenizer(texts, padding="max_length", return_tensors="pt").input_ids.to(device)
+        tokens = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids.to(device)
 
         embedded = model.encode_image(images).float()
         first, second, other = F.normalize(embedded, dim=-1).chunk(3)

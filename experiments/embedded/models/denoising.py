@@ -169,7 +169,7 @@ class _Denoiser(nn.Module):
         schedule = phase.schedule
         noise = torch.randn(batch.latents.shape, generator=generator)
         noisy = schedule.add_noise(batch.latents, noise, batch.times).to(device)
-        tokens = self.tokenizer(batch.texts, padding="max_length", return_tensors="pt").input_ids
+        tokens = self.tokenizer(batch.texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         text = self.text_encoder(tokens.to(device))
         predicted = self.unet(noisy, batch.times.to(device), text.last_hidden_state).sample
         kind = schedule.config.prediction_type

@@ -8,6 +8,7 @@ from pathlib import Path
 from experiments.embedded.training.phases import NOISE, STABLE_DIFFUSION_NOISE, Phase
 from experiments.embedded.training.trainer import Schedule
 from experiments.embedded.world.emoji.world import emoji_world
+from experiments.embedded.world.folder import folder_world
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import World
 from fabric.models import EMBEDDED, locate
@@ -94,6 +95,34 @@ def emoji(output: Path, workdir: Path) -> Config:
         world=emoji_world(workdir / "sets"),
         codec=Schedule(steps=2400, batch=16, lr=1e-3),
         phases=(EMOJI,),
+        first_codec=Path(locate(EMBEDDED)) / "vae",
+    )
+
+
+def folder(pictures: Path, output: Path, workdir: Path, steps: int) -> Config:
+    """The training of a generator and a CLIP judge on a folder of pictures with captions.
+
+    Args:
+        pictures: the folder; see `folder_world`.
+        output: folder that the models are written into.
+        workdir: where checkpoints, logs and the picture pool are kept.
+        steps: of the generator; the codec takes a quarter of them, the judge a fifth.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        ValueError: the folder is not as it should be.
+    """
+    world = folder_world(pictures)
+    return Config(
+        workdir=workdir,
+        output=output,
+        world=world,
+        pool=min(40_000, max(2_000, 20 * world.counts[0])),
+        codec=Schedule(steps=max(1, steps // 4), batch=16, lr=1e-3),
+        clip=Schedule(steps=max(1, steps // 5), batch=48, lr=1.5e-3, ema=0.99),
+        phases=(replace(EMOJI, name="unet_folder", length=replace(EMOJI.length, steps=steps)),),
         first_codec=Path(locate(EMBEDDED)) / "vae",
     )
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from cachetools import LRUCache
 
+from experiments.embedded.vocabulary import unknown_words
 from experiments.studio.blind import NO_DIFFERENCE, BlindComparison
 from experiments.studio.history.acts import rater_of, record_of
 from experiments.studio.history.records import Prompt
@@ -90,6 +91,9 @@ class PageApi:
 
         Args:
             values: a prompt's record, and as `rounds` how many rounds the page knew: a click sent twice starts one.
+
+        Returns:
+            Whether a round was started, and as `warning` which words of a new prompt the model does not know.
         """
 
         def start() -> Values:
@@ -97,6 +101,8 @@ class PageApi:
             prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
             if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
                 raise ValueError("prompt: empty; write what you want to see")
+
+            before = self.session.state.prompt
 
             def wanted() -> bool:
                 state = self.session.state
@@ -106,7 +112,8 @@ class PageApi:
                     self.session.append(prompt)
                 return True
 
-            return {"started": self.worker.start("next round", self.session.generate, wanted)}
+            strange = unknown_words(self.session.options.model, [prompt.prompt]) if prompt.prompt != before else None
+            return {"started": self.worker.start("next round", self.session.generate, wanted), "warning": strange}
 
         return _answer(values, start)
 

@@ -173,6 +173,7 @@ export async function generate(prompt, negative) {
   const values = { kind: "prompt", id: newId(), prompt, negative_prompt: negative, rounds: session?.rounds.length ?? 0 };
   status.notice = ""; // what was wrong before has been mended, or is said again
   const answer = await ask("generate", values);
+  if (answer?.warning) say(answer.warning);
   if (answer) await poll();
   return answer;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,3 +97,19 @@ def test_polling_for_pairs_ends_where_settings_make_no_difference(tmp_path: Path
         worker.wait(60)
     assert answer == {"pair": None, "done": 0, "stopped": NO_DIFFERENCE}
     assert len(blind.pairs()) == 3
+
+
+def test_words_that_the_model_was_never_shown_are_said_once(tmp_path: Path, begin: Begin) -> None:
+    session, worker = begin(tmp_path), Worker()
+    api = PageApi(session, worker)
+
+    def ask(prompt: str) -> Values:
+        values = {**ANN, "kind": "prompt", "id": uuid.uuid4().hex, "prompt": prompt, "negative_prompt": ""}
+        answer = api.generate({**values, "rounds": len(session.state.rounds)})
+        worker.wait(60)
+        return answer
+
+    assert "never shown the words 'dragon'" in ask("a dragon")["warning"]
+    assert ask("a dragon")["warning"] is None
+    assert ask("a red star")["warning"] is None
+    assert len(session.state.rounds) == 3
