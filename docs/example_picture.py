@@ -1,11 +1,12 @@
-"""Makes README's picture from a comparison: prompts, a target, and the last round of three arms.
+"""Makes README's picture from a comparison: what is liked, and the last round of prompts with three arms.
 
-python docs/example_picture.py runs/embedded
+python docs/example_picture.py runs/emoji
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -14,8 +15,8 @@ from experiments.comparison.compare import read_comparison
 from experiments.run.optimize import read_run
 
 PICTURE = Path(__file__).parents[1] / "experiments" / "report" / "example.png"
-_SIDE, _GAP, _BETWEEN, _TEXT, _HEAD, _PROMPTS = 128, 6, 26, 214, 34, 4
-_INK = "#22303c"
+_SIDE, _GAP, _BETWEEN, _TEXT, _HEAD, _PROMPTS = 128, 6, 26, 150, 34, 5
+_INK, _ROW = "#22303c", _SIDE + 12
 
 
 def draw(folder: Path) -> Image.Image:
@@ -30,28 +31,34 @@ def draw(folder: Path) -> Image.Image:
     arms = {measured.arm.name: measured for measured in found.arms}
     shown = {"no feedback": "no feedback", "best preset": found.best_preset, "tuned": found.arms[0].arm.name}
     columns = {head: arms[name].pictures for head, name in shown.items()}
-    tasks = read_run(folder).plan.held_out_tasks
     images = len(found.arms[0].pictures[0][-1])
     group = images * _SIDE + (images - 1) * _GAP + _BETWEEN
-    sheet = Image.new("RGB", (_TEXT + _SIDE + _BETWEEN + 3 * group, _HEAD + _PROMPTS * (_SIDE + 12)), "white")
+    height = _ROW + _HEAD + _PROMPTS * _ROW
+    sheet = Image.new("RGB", (_TEXT + 3 * group - _BETWEEN, height), "white")
     text, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=16)
-    for head, left in zip(["a target", *columns], [_TEXT, *(_left(k, group) for k in range(3))], strict=True):
-        text.text((left, 8), head, fill=_INK, font=font)
+    text.text((8, 54), "liked", fill=_INK, font=font)
+    liked = read_run(folder).plan.held_out_tasks[0].liked
+    _paste(sheet, (image.picture for image in liked), _TEXT, 0)
+    for k, head in enumerate(columns):
+        text.text((_TEXT + k * group, _ROW + 8), head, fill=_INK, font=font)
     for row in range(_PROMPTS):
-        top = _HEAD + row * (_SIDE + 12)
-        words = found.prompts[row].split()
-        text.multiline_text((8, top + 40), f"{' '.join(words[:3])}\n{' '.join(words[3:])}", fill=_INK, font=font)
-        sheet.paste(tasks[row].targets[0].resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), (_TEXT, top))
+        top = _ROW + _HEAD + row * _ROW
+        text.multiline_text((8, top + 54), found.prompts[row], fill=_INK, font=font)
         for k, pictures in enumerate(columns.values()):
-            for place, file in enumerate(pictures[row][-1]):
-                with Image.open(folder / file) as picture:
-                    larger = picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-                sheet.paste(larger, (_left(k, group) + place * (_SIDE + _GAP), top))
+            _paste(sheet, (_read(folder / file) for file in pictures[row][-1]), _TEXT + k * group, top)
     return sheet
 
 
-def _left(column: int, group: int) -> int:
-    return _TEXT + _SIDE + _BETWEEN + column * group
+def _read(file: Path) -> Image.Image:
+    with Image.open(file) as picture:
+        return picture.convert("RGB")
+
+
+def _paste(sheet: Image.Image, pictures: Iterable[Image.Image], left: int, top: int) -> None:
+    """Puts pictures side by side."""
+    for place, picture in enumerate(pictures):
+        larger = picture.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
+        sheet.paste(larger, (left + place * (_SIDE + _GAP), top))
 
 
 if __name__ == "__main__":

@@ -21,22 +21,20 @@ from torch import Tensor
 from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.bench.simulated_artist import Artist, pixels, steer
 from experiments.config.schema import guidance_of
-from experiments.embedded.gates.steering import draw_targets
 from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.shipped import Judge, read_classifier, read_clip
-from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import Scenes
 from experiments.intervals import paired_difference
+from experiments.run.hidden_targets import HiddenTargets
+from experiments.run.tasks import HIDDEN_TARGETS
 from experiments.studio.agent.agent import Agent, Proposal
 from experiments.studio.history.state import State
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
-from fabric.models import EMBEDDED, load
+from fabric.models import load
 from fabric.params import PRESETS, FabricParams, preset
-
-_UNSTATED = tuple(name for name in SCENES.names if name not in SCENES.short_prompt)
+from fabric.seeding import generator_for
 
 Values = NDArray[np.float64]
 
@@ -95,6 +93,7 @@ class Play:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
+    parser.add_argument("--world", choices=HIDDEN_TARGETS, default="scenes", help="of the targets")
     parser.add_argument("--targets", type=int, default=20, help="hidden targets, one session each")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--images", type=int, default=4, help="of a round")
@@ -138,11 +137,14 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.targets: Scenes = draw_targets(options.targets, options.seed)
-        self.judge: Judge = read_clip()
-        self.classifier: AttributeClassifier = read_classifier()
-        self.fabric = FabricGenerator(load(EMBEDDED))
-        guidance, images = guidance_of(EMBEDDED), options.images
+        self.hidden: HiddenTargets = HIDDEN_TARGETS[options.world]
+        world = self.hidden.world
+        seeds = generator_for("targets", options.seed)
+        self.targets: Scenes = world.sample(options.targets, seeds, held_out=self.hidden.held_out)
+        self.judge: Judge = read_clip(world=world.name)
+        self.classifier: AttributeClassifier = read_classifier(world=world.name)
+        self.fabric = FabricGenerator(load(self.hidden.model))
+        guidance, images = guidance_of(self.hidden.model), options.images
         self.arms: Mapping[str, Callable[[int], Agent]] = {
             "agent": lambda seed: Agent(images, guidance, seed),
             "its first settings": lambda seed: Untaught(Agent(images, guidance, seed).starts, images, guidance),
@@ -156,9 +158,10 @@ class Bench:
     def play(self, arm: str) -> Play:
         """All sessions of an arm, as far as they were not played before."""
         closeness, errors = [], []
-        for k, prompt in enumerate(SCENES.captions(self.targets, SCENES.short_prompt)):
-            target = self.targets[k : k + 1]
-            picture = to_signed(SCENES.render(target))
+        world = self.hidden.world
+        prompts, pictures = world.captions(self.targets, world.short_prompt), self.hidden.pictures(self.targets)
+        for k, (prompt, shown) in enumerate(zip(prompts, pictures, strict=True)):
+            target, picture = self.targets[k : k + 1], pixels([shown])
             session = self._session(arm, k)
             steer(session, Artist(prompt, self._eye(picture), self._seed(k), self.options.wrong), self.options.rounds)
             rounds = session.state.rounds[: self.options.rounds]
@@ -171,6 +174,7 @@ class Bench:
 
     def _session(self, arm: str, target: int) -> StudioSession:
         options = StudioOptions(
+            model=self.hidden.model,
             folder=self.options.output / arm.replace(" ", "-") / str(target),
             images=self.options.images,
             steps=self.options.steps,
@@ -186,7 +190,8 @@ class Bench:
 
     def _errors(self, images: Tensor, target: Scenes) -> Tensor:
         """Wrong attributes among those that the prompt leaves open, B."""
-        columns = [SCENES.column[name] for name in _UNSTATED]
+        world = self.hidden.world
+        columns = [world.column[name] for name in self.hidden.shown if name not in world.short_prompt]
         return (self.classifier.read(images)[:, columns] != target.attributes[:, columns]).sum(dim=1)
 
 

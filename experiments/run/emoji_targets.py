@@ -36,12 +36,14 @@ class EmojiTargets(HiddenTargets):
     """Prompts name a thing; a taste is the hand that drew it and the backdrop."""
 
     world = WORLDS[EMBEDDED_EMOJI]
+    model = EMBEDDED_EMOJI
+    shown = world.full_prompt
     held_out = False
     unshown = True
 
     def pictures(self, scenes: Scenes) -> list[Image]:
         """See `HiddenTargets`; the jitter of a scene is its seed."""
-        captions = self.world.captions(scenes, self.world.full_prompt)
+        captions = self.world.captions(scenes, self.shown)
         seeds = [int(value * _SEEDS) for value in scenes.jitter[:, 0].tolist()]
         key = hashlib.sha256(json.dumps([captions, seeds, self._weights]).encode()).hexdigest()
         path = Path(cached_assets_path("fabric-bo", "emoji", "targets")) / f"{key[:32]}.safetensors"

@@ -23,11 +23,15 @@ class HiddenTargets(ABC):
 
     Attributes:
         world: that the targets are of.
+        model: that knows the world.
+        shown: attributes of scenes that their pictures have for certain.
         held_out: whether targets are of what the generator never saw in training.
         unshown: whether prompts ask for nothing that the board shows.
     """
 
     world: World
+    model: str
+    shown: tuple[str, ...]
     held_out: bool
     unshown: bool
 

@@ -10,12 +10,15 @@ from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import Scenes, concatenate
 from experiments.run.hidden_targets import HiddenTargets
 from fabric.images import to_pictures
+from fabric.models import EMBEDDED
 
 
 class SceneTargets(HiddenTargets):
     """Prompts state shape, colour and background; a taste is texture, light, style, companion and size."""
 
     world = SCENES
+    model = EMBEDDED
+    shown = SCENES.names
     held_out = True
     unshown = False  # what a scene lacks of a taste shows in any of its shape and colour
 
