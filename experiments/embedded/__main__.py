@@ -14,6 +14,7 @@ from experiments.embedded.stages import (
     classifier_stage,
     clip_stage,
     codec_stage,
+    folder_of,
     judges_stage,
     preference_stage,
     scenes_stage,
@@ -52,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--workdir", type=Path, help="pictures, checkpoints and logs (below runs/)")
     parser.add_argument("--output", type=Path, help="root to write shipped files under (the repository)")
     parser.add_argument("--steps", type=int, default=10_000, help="folder: of the generator's training (10000)")
+    parser.add_argument(
+        "--from-shipped", action="store_true", help="unet: go on from the shipped generator, with phases that it lacks"
+    )
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
     parser.add_argument(
         "--gate", type=int, choices=range(1, 8), action="append", help="measure this gate only; repeatable"
@@ -76,6 +80,16 @@ def _config(options: argparse.Namespace, output: Path) -> Config:
             raise ValueError(f"steps: {options.steps} is out of range; allowed: 1 or more")
         own = options.output or Path("runs") / options.pictures.resolve().name
         return folder(options.pictures, own, options.workdir or own / "training", options.steps)
+    config = _config_of_world(options, output)
+    if not options.from_shipped:
+        return config
+    shipped = folder_of(config, "generator")
+    if not (shipped / "unet").exists():
+        raise FileNotFoundError(f"no trained generator in {shipped}: train it without --from-shipped first")
+    return dataclasses.replace(config, first_generator=shipped)
+
+
+def _config_of_world(options: argparse.Namespace, output: Path) -> Config:
     if options.stage == "emoji" or options.world == "emoji":
         if options.stage == "preference" or options.smoke:
             raise ValueError("world: emoji has no preference judge and no smoke training; allowed: scenes")

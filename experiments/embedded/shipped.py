@@ -31,6 +31,7 @@ FOLDERS = {
     },
     "folder": {"generator": Path("generator"), "clip": Path("clip")},  # one's own; not shipped, below any root
 }
+_HISTORY = "training.json"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -106,11 +107,16 @@ def _folder(root: Path, world: str, model: str) -> Path:
 
 
 def write_history(folder: Path, part: str, history: dict[str, Any]) -> None:
-    """Records how a part of a model was trained beside its weights, in `training.json`."""
-    path = folder / "training.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**known, part: history}, indent=2) + "\n")
+    """Records how a part of a model was trained beside its weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / _HISTORY).write_text(json.dumps({**read_history(folder), part: history}, indent=2) + "\n")
+
+
+def read_history(folder: Path) -> dict[str, Any]:
+    """How the parts of a model were trained, by part; see `write_history`."""
+    path = folder / _HISTORY
+    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return known
 
 
 def total_bytes(root: Path = ROOT) -> int:

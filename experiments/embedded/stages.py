@@ -110,6 +110,6 @@ def unet_stage(config: Config) -> None:
     unet, text_encoder, seconds = train_generator(config, scenes_stage(config), codec)
     tokenizer = build_tokenizer(config.world, CONTEXT)
     save_generator(assemble(codec, unet, text_encoder, tokenizer), folder_of(config, "generator"))
-    for phase in config.phases:
+    for phase in (phase for phase in config.phases if phase.name in seconds):
         history = _history(seconds[phase.name], phase.length, _parameters(unet, text_encoder))
         write_history(folder_of(config, "generator"), phase.name, history)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.utils import save_image
 
-from experiments.embedded.shipped import FOLDERS
+from experiments.embedded.shipped import FOLDERS, read_history
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class WorldCards:
 
 
 def _history(folder: Path) -> str:
-    path = folder / "training.json"
-    if not path.exists():
+    history = read_history(folder)
+    if not history:
         return "not recorded"
     rows = ["| part | parameters | steps | batch | peak rate | minutes | on |", "|" + "---|" * 7]
-    for part, h in json.loads(path.read_text()).items():
+    for part, h in history.items():
         where = f"{h['accelerator']}, {h['threads']} thread(s)"
         rows.append(
             f"| {part} | {h['parameters']:,} | {h['steps']} | {h['batch']} | {h['lr']:g} "

@@ -19,6 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from experiments.embedded.cache import read_cache, write_cache
 from experiments.embedded.models.generator import CONTEXT, build_text_encoder, build_unet
 from experiments.embedded.models.siblings import install
+from experiments.embedded.shipped import read_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.phases import Phase
 from experiments.embedded.training.pool import Pool, to_signed
@@ -159,6 +160,11 @@ class _Denoiser(nn.Module):
         self.reader = Reader(config.sizes.text, config.world.counts)
         self.tokenizer = tokenizer
 
+    def start_from(self, folder: Path) -> None:
+        """Takes over the weights of a shipped generator; the reader, which is not shipped, begins anew."""
+        self.unet.load_state_dict(UNet2DConditionModel.from_pretrained(folder / "unet").state_dict())
+        self.text_encoder.load_state_dict(CLIPTextModel.from_pretrained(folder / "text_encoder").state_dict())
+
     def loss(
         self, draw: Callable[[torch.Generator], _Examples], phase: Phase, seed: int, step: int
     ) -> tuple[Tensor, dict[str, float]]:
@@ -194,14 +200,18 @@ def train_generator(
         codec: the trained codec.
 
     Returns:
-        U-Net and text encoder in eval mode, and the seconds that each phase took, by its name.
+        U-Net and text encoder in eval mode, and the seconds that each phase took which was trained, by its name.
     """
     device = training_device()
     with seeded(config.seed):
         model = _Denoiser(config, build_tokenizer(config.world, CONTEXT)).to(device)
     latents = encode_pool(codec.to(device), pool, config.workdir / "latents.safetensors")
+    done = frozenset[str]()
+    if config.first_generator is not None:
+        model.start_from(config.first_generator)
+        done = frozenset(read_history(config.first_generator))
     seconds = {}
-    for phase in config.phases:
+    for phase in (phase for phase in config.phases if phase.name not in done):
         pairs = int(phase.length.batch * phase.siblings)
         install(model.unet, pairs)
 
@@ -212,4 +222,5 @@ def train_generator(
         trainer = Trainer(model, phase.length, config.workdir / phase.name)
         seconds[phase.name] = trainer.fit(partial(model.loss, draw, phase, config.seed))
     model.unet.set_attn_processor(AttnProcessor2_0())
+    model.eval()
     return model.unet, model.text_encoder, seconds

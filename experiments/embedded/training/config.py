@@ -59,6 +59,8 @@ class Config:
         pool: scenes rendered once for codec, classifier and U-Net.
         phases: of the U-Net.
         first_codec: folder of a codec of the same sizes to start from; random weights by default.
+        first_generator: folder of a shipped generator of the same sizes to go on from, with the phases that its
+            `training.json` does not name; random weights and all phases by default.
     """
 
     workdir: Path = Path("runs/embedded")
@@ -73,6 +75,7 @@ class Config:
     preference: Schedule = Schedule(steps=6000, batch=64, lr=1e-3, ema=0.99)
     phases: tuple[Phase, ...] = (SHAPES, LAYOUT)
     first_codec: Path | None = None
+    first_generator: Path | None = None
 
 
 # Without siblings: what feedback does in a model that was never shown how one picture tells about another.

@@ -57,6 +57,29 @@ def test_training_again_changes_nothing(trained: Path) -> None:
     assert weights.read_bytes() == before
 
 
+def test_going_on_from_what_is_shipped_trains_the_phases_that_it_lacks(trained: Path, tmp_path: Path) -> None:
+    generator = trained / "out" / FOLDERS["generator"]
+    weights, history = generator / "unet" / "diffusion_pytorch_model.safetensors", generator / "training.json"
+    before, known = weights.read_bytes(), json.loads(history.read_text())
+    command = ["unet", "--smoke", "--from-shipped", "--output", str(trained / "out"), "--workdir"]
+    assert main([*command, str(tmp_path / "first")]) == 0
+    assert weights.read_bytes() == before
+
+    history.write_text(json.dumps({part: how for part, how in known.items() if part != "unet_layout"}))
+    assert main([*command, str(tmp_path / "second")]) == 0
+    assert weights.read_bytes() != before
+    assert json.loads(history.read_text()).keys() == known.keys()
+    assert not (tmp_path / "second" / "unet_shapes").exists()
+
+
+def test_going_on_from_nothing_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    where = ["--smoke", "--workdir", str(tmp_path / "work"), "--output", str(tmp_path / "out")]
+    assert main(["unet", "--from-shipped", *where]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: no trained generator in")
+    assert error.count("\n") == 1
+
+
 def test_untrained_models_fall_short_of_the_gates(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     where = ["--smoke", "--workdir", str(trained / "work"), "--output", str(trained / "out")]
     assert main(["evaluate", "--cards", *where]) == 1
