@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+_TURNS, _SETTLED = 1000, 1e-10
 Scores = Mapping[str, float]
 """Score of one trial by the name of a block, higher is better or lower, as the study counts."""
 
@@ -27,25 +28,45 @@ def effects(scores: Sequence[Scores]) -> tuple[NDArray[np.float64], NDArray[np.f
     much better than the others on the rest. The noise is pooled over all trials.
 
     Args:
-        scores: of T trials, each of at least one block; some trial has all blocks that any has.
+        scores: of T trials, each of at least one block; NaN counts as no score.
 
     Returns:
         T values and T variances.
 
     Raises:
-        ValueError: scores: a trial has none, or none has all blocks.
+        ValueError: scores: a trial has none.
     """
     names = sorted(set().union(*scores))
     table = np.array([[trial.get(name, np.nan) for name in names] for trial in scores], dtype=np.float64)
     observed = ~np.isnan(table)
     if not observed.any(axis=1).all():
         raise ValueError("scores: a trial has none; allowed: one or more blocks")
+    table, observed = table[:, observed.any(axis=0)], observed[:, observed.any(axis=0)]
     complete = observed.all(axis=1)
-    if not complete.any():
-        raise ValueError(f"scores: no trial has all {len(names)} blocks; allowed: one or more")
-    block_means = table[complete].mean(axis=0)
+    if complete.any():
+        block_means = table[complete].mean(axis=0)
+        noise = _noise(table[complete], block_means)
+    else:
+        block_means, noise = _least_squares(table, observed)
     values = np.nanmean(table - block_means, axis=1) + block_means.mean()
-    return values, _noise(table[complete], block_means) / observed.sum(axis=1)
+    return values, noise / observed.sum(axis=1)
+
+
+def _least_squares(table: NDArray[np.float64], observed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    """What blocks are worth where no trial has all of them, and the variance of one score.
+
+    The least squares of trial plus block over the scores that there are, by turns (Gauss-Seidel). Blocks that no trial
+    has in common cannot be compared: then what is told apart least stays as it began, with the means of the blocks.
+    """
+    blocks = np.nanmean(table, axis=0)
+    for _ in range(_TURNS):
+        trials = np.nanmean(table - blocks, axis=1, keepdims=True)
+        before, blocks = blocks, np.nanmean(table - trials, axis=0)
+        if np.abs(blocks - before).max() < _SETTLED * (1 + np.abs(blocks).max()):
+            break
+    residuals = table - blocks - np.nanmean(table - blocks, axis=1, keepdims=True)
+    free = int(observed.sum()) - sum(table.shape) + 1
+    return blocks, float(np.nansum(residuals**2) / free if free > 0 else np.nanvar(table))
 
 
 def _noise(table: NDArray[np.float64], block_means: NDArray[np.float64]) -> float:

@@ -7,6 +7,7 @@ Notation:
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,11 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from optimizer.attributes import SCORES, STANDARD_ERROR, read_attribute
+from optimizer.attributes import LOST, SCORES, STANDARD_ERROR, read_attribute
 from optimizer.blocks import effects
 from optimizer.encoding import Absent, Encoding
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -80,19 +83,43 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
         trials: of the study.
         encoding: of the present space.
     """
-    signs = [1.0 if direction == StudyDirection.MAXIMIZE else -1.0 for direction in study.directions]
+    signs = _signs(study)
     points = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
-    blocked = _in_blocks(points, len(signs))
-    Yvar: Tensor | None
-    if blocked is not None:
-        points, Y, Yvar = blocked
-    else:
-        points = [(trial, point) for trial, point in points if _complete(trial)]
-        Y = torch.tensor([trial.values for trial, _ in points], dtype=torch.float64).view(-1, len(signs))
-        Yvar = _variances([_numbers(read_attribute(trial, STANDARD_ERROR), len(signs)) for trial, _ in points])
+    measured = _measured([trial for trial, _ in points], len(signs))
+    points = [(trial, point) for trial, point in points if trial.number in measured]
+    values = [measured[trial.number] for trial, _ in points]
     X = torch.stack([point for _, point in points]) if points else torch.zeros(0, encoding.dimensions).double()
+    Y = torch.tensor([value.mean for value in values], dtype=torch.float64).view(-1, len(signs))
     features = None if encoding.feature_map is None else encoding.features
-    return Observations(X, Y * torch.tensor(signs).double(), Yvar, [trial.number for trial, _ in points], features)
+    return Observations(X, Y * signs, _variances(values), [trial.number for trial, _ in points], features)
+
+
+def with_failures(observations: Observations, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
+    """The observations, and settings that failed as if they were as bad as the worst: so their surroundings are left.
+
+    A failure says something about the settings unless the trial was `LOST` with its process. What a failed setting is
+    worth is made up, so this is for choosing where to look next, not for what to recommend.
+
+    Args:
+        observations: at least one.
+        trials: of the study.
+        encoding: of the present space.
+    """
+    failed = (t for t in trials if t.state == TrialState.FAIL and t.params and read_attribute(t, LOST) is None)
+    points = [(trial.number, point) for trial in failed if (point := encoding.encode(trial.params)) is not None]
+    if not points:
+        return observations
+    worst = observations.Y.amin(dim=0).expand(len(points), -1)
+    Yvar = observations.Yvar
+    if Yvar is not None:
+        Yvar = torch.cat([Yvar, Yvar.median(dim=0).values.expand(len(points), -1)])
+    return replace(
+        observations,
+        X=torch.cat([observations.X, torch.stack([point for _, point in points])]),
+        Y=torch.cat([observations.Y, worst]),
+        Yvar=Yvar,
+        numbers=[*observations.numbers, *(number for number, _ in points)],
+    )
 
 
 def pending(trials: Sequence[FrozenTrial], encoding: Encoding, besides: int) -> Tensor | None:
@@ -102,44 +129,74 @@ def pending(trials: Sequence[FrozenTrial], encoding: Encoding, besides: int) -> 
     return torch.stack(points) if points else None
 
 
-_Points = list[tuple[FrozenTrial, Tensor]]
+@dataclass(frozen=True)
+class _Value:
+    """What a trial is worth: a mean for each objective, and its variances where they are known."""
+
+    mean: Sequence[float]
+    variance: Sequence[float] | None
+
+
+def _signs(study: Study) -> Tensor:
+    """1 for each objective of which more is better, else -1."""
+    better = [direction == StudyDirection.MAXIMIZE for direction in study.directions]
+    return torch.tensor(better).double() * 2 - 1
 
 
 def _complete(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values))
 
 
-def _in_blocks(points: _Points, objectives: int) -> tuple[_Points, Tensor, Tensor] | None:
-    """Trials with scores by block, their values and variances; None where some finished trial has none."""
-    observed = [
-        (trial, point)
-        for trial, point in points
-        if _complete(trial) or (trial.state == TrialState.PRUNED and read_attribute(trial, SCORES))
+def _measured(trials: Sequence[FrozenTrial], objectives: int) -> dict[int, _Value]:
+    """By trial number: from scores by block where a trial states them, else the trial's own value."""
+    complete = [trial for trial in trials if _complete(trial)]
+    alone = {trial.number: _Value(trial.values, _stated_variances(trial, objectives)) for trial in complete}
+    pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
+    blocked = _in_blocks([*complete, *pruned], objectives)
+    if not alone.keys() & blocked.keys():  # nothing that was tried to its end states scores
+        return alone
+    if rest := alone.keys() - blocked.keys():
+        _log.warning(
+            "trials %s state no scores by block: their values count as they are, with the usual noise of the others",
+            ", ".join(map(str, sorted(rest))),
+        )
+    return {**alone, **blocked}
+
+
+def _in_blocks(trials: Sequence[FrozenTrial], objectives: int) -> dict[int, _Value]:
+    """Values and variances of the trials that state finite scores by block, by number."""
+    tables = {trial.number: _finite(read_attribute(trial, SCORES) or {}, objectives) for trial in trials}
+    tables = {number: table for number, table in tables.items() if table}
+    if not tables:
+        return {}
+    columns = [
+        effects([{name: score[k] for name, score in table.items()} for table in tables.values()])
+        for k in range(objectives)
     ]
-    tables = [read_attribute(trial, SCORES) for trial, _ in observed]
-    if not any(_complete(trial) for trial, _ in observed) or not all(tables):
-        return None
-    columns = [effects([_column(table, k) for table in tables]) for k in range(objectives)]
-    values, variances = (torch.from_numpy(np.stack(column, axis=1)) for column in zip(*columns, strict=True))
-    return observed, values, variances
+    means, variances = (np.stack(column, axis=1).tolist() for column in zip(*columns, strict=True))
+    return {number: _Value(means[row], variances[row]) for row, number in enumerate(tables)}
 
 
-def _column(scores: dict[str, float | list[float]], objective: int) -> dict[str, float]:
-    """Scores of one objective."""
-    return {name: score[objective] if isinstance(score, list) else score for name, score in scores.items()}
+def _finite(scores: dict[str, float | list[float]], objectives: int) -> dict[str, list[float]]:
+    """Scores of the blocks in which all objectives have a finite one."""
+    listed = {name: score if isinstance(score, list) else [score] for name, score in scores.items()}
+    return {
+        name: score for name, score in listed.items() if len(score) == objectives and all(map(math.isfinite, score))
+    }
 
 
-def _numbers(stated: object, count: int) -> list[float] | None:
-    """One number for each objective of a user attribute, if it states them."""
-    listed = stated if isinstance(stated, list) else [stated] * count
+def _stated_variances(trial: FrozenTrial, objectives: int) -> list[float] | None:
+    """Squares of the standard errors that a trial states, if it states one for each objective."""
+    stated = read_attribute(trial, STANDARD_ERROR)
+    listed = stated if isinstance(stated, list) else [stated] * objectives
     finite = [float(number) for number in listed if isinstance(number, int | float) and math.isfinite(number)]
-    return finite if len(finite) == len(listed) == count else None
+    return [number**2 for number in finite] if len(finite) == len(listed) == objectives else None
 
 
-def _variances(errors: Sequence[list[float] | None]) -> Tensor | None:
-    """Squares of standard errors; a trial without one is as uncertain as the median of the others."""
-    known = [error for error in errors if error is not None]
+def _variances(values: Sequence[_Value]) -> Tensor | None:
+    """N x m; a trial without variances is as uncertain as the median of the others. None where no trial has any."""
+    known = [value.variance for value in values if value.variance is not None]
     if not known:
         return None
     usual = np.median(np.array(known), axis=0).tolist()
-    return torch.tensor([usual if error is None else error for error in errors], dtype=torch.float64) ** 2
+    return torch.tensor([value.variance or usual for value in values], dtype=torch.float64)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from optimizer.acquisition import propose
 from optimizer.encoding import Encoding
-from optimizer.observations import observe, pending
+from optimizer.observations import observe, pending, with_failures
 from optimizer.samplers.model_based import ModelSampler
 
 
@@ -32,4 +32,5 @@ class GaussianProcessSampler(ModelSampler):
         observations = observe(study, trials, encoding)
         if len(observations.Y) < 2:
             return None
-        return propose(observations, encoding, pending(trials, encoding, trial.number), seed)
+        known = with_failures(observations, trials, encoding)
+        return propose(known, encoding, pending(trials, encoding, trial.number), seed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from botorch.exceptions.errors import BotorchError, ModelFittingError
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -16,6 +18,8 @@ from torch.quasirandom import SobolEngine
 from optimizer.encoding import Absent, Encoding, FeatureMap, never
 from optimizer.observations import relative_space
 from optimizer.samplers.known_first import KnownFirst
+
+_log = logging.getLogger(__name__)
 
 
 class ModelSampler(KnownFirst):
@@ -60,6 +64,15 @@ class ModelSampler(KnownFirst):
             seed: of everything random in it.
         """
 
+    def _point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
+        """The model's next point, or None where no model can be made: a study goes on whatever is in it."""
+        try:
+            return self.point(study, trial, encoding, seed)
+        except (ArithmeticError, BotorchError, ModelFittingError, RuntimeError, ValueError) as error:
+            reason = " ".join(str(error).split())[:200]
+            _log.warning("trial %d: no model, so a point that fills the space (%s)", trial.number, reason)
+            return None
+
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """Parameters that are proposed together."""
         if self.space is not None:
@@ -72,7 +85,7 @@ class ModelSampler(KnownFirst):
         """Settings of a trial after the known ones."""
         encoding = Encoding(space, self.absent, self.feature_map)
         design = design_size(encoding.dimensions, len(self.first)) if self.design is None else self.design
-        point = None if place < design else self.point(study, trial, encoding, self.key("proposal", place))
+        point = None if place < design else self._point(study, trial, encoding, self.key("proposal", place))
         return encoding.decode(sobol_point(encoding.dimensions, place, self.seed) if point is None else point)
 
 

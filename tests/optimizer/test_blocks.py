@@ -54,8 +54,32 @@ def test_one_trial_or_one_block_is_enough() -> None:
     assert effects([{"a": 1.0}, {"a": 2.0}])[0].tolist() == [1, 2]
 
 
-def test_what_cannot_be_compared_is_named() -> None:
+def test_without_a_trial_that_has_all_blocks_differences_are_found_through_others() -> None:
+    worth, hardness = np.array([1.0, -2.0, 0.5, 3.0]), np.array([10.0, 0.0, -7.0])
+    seen = [(0, 1), (1, 2), (0, 2), (2,)]
+    scores = [{f"{block}": worth[trial] + hardness[block] for block in blocks} for trial, blocks in enumerate(seen)]
+    values, variances = effects(scores)
+    assert np.diff(values) == pytest.approx(np.diff(worth), abs=1e-6)
+    assert values.mean() == pytest.approx(worth.mean() + hardness.mean(), abs=1e-6)
+    assert variances == pytest.approx([0, 0, 0, 0], abs=1e-9)
+
+
+def test_the_noise_is_found_without_a_trial_that_has_all_blocks() -> None:
+    variances = []
+    for seed in range(20):
+        scores, _ = _scores(20, 10, 0.2, seed)
+        partial = [{name: trial[name] for name in trial if name != f"block {t % 10}"} for t, trial in enumerate(scores)]
+        variances.append(effects(partial)[1])
+    assert np.mean(variances) == pytest.approx(0.2**2 / 9, rel=0.1)
+
+
+def test_blocks_in_which_no_score_is_a_number_say_nothing() -> None:
+    values, _ = effects([{"a": 1.0, "b": np.nan}, {"a": 2.0, "b": np.nan}])
+    assert values.tolist() == [1, 2]
+
+
+def test_a_trial_without_scores_is_named() -> None:
     with pytest.raises(ValueError, match="a trial has none"):
         effects([{"a": 1.0}, {}])
-    with pytest.raises(ValueError, match="no trial has all 2 blocks"):
-        effects([{"a": 1.0}, {"b": 1.0}])
+    with pytest.raises(ValueError, match="a trial has none"):
+        effects([{"a": 1.0}, {"a": np.nan}])

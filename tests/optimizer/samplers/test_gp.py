@@ -7,6 +7,7 @@ from typing import Any
 import optuna
 import pytest
 import torch
+from botorch.exceptions.errors import ModelFittingError
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
@@ -14,11 +15,14 @@ from optuna.testing.pytest_samplers import (
     MultiObjectiveSamplerTestCase,
     RelativeSamplerTestCase,
 )
+from optuna.trial import TrialState
 
 from optimizer.attributes import STANDARD_ERROR
 from optimizer.encoding import Encoding
 from optimizer.gp import build_gp
 from optimizer.observations import observe
+from optimizer.recommendation import recommend
+from optimizer.samplers import gp
 from optimizer.samplers.gp import GaussianProcessSampler
 
 pytestmark = pytest.mark.slow
@@ -177,3 +181,36 @@ def test_workers_on_one_study() -> None:
     study.optimize(lambda trial: _value({name: trial._suggest(name, d) for name, d in SPACE.items()}), 12, n_jobs=2)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 12
     assert study.best_value > -0.1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_region_that_fails_is_left(seed: int) -> None:
+    study = _study(GaussianProcessSampler(seed=seed))
+    space = {"x": FLOAT, "y": FLOAT}
+    for _ in range(24):
+        trial = study.ask(space)
+        trial.set_user_attr(STANDARD_ERROR, 0.01)
+        if trial.params["x"] > 0.7:  # and the objective rises towards it
+            study.tell(trial, state=TrialState.FAIL)
+        else:
+            study.tell(trial, trial.params["x"] - (trial.params["y"] - 0.4) ** 2)
+    failed = study.get_trials(states=(TrialState.FAIL,))
+    assert len(failed) <= 6
+    best = recommend(observe(study, study.trials, Encoding(space))).number
+    assert study.trials[best].state == TrialState.COMPLETE
+    assert study.trials[best].values[0] > 0.6
+
+
+def test_a_study_of_which_no_model_can_be_made_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = _study(GaussianProcessSampler(design=2, seed=0))
+    _run(study, 4)
+
+    def failing(*given: object) -> None:
+        raise ModelFittingError("all attempts to fit the model have failed")
+
+    monkeypatch.setattr(gp, "propose", failing)
+    _run(study, 2)
+    assert "no model, so a point that fills the space (all attempts to fit the model have failed)" in caplog.text
+    assert study.trials[4].params != study.trials[5].params
