@@ -26,7 +26,6 @@ from experiments.run.study import Store, check_pictures, open_study, read_study,
 from experiments.run.tasks import pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
-from objectives.base import ObjectiveError
 from optimizer.attributes import LOST
 from optimizer.observations import Observations, observe
 from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
@@ -34,7 +33,7 @@ from optimizer.samplers.baselines import create_sampler
 from optimizer.samplers.known_first import place_of
 
 _log = logging.getLogger(__name__)
-_FAILURES = 3  # in a row
+_FAILURES = 3  # in a row, of all trials that were tried at once
 _WAIT = 1.0  # seconds
 
 
@@ -173,16 +172,13 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> st
         trials = [store.ask(run.plan.space.distributions) for _ in range(min(config.at_once, left))]
         progress.proposed(len(trials))
         _log.debug("trying %s", {trial.number: trial.params for trial in trials})
-        try:
-            with store.alive(trials), _failing(study, trials):
-                runner.run(study, trials)
-        except ObjectiveError as error:
-            failures += 1  # of trials that were tried at once, one makes the others fail
-            _log.warning("trial %d failed: %s", trials[0].number, error)
-            if failures >= _FAILURES:
-                raise
-            continue
-        failures = 0
+        with store.alive(trials), _failing(study, trials):
+            failed = runner.run(study, trials)
+        for number, error in failed.items():
+            _log.warning("trial %d failed: %s", number, error)
+        failures = failures + 1 if len(failed) == len(trials) else 0
+        if failures >= _FAILURES:
+            raise next(iter(failed.values()))
         fitted = run.fitted_model()
         progress.finished(len(finished(study)), fitted.recommendation.mean if fitted else None)
     return reason

@@ -6,6 +6,7 @@ Notation:
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from fabric.generator import Request
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from fabric.session import RoundChoice, Session
-from objectives.base import Context, Objective, toward_higher
+from objectives.base import Context, Objective, ObjectiveError, toward_higher
 from objectives.scoring import score
 
 
@@ -29,13 +30,15 @@ class Outcome:
 
     Attributes:
         session: rounds with their images, prompts used and choices.
-        scores: M x R x n, higher is better.
+        scores: M x R x n, higher is better; as many rounds as were scored.
+        failure: what an objective could not score; the play ended there.
         attention: share of the self-attention that each reference received in the last round, by id.
     """
 
     session: Session
     scores: Scores
     attention: Mapping[str, float] = field(default_factory=dict)
+    failure: ObjectiveError | None = None
 
     def value(self, kind: Value, objective: int = 0) -> float:
         """One number; see `Protocol.value`."""
@@ -51,7 +54,26 @@ def play(
     objectives: Sequence[Objective],
     on_round: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
-    """Tries settings on tasks: each round of all of them in common batches.
+    """Tries settings on tasks, all of which succeed; see `try_plays`.
+
+    Raises:
+        ValueError: a task lacks what an objective needs.
+        ObjectiveError: an objective failed.
+    """
+    outcomes = try_plays(generator, plays, objectives, on_round)
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            raise outcome.failure
+    return outcomes
+
+
+def try_plays(
+    generator: CachedGenerator,
+    plays: Sequence[Play],
+    objectives: Sequence[Objective],
+    on_round: Callable[[], None] = lambda: None,
+) -> list[Outcome]:
+    """Tries settings on tasks: each round of all of them in common batches. A failure ends its own play and no other.
 
     Args:
         generator: generator and protocol.
@@ -64,32 +86,64 @@ def play(
 
     Raises:
         ValueError: a task lacks what an objective needs.
-        ObjectiveError: an objective failed.
     """
-    protocol = generator.protocol
-    sessions = [new_session(task, protocol) for task, _ in plays]
-    scores: list[Scores] = []
-    for number in range(protocol.rounds):
-        settings = [_setting(protocol, session, params) for session, (_, params) in zip(sessions, plays, strict=True)]
-        requests = [
-            session.requests([params] * protocol.images) for session, params in zip(sessions, settings, strict=True)
-        ]
-        generated = generator([request for batch in requests for request in batch])
-        contexts = _contexts(
-            generator, plays, requests, number, any("baseline" in objective.needs for objective in objectives)
-        )
-        table = _scored(objectives, [made.image for made in generated], contexts).reshape(
-            len(objectives), len(plays), -1
-        )
-        for place, (session, row) in enumerate(zip(sessions, table[0], strict=True)):
-            part = generated[place * protocol.images : (place + 1) * protocol.images]
-            session.record([made.image for made in part], [made.prompt for made in part], [settings[place]] * len(part))
-            session.choose(RoundChoice((int(row.argmax()),), (int(row.argmin()),)))
-        scores.append(table)
+    under_way = [_UnderWay(k, *given, new_session(given[0], generator.protocol)) for k, given in enumerate(plays)]
+    for number in range(generator.protocol.rounds):
+        if going := [played for played in under_way if played.failure is None]:
+            _play_round(generator, going, objectives, number)
         on_round()
-    rounds = np.stack(scores, axis=2)  # M x P x R x n
-    last = [generated[place * protocol.images : (place + 1) * protocol.images] for place in range(len(plays))]
-    return [Outcome(session, rounds[:, k], _attention(last[k])) for k, session in enumerate(sessions)]
+    return [played.outcome(len(objectives)) for played in under_way]
+
+
+@dataclass
+class _UnderWay:
+    """A play between two rounds.
+
+    Attributes:
+        place: among the plays.
+        scores: M x n of each round.
+        last: images of the last round.
+    """
+
+    place: int
+    task: Task
+    params: FabricParams
+    session: Session
+    scores: list[Scores] = field(default_factory=list)
+    last: Sequence[Made] = ()
+    failure: ObjectiveError | None = None
+
+    def outcome(self, objectives: int) -> Outcome:
+        """What came of it."""
+        scores = np.stack(self.scores, axis=1) if self.scores else np.empty((objectives, 0, 0))
+        return Outcome(self.session, scores, _attention(self.last), self.failure)
+
+
+def _play_round(
+    generator: CachedGenerator, going: Sequence[_UnderWay], objectives: Sequence[Objective], number: int
+) -> None:
+    """One round of all plays; those that cannot be scored have their failure afterwards."""
+    protocol = generator.protocol
+    settings = [_setting(protocol, played.session, played.params) for played in going]
+    requests = [
+        played.session.requests([params] * protocol.images) for played, params in zip(going, settings, strict=True)
+    ]
+    generated = generator([request for batch in requests for request in batch])
+    with_baseline = any("baseline" in objective.needs for objective in objectives)
+    contexts = _contexts(generator, going, requests, number, with_baseline)
+    for k, (played, params) in enumerate(zip(going, settings, strict=True)):
+        played.last = generated[k * protocol.images : (k + 1) * protocol.images]
+        played.session.record(
+            [made.image for made in played.last], [made.prompt for made in played.last], [params] * len(played.last)
+        )
+    scores, failures = _scored(objectives, [made.image for made in generated], contexts, protocol.images)
+    for k, played in enumerate(going):
+        if k in failures:
+            played.failure = failures[k]
+            continue
+        row = scores[:, k]
+        played.session.choose(RoundChoice((int(row[0].argmax()),), (int(row[0].argmin()),)))
+        played.scores.append(row)
 
 
 def _attention(made: Sequence[Made]) -> dict[str, float]:
@@ -110,16 +164,45 @@ def new_session(task: Task, protocol: Protocol) -> Session:
     return Session(task.prompt, seed, protocol.steps, protocol.size, task.liked, task.disliked, task.negative_prompt)
 
 
-def _scored(objectives: Sequence[Objective], images: Sequence[Image], contexts: Sequence[Context]) -> Scores:
-    """M x N scores, higher is better."""
-    return np.array(
-        [toward_higher(objective, score(objective, images, contexts)) for objective in objectives], dtype=np.float64
-    )
+def _scored(
+    objectives: Sequence[Objective], images: Sequence[Image], contexts: Sequence[Context], each: int
+) -> tuple[Scores, dict[int, ObjectiveError]]:
+    """Scores of P plays of n images, M x P x n, higher is better; and what failed, by the place of its play."""
+    table = np.full((len(objectives), len(images) // each, each), np.nan)
+    failures: dict[int, ObjectiveError] = {}
+    for m, objective in enumerate(objectives):
+        try:
+            table[m] = np.reshape(toward_higher(objective, score(objective, images, contexts)), (-1, each))
+        except ObjectiveError as together:
+            for place in range(table.shape[1]):
+                own = slice(place * each, (place + 1) * each)
+                try:
+                    alone = _scored_alone(objective, images[own], contexts[own], together, place * each)
+                    table[m, place] = toward_higher(objective, alone)
+                except ObjectiveError as failure:
+                    failures.setdefault(place, failure)
+    return table, failures
+
+
+def _scored_alone(
+    objective: Objective, images: Sequence[Image], contexts: Sequence[Context], together: ObjectiveError, start: int
+) -> list[float]:
+    """Scores of one play's images out of a batch that failed, `start` images into it.
+
+    Raises:
+        ObjectiveError: one of these images failed.
+    """
+    if objective.of_batch:  # whole batches have one score, so the play is tried without the others
+        return score(objective, images, contexts)
+    scores = together.scores[start : start + len(images)]
+    if failed := {k: together.failures[start + k] for k, value in enumerate(scores) if not math.isfinite(value)}:
+        raise ObjectiveError(objective.name, scores, failed)
+    return scores
 
 
 def _contexts(
     generator: CachedGenerator,
-    plays: Sequence[Play],
+    going: Sequence[_UnderWay],
     requests: Sequence[Sequence[Request]],
     number: int,
     with_baseline: bool,
@@ -130,15 +213,15 @@ def _contexts(
     if with_baseline:
         plain = [Request(r.prompt, r.seed, generator.protocol.plain, negative_prompt=r.negative_prompt) for r in flat]
         baselines = [made.image for made in generator(plain)]
-    owners = [place for place, batch in enumerate(requests) for _ in batch]
+    owners = [played for played, batch in zip(going, requests, strict=True) for _ in batch]
     return [
         Context(
-            plays[owner][0].prompt,
-            plays[owner][0].targets,
+            owner.task.prompt,
+            owner.task.targets,
             tuple(image.picture for image in request.liked),
             tuple(image.picture for image in request.disliked),
             baseline,
-            (owner, number),
+            (owner.place, number),
         )
         for owner, request, baseline in zip(owners, flat, baselines, strict=True)
     ]

@@ -16,9 +16,10 @@ from optuna.trial import Trial, TrialState
 from experiments.files.pictures import save_png
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.plan import Plan
-from experiments.run.play import Outcome, play
+from experiments.run.play import Outcome, play, try_plays
 from experiments.run.protocol import Scores, Task, task_value
 from fabric.params import FabricParams
+from objectives.base import ObjectiveError
 from optimizer.attributes import SCORES
 
 PLAIN = "fabric-bo:plain"
@@ -26,9 +27,10 @@ PLAIN = "fabric-bo:plain"
 
 PARAMS, ROUNDS, PROMPTS, SEEDS, TIMES, MADE = "params", "rounds", "prompts used", "seeds", "seconds", "images made"
 ATTENTION = "attention"
+FAILURE = "failure"
 """User attributes of a trial: settings; P x M x R x n scores; P x R x n prompts after dropout, and seeds; seconds by
 what they went to; images that were generated for it; for each prompt the share of the self-attention that each
-reference received in the last round, by id."""
+reference received in the last round, by id; of a trial that failed what could not be scored."""
 
 
 @dataclass
@@ -40,6 +42,16 @@ class _Attempt:
     outcomes: list[Outcome] = field(default_factory=list)
     reported: int = 0
     stopped: bool = False
+
+    @property
+    def failure(self) -> ObjectiveError | None:
+        """What an objective could not score; the trial fails with it."""
+        return next((outcome.failure for outcome in self.outcomes if outcome.failure is not None), None)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is anything more to learn from it."""
+        return not self.stopped and self.failure is None
 
 
 class Runner:
@@ -81,7 +93,7 @@ class Runner:
             study.set_user_attr(PLAIN, known)
         return [np.array(scores) for scores in known]
 
-    def run(self, study: Study, trials: Sequence[Trial]) -> None:
+    def run(self, study: Study, trials: Sequence[Trial]) -> dict[int, ObjectiveError]:
         """Tries the settings of trials on one task after the other, as many at once as fill a batch.
 
         Clearly worse settings stop early, by the study's pruner; what they saw still counts. The known settings, first,
@@ -90,27 +102,35 @@ class Runner:
         Args:
             study: gets the values.
             trials: q running ones, their parameters asked for.
+
+        Returns:
+            What failed, by trial number: a trial fails with the first image of its own that cannot be scored.
         """
         plain = self.plain(study)
         tries = [_Attempt(trial, self.plan.space.params(trial.params)) for trial in trials]
         count, seconds, began = self.generator.count, self.generator.seconds, time.perf_counter()
         start = 0
-        while start < len(self.tasks) and (going := [attempt for attempt in tries if not attempt.stopped]):
+        while start < len(self.tasks) and (going := [attempt for attempt in tries if attempt.goes_on]):
             batch = self.tasks[start : start + self._at_once(len(going))]
             plays = [(task, attempt.params) for attempt in going for task in batch]
-            outcomes = play(self.generator, plays, self.objectives, self.on_round)
+            outcomes = try_plays(self.generator, plays, self.objectives, self.on_round)
             for place, attempt in enumerate(going):
                 attempt.outcomes += outcomes[place * len(batch) : (place + 1) * len(batch)]
             start += len(batch)
             self.on_prompts(start)
             if len(self.objectives) == 1:  # Optuna does not stop trials of several objectives
-                self._stop_worse(going, plain, start)
+                self._stop_worse([attempt for attempt in going if attempt.goes_on], plain, start)
         generating, whole = self.generator.seconds - seconds, time.perf_counter() - began
         shares = {"generating": generating / len(tries), "scoring": (whole - generating) / len(tries)}
         for attempt in tries:
             attempt.trial.set_user_attr(TIMES, shares)
             attempt.trial.set_user_attr(MADE, (self.generator.count - count) / len(tries))
-            self._tell(study, attempt, plain)
+            if attempt.failure is not None:
+                attempt.trial.set_user_attr(FAILURE, str(attempt.failure))
+                study.tell(attempt.trial, state=TrialState.FAIL)
+            else:
+                self._tell(study, attempt, plain)
+        return {attempt.trial.number: attempt.failure for attempt in tries if attempt.failure is not None}
 
     def _at_once(self, trials: int) -> int:
         """Tasks that fill a batch."""

@@ -24,7 +24,7 @@ from experiments.run.protocol import task_value
 from experiments.run.stopping import finished
 from experiments.run.storage import connect
 from experiments.run.study import VERSIONS, open_study, read_study
-from experiments.run.trials import ATTENTION, MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES, Runner
+from experiments.run.trials import ATTENTION, FAILURE, MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES, Runner
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from objectives.testing import sample_images
@@ -134,14 +134,35 @@ def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
 def test_a_batch_of_trials_that_fails_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, failures = Runner.run, iter(range(2))
 
-    def flaky(self: Runner, study: optuna.Study, trials: Sequence[optuna.Trial]) -> None:
-        if next(failures, None) is not None:
-            raise ObjectiveError("flaky", [float("nan")], {0: "a bad day"})
-        run(self, study, trials)
+    def flaky(self: Runner, study: optuna.Study, trials: Sequence[optuna.Trial]) -> dict[int, ObjectiveError]:
+        if next(failures, None) is None:
+            return run(self, study, trials)
+        for trial in trials:
+            study.tell(trial, state=TrialState.FAIL)
+        return {trial.number: ObjectiveError("flaky", [float("nan")], {0: "a bad day"}) for trial in trials}
 
     monkeypatch.setattr(Runner, "run", flaky)
     done = optimize(Plan.of(_config(tmp_path, at_once=3, trials=3)))
     assert [trial.state.name for trial in done.study.trials] == ["FAIL"] * 6 + ["COMPLETE"] * 3
+
+
+def test_a_bad_image_fails_its_own_trial_and_no_other_of_its_batch(tmp_path: Path) -> None:
+    plug_in = tmp_path / "mine.py"
+    plug_in.write_text(
+        "from objectives.base import Objective\n"
+        "class Faulty(Objective):\n"
+        "    name = 'faulty'\n"
+        "    def __call__(self, images, contexts):\n"
+        "        return [self.score(image, context.group) for image, context in zip(images, contexts)]\n"
+        "    def score(self, image, group):\n"
+        "        return float('nan') if group == (1, 1) else float(image.getpixel((0, 0))[0])\n"
+        "faulty = Faulty()\n"
+    )
+    done = optimize(Plan.of(_config(tmp_path / "run", objective=f"{plug_in}:faulty", at_once=3, trials=3)))
+    states = [trial.state.name for trial in done.study.trials]
+    assert states == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]  # alone, the last is the first of its batch
+    assert "faulty" in done.study.trials[1].user_attrs[FAILURE]
+    assert "gave nan" in done.study.trials[1].user_attrs[FAILURE]
 
 
 def test_a_run_goes_on_with_what_has_no_effect_on_a_trial(tmp_path: Path) -> None:

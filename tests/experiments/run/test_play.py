@@ -7,13 +7,13 @@ import pytest
 from PIL.Image import Image
 
 from experiments.run.cached_generator import CachedGenerator
-from experiments.run.play import Outcome, Play, play
+from experiments.run.play import Outcome, Play, play, try_plays
 from experiments.run.protocol import Protocol, Task
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.session import Session
-from objectives.base import Context, Objective
+from objectives.base import Context, Objective, ObjectiveError
 from objectives.combinators import BaselineDifference
 from objectives.testing import sample_images
 from tests.fabric.pipelines import build
@@ -150,3 +150,39 @@ def test_every_round_is_reported(generator: CachedGenerator) -> None:
     play(generator, _plays(), [Redness()], lambda: seen.append(1))
     assert len(seen) == 3
     assert generator([Request("x", 1), Request("x", 1)])[0] == generator([Request("x", 1)])[0]
+
+
+class Faulty(Redness):
+    """Cannot score the images of the second play from its second round on."""
+
+    def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
+        groups = [context.group for context in contexts]
+        if any(group is not None and group[0] == 1 and group[1] >= 1 for group in groups):
+            raise ZeroDivisionError("no red")
+        return super().__call__(images, contexts)
+
+
+@pytest.mark.parametrize("of_batch", [False, True])
+def test_what_cannot_be_scored_ends_its_own_play_and_no_other(generator: CachedGenerator, of_batch: bool) -> None:
+    faulty = Faulty()
+    faulty.of_batch = of_batch
+    good, bad = try_plays(generator, _plays(), [Redness(), faulty])
+    assert good.failure is None
+    assert good.scores.shape == (2, 3, 2)
+    whole = play(generator, _plays(), [Redness()])[0]
+    np.testing.assert_allclose(good.scores, whole.scores.repeat(2, axis=0), atol=0.5)  # rounding, as above
+    assert bad.scores.shape == (2, 1, 2)
+    assert len(bad.session.rounds) == 2
+    assert "ZeroDivisionError: no red" in str(bad.failure)
+    with pytest.raises(ObjectiveError, match="ZeroDivisionError: no red"):
+        play(generator, _plays(), [faulty])
+
+
+def test_where_nothing_can_be_scored_nothing_more_is_generated(generator: CachedGenerator) -> None:
+    class Broken(Redness):
+        def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
+            return [float("nan")] * len(images)
+
+    outcomes = try_plays(generator, _plays(), [Broken()])
+    assert all("gave nan" in str(outcome.failure) for outcome in outcomes)
+    assert generator.count == 2 * 2
