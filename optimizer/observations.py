@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -84,14 +85,14 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
         encoding: of the present space.
     """
     signs = _signs(study)
-    points = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
-    measured = _measured([trial for trial, _ in points], len(signs))
-    points = [(trial, point) for trial, point in points if trial.number in measured]
-    values = [measured[trial.number] for trial, _ in points]
-    X = torch.stack([point for _, point in points]) if points else torch.zeros(0, encoding.dimensions).double()
+    encoded = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
+    measured = _measured([trial for trial, _ in encoded], len(signs))
+    encoded = [(trial, point) for trial, point in encoded if trial.number in measured]
+    values = [measured[trial.number] for trial, _ in encoded]
+    X = torch.stack([point for _, point in encoded]) if encoded else torch.zeros(0, encoding.dimensions).double()
     Y = torch.tensor([value.mean for value in values], dtype=torch.float64).view(-1, len(signs))
     features = None if encoding.feature_map is None else encoding.features
-    return Observations(X, Y * signs, _variances(values), [trial.number for trial, _ in points], features)
+    return Observations(X, Y * signs, _variances(values), [trial.number for trial, _ in encoded], features)
 
 
 def with_failures(observations: Observations, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
@@ -105,28 +106,27 @@ def with_failures(observations: Observations, trials: Sequence[FrozenTrial], enc
         trials: of the study.
         encoding: of the present space.
     """
-    failed = (t for t in trials if t.state == TrialState.FAIL and t.params and read_attribute(t, LOST) is None)
-    points = [(trial.number, point) for trial in failed if (point := encoding.encode(trial.params)) is not None]
-    if not points:
+    failed = [t for t in trials if t.state == TrialState.FAIL and t.params and read_attribute(t, LOST) is None]
+    encoded = [(trial.number, point) for trial in failed if (point := encoding.encode(trial.params)) is not None]
+    if not encoded:
         return observations
-    worst = observations.Y.amin(dim=0).expand(len(points), -1)
+    worst = observations.Y.amin(dim=0).expand(len(encoded), -1)
     Yvar = observations.Yvar
     if Yvar is not None:
-        Yvar = torch.cat([Yvar, Yvar.median(dim=0).values.expand(len(points), -1)])
+        Yvar = torch.cat([Yvar, Yvar.median(dim=0).values.expand(len(encoded), -1)])
     return replace(
         observations,
-        X=torch.cat([observations.X, torch.stack([point for _, point in points])]),
+        X=torch.cat([observations.X, torch.stack([point for _, point in encoded])]),
         Y=torch.cat([observations.Y, worst]),
         Yvar=Yvar,
-        numbers=[*observations.numbers, *(number for number, _ in points)],
+        numbers=[*observations.numbers, *(number for number, _ in encoded)],
     )
 
 
-def pending(trials: Sequence[FrozenTrial], encoding: Encoding, besides: int) -> Tensor | None:
-    """Points of running trials other than number `besides`, or None."""
-    running = (t for t in trials if t.state == TrialState.RUNNING and t.number != besides and t.params)
-    points = [point for trial in running if (point := encoding.encode(trial.params)) is not None]
-    return torch.stack(points) if points else None
+def points(settings: Iterable[Mapping[str, Any]], encoding: Encoding) -> Tensor | None:
+    """Settings as q x d points; those that cannot be encoded are left out, None where none is left."""
+    found = [point for params in settings if (point := encoding.encode(params)) is not None]
+    return torch.stack(found) if found else None
 
 
 @dataclass(frozen=True)

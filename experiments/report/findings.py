@@ -31,9 +31,10 @@ from optimizer.observations import observe, relative_space
 from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.known_first import place_of
 from optimizer.samplers.model_based import design_size
+from optimizer.samplers.proposals import is_own
 from optimizer.sensitivity import Slice, importance, slices
 
-Phase = Literal["preset", "design", "search"]
+Phase = Literal["preset", "design", "search", "given"]
 _MOMENTS = 20  # at which the model is fitted again, to show how its recommendation came about
 
 
@@ -43,7 +44,8 @@ class Tried:
 
     Attributes:
         number: of it.
-        phase: a preset, one of the design (pictures alone, then Sobol points), or proposed by the sampler.
+        phase: a preset, one of the design (pictures alone, then Sobol points), proposed by the sampler, or given by
+            others (enqueued, or added to the study).
         preset: its name, as near as the space can express it.
         exact: whether the space can express that preset.
         pruned: whether it stopped early.
@@ -186,12 +188,13 @@ class Findings:
         return [self._one(by_number[number], values, error) for number, values, error in rows]
 
     def _one(self, trial: FrozenTrial, values: list[float], errors: list[float]) -> Tried:
-        place = place_of(trial, self.study.get_trials(deepcopy=False))
+        own = is_own(self.study, trial)
+        place = place_of(self.study, trial, self.study.get_trials(deepcopy=False))
         names, params = list(self.presets), FabricParams.from_dict(trial.user_attrs[PARAMS])
-        name = names[place] if place < len(names) else None
+        name = names[place] if own and place < len(names) else None
         return Tried(
             trial.number,
-            "preset" if name else self._phase(place),
+            "preset" if name else self._phase(place) if own else "given",
             name,
             name is not None and same_settings(params, self.presets[name]),
             trial.state == TrialState.PRUNED,

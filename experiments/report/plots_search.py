@@ -33,7 +33,7 @@ from experiments.report.style import (
     preset_marker,
 )
 
-_PHASES: dict[Phase, str] = {"preset": "presets", "design": "design", "search": "model"}
+_PHASES: dict[Phase, str] = {"preset": "presets", "design": "design", "search": "model", "given": "given"}
 _VALUE = "gain"
 _SIDE_BY_SIDE = 8  # names of axes that have room
 _SHARE = "start/end"  # see `experiments.run.space.Space`

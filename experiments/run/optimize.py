@@ -31,6 +31,7 @@ from optimizer.observations import Observations, observe
 from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
 from optimizer.samplers.known_first import place_of
+from optimizer.samplers.proposals import is_own
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3  # in a row, of all trials that were tried at once
@@ -83,8 +84,8 @@ class Run:
         """
         trials = self.study.get_trials(deepcopy=False)
         names = list(self.plan.known_settings)
-        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-        known = {place: trial for trial in complete if (place := place_of(trial, trials)) < len(names)}
+        complete = [trial for trial in trials if trial.state == TrialState.COMPLETE and is_own(self.study, trial)]
+        known = {place: trial for trial in complete if (place := place_of(self.study, trial, trials)) < len(names)}
         if not known:
             return None
         best = max(known, key=lambda place: known[place].values[0])

@@ -8,13 +8,14 @@ What it proposes depends on the study and its seed alone: nothing is kept betwee
 from __future__ import annotations
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from optimizer.acquisition import propose
 from optimizer.encoding import Encoding
-from optimizer.observations import observe, pending, with_failures
+from optimizer.observations import observe, points, with_failures
 from optimizer.samplers.model_based import ModelSampler
+from optimizer.samplers.proposals import params_of, wait_for_earlier
 
 
 class GaussianProcessSampler(ModelSampler):
@@ -28,9 +29,11 @@ class GaussianProcessSampler(ModelSampler):
 
     def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
         """The point of the greatest expected improvement, d; None before two observations."""
-        trials = study.get_trials(deepcopy=False)
+        trials = wait_for_earlier(study, trial)
         observations = observe(study, trials, encoding)
         if len(observations.Y) < 2:
             return None
         known = with_failures(observations, trials, encoding)
-        return propose(known, encoding, pending(trials, encoding, trial.number), seed)
+        running = (other for other in trials if other.state == TrialState.RUNNING and other.number != trial.number)
+        X_pending = points(filter(None, (params_of(other, encoding.space) for other in running)), encoding)
+        return propose(known, encoding, X_pending, seed)

@@ -20,21 +20,28 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optimizer.attributes import LOST, read_attribute
 from optimizer.encoding import in_range
+from optimizer.samplers.proposals import is_own, publish
 
 _TRIES = 2  # of one place: what fails twice fails by its settings, and the run goes on without them
 
 
-def place_of(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
+def place_of(study: Study, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> int:
     """Place of a trial in the order, from 0: the first that had been lost when it began, else the next.
 
+    Trials that others enqueued or added take no place; one of them has that of the next that is proposed.
+
     Args:
+        study: of the trial.
         trial: whose place is asked for.
-        trials: of its study; later ones are not looked at.
+        trials: of the study; later ones are not looked at.
     """
     lost: dict[int, datetime] = {}
     failures: Counter[int] = Counter()
     fresh = 0
-    earlier = sorted((other for other in trials if other.number < trial.number), key=lambda other: other.number)
+    earlier = sorted(
+        (other for other in trials if other.number < trial.number and is_own(study, other)),
+        key=lambda other: other.number,
+    )
     for current in [*earlier, trial]:
         began = current.datetime_start or datetime.max
         place = min((place for place, when in lost.items() if when <= began), default=fresh)
@@ -93,10 +100,13 @@ class KnownFirst(BaseSampler):
         """
         place = self._place(study, trial)
         if place < len(self.first):
-            return {
+            settings = {
                 name: self._known(place, name, search_space[name]) for name in self.first[place] if name in search_space
             }
-        return self.propose(study, trial, search_space, place - len(self.first)) if search_space else {}
+        else:
+            settings = self.propose(study, trial, search_space, place - len(self.first)) if search_space else {}
+        publish(study, trial, settings, search_space)
+        return settings
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -116,7 +126,7 @@ class KnownFirst(BaseSampler):
         return key(self.seed, *parts)
 
     def _place(self, study: Study, trial: FrozenTrial) -> int:
-        return place_of(trial, study.get_trials(deepcopy=False))
+        return place_of(study, trial, study.get_trials(deepcopy=False))
 
     def _known(self, place: int, name: str, distribution: BaseDistribution) -> Any:
         value = self.first[place][name]

@@ -82,7 +82,7 @@ def test_the_place_of_a_trial_that_was_lost_is_given_again(key: str) -> None:
         trial.number = number
         trial.datetime_start = start + timedelta(seconds=2 * number)
         trial.datetime_complete = start + timedelta(seconds=2 * number + 1)
-    assert [place_of(trial, trials) for trial in trials] == [0, 0, 0]
+    assert [place_of(optuna.create_study(), trial, trials) for trial in trials] == [0, 0, 0]
 
 
 def test_the_present_name_wins_and_a_missing_attribute_is_none() -> None:

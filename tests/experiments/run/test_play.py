@@ -156,8 +156,7 @@ class Faulty(Redness):
     """Cannot score the images of the second play from its second round on."""
 
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
-        groups = [context.group for context in contexts]
-        if any(group is not None and group[0] == 1 and group[1] >= 1 for group in groups):
+        if any(context.group in {(1, 1), (1, 2)} for context in contexts):
             raise ZeroDivisionError("no red")
         return super().__call__(images, contexts)
 

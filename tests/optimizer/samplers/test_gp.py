@@ -8,7 +8,7 @@ import optuna
 import pytest
 import torch
 from botorch.exceptions.errors import ModelFittingError
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -186,7 +186,7 @@ def test_workers_on_one_study() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_a_region_that_fails_is_left(seed: int) -> None:
     study = _study(GaussianProcessSampler(seed=seed))
-    space = {"x": FLOAT, "y": FLOAT}
+    space: dict[str, BaseDistribution] = {"x": FLOAT, "y": FLOAT}
     for _ in range(24):
         trial = study.ask(space)
         trial.set_user_attr(STANDARD_ERROR, 0.01)
