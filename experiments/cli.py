@@ -65,6 +65,7 @@ _BENCHES = {
     "flops": "what feedback costs on Stable Diffusion 1.5 and XL, counted",
     "optimizer": "time per proposal, and what is found on noisy test functions",
     "samplers": "what each sampler finds on the embedded model",
+    "boards": "what tuned settings gain over fixed ones, over boards of two worlds",
     "studio": "the time from a click to the next batch",
     "artist": "how soon a simulated artist gets what it has in mind",
 }

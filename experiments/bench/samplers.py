@@ -7,25 +7,19 @@ early stops), kept in a folder of its own, so that the benchmark goes on where i
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.bench.held_out import HeldOutJudge
 from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
 from experiments.intervals import paired_difference
-from experiments.run.cached_generator import CachedGenerator
-from experiments.run.optimize import Run, optimize
+from experiments.run.optimize import optimize
 from experiments.run.plan import Plan
-from experiments.run.play import play
-from experiments.run.protocol import Task
-from fabric.params import FabricParams
-from objectives.base import Objective
 from optimizer.samplers.baselines import SAMPLERS
 
 CONFIG = Path(__file__).parents[1] / "configs" / "bench.yaml"
@@ -56,14 +50,14 @@ def run(options: argparse.Namespace) -> int:
         )
     config, looks = read_config(options.config), sorted(options.trials)
     found: dict[str, NDArray[np.float64]] = {}
-    judge = HeldOutJudge(config)
+    judge = HeldOutJudge(Plan.of(config))
     print(f"held-out {judge.objective.name} of the recommended setting; {len(judge.tasks)} prompts")
     print(f"{'sampler':<10}{'seed':>6}" + "".join(f"{f'{look} trials':>12}" for look in looks))
     for name in options.sampler:
         rows = []
         for seed in range(options.seeds):
             done = optimize(Plan.of(_config(config, name, seed, max(looks), options.output)))
-            rows.append([judge(done, look) for look in looks])
+            rows.append([judge(done.recommended(look)[1])[judge.objective.name] for look in looks])
             print(f"{name:<10}{seed:>6}" + "".join(f"{value:>12.4f}" for value in rows[-1]), flush=True)
         found[name] = np.array(rows)
     _print_summary(found, looks)
@@ -84,7 +78,7 @@ def _results(
         "board": None if config.scenes is None else config.scenes.board,
         "prompts": len(judge.tasks),
         "objective": judge.objective.name,
-        "without_feedback": judge.value(judge.generator.protocol.plain),
+        "without_feedback": judge(judge.generator.protocol.plain)[judge.objective.name],
         "trials": looks,
         "values": {name: table.tolist() for name, table in found.items()},
     }
@@ -95,33 +89,6 @@ def _config(config: RunConfig, sampler: str, seed: int, trials: int, folder: Pat
     values |= {"sampler": sampler, "seed": seed, "trials": trials, "output": str(folder / f"{sampler}-{seed}")}
     values["protocol"]["prune"] = False
     return check_config(values)
-
-
-class HeldOutJudge:
-    """Measures settings on held-out prompts and seeds.
-
-    Args:
-        config: says which.
-    """
-
-    def __init__(self, config: RunConfig) -> None:
-        plan = Plan.of(config)
-        self.tasks: Sequence[Task] = plan.held_out_tasks
-        self.objective: Objective = plan.held_out_objectives[0]
-        self.generator: CachedGenerator = plan.generator(plan.held_out_protocol)
-        self._known: dict[str, float] = {}
-
-    def __call__(self, done: Run, trials: int) -> float:
-        """Value of what a run recommends after its first trials."""
-        return self.value(done.recommended(trials)[1])
-
-    def value(self, params: FabricParams) -> float:
-        """Mean over the held-out prompts."""
-        key = json.dumps(params.to_dict())
-        if key not in self._known:
-            outcomes = play(self.generator, [(task, params) for task in self.tasks], [self.objective])
-            self._known[key] = float(np.mean([outcome.value(self.generator.protocol.value) for outcome in outcomes]))
-        return self._known[key]
 
 
 def _print_summary(found: dict[str, NDArray[np.float64]], looks: list[int]) -> None:

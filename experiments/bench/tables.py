@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from experiments.bench.boards import BEST_KNOWN, BEST_PRESET, PLAIN, gains, tuned, value_of, worlds_of
 from experiments.bench.kept import FOLDER, read_results
 from experiments.intervals import Difference, paired_difference
 
@@ -56,6 +57,26 @@ def samplers_table(results: Mapping[str, Any]) -> str:
     return _stacked(
         _table(["seed", *(f"{NAMES[name]}, {look}" for name in names for look in looks)], rows, left=0),
         _table(["better than", "trials", "by, with its 95 % interval", "on so many seeds"], differences),
+    )
+
+
+def boards_tables(results: Mapping[str, Any]) -> str:
+    """A row for each board, and what tuned settings gain over fixed ones, over all boards and those of each world."""
+    arms = [tuned(sampler, trials) for sampler in results["samplers"] for trials in results["trials"]]
+    columns = [PLAIN, BEST_PRESET, BEST_KNOWN, *arms]
+    rows: list[list[object]] = [
+        [f"{row['world']} {row['board']}", row["kind"], *(f"{value_of(row, arm):.3f}" for arm in columns)]
+        for row in results["rows"]
+    ]
+    differences: list[list[object]] = [
+        [f"{arm} over {over}", *(gains(results, arm, over, world) for world in worlds_of(results))]
+        for arm in arms
+        for over in (BEST_PRESET, BEST_KNOWN, PLAIN)
+    ]
+    heads = [world or "all boards" for world in worlds_of(results)]
+    return _stacked(
+        _table(["board", "kind", *columns], rows, left=2),
+        _table(["mean over boards, with its 95 % interval", *heads], differences),
     )
 
 

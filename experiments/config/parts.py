@@ -44,6 +44,9 @@ class TaskConfig(Part):
         return {"prompt": given} if isinstance(given, str) else given
 
 
+BoardKind = Literal["usual", "right", "one-wrong", "half-wrong", "structure", "style", "two-tastes"]
+
+
 class ScenesConfig(Part):
     """Hidden targets of a world; prompts say a part of them: shape, colour and background of a scene, or what thing.
 
@@ -52,11 +55,21 @@ class ScenesConfig(Part):
         seed: which.
         board: seed of a taste that all targets share, and of pictures of it as feedback from the start, some of which
             mislead; by default every target is on its own, without feedback from the start.
+        kind: of board: as is usual in the world (two liked and two disliked scenes, half of which mislead; six liked
+            emoji, two of which do), or six liked pictures that are all right, with one wrong, half wrong, liked for
+            their structure or for their style alone (two wrong), or of two tastes.
     """
 
     count: Positive = 12
     seed: int = 0
     board: int | None = None
+    kind: BoardKind = "usual"
+
+    @model_validator(mode="after")
+    def _kind_of_a_board(self) -> ScenesConfig:
+        if self.board is None and self.kind != "usual":
+            raise ValueError(f"kind: {self.kind} given without a board; allowed: with board")
+        return self
 
 
 class ModelConfig(Part):

@@ -30,6 +30,7 @@ _STEPS, _GUIDANCE, _BATCH = 12, 4.0, 16
 _SCHEDULER = "dpm++2m"  # as good in 12 steps as the ancestral one in 20
 _SEEDS = 2**31
 _NEAR, _MISLEADING = 4, 2  # liked pictures of a board
+_DRAWN = 100  # scenes, enough to meet as many things as a board shows
 
 
 class EmojiTargets(HiddenTargets):
@@ -41,9 +42,9 @@ class EmojiTargets(HiddenTargets):
     held_out = False
     unshown = True
 
-    def pictures(self, scenes: Scenes) -> list[Image]:
+    def pictures(self, scenes: Scenes, showing: tuple[str, ...] = ()) -> list[Image]:
         """See `HiddenTargets`; the jitter of a scene is its seed."""
-        captions = self.world.captions(scenes, self.shown)
+        captions = self.world.captions(scenes, tuple(dict.fromkeys((*self.shown, *showing))))
         seeds = [int(value * _SEEDS) for value in scenes.jitter[:, 0].tolist()]
         key = hashlib.sha256(json.dumps([captions, seeds, self._weights]).encode()).hexdigest()
         path = Path(cached_assets_path("fabric-bo", "emoji", "targets")) / f"{key[:32]}.safetensors"
@@ -72,18 +73,16 @@ class EmojiTargets(HiddenTargets):
         files = sorted(Path(locate(EMBEDDED_EMOJI)).rglob("*.safetensors"))
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
-    def board_scenes(self, taste: Scenes, generator: torch.Generator) -> tuple[Scenes, Scenes]:
-        """Six liked scenes of as many things: four in the taste, two by any hand on any backdrop. None is disliked."""
-        count = _NEAR + _MISLEADING
-        drawn = self._of_distinct_things(taste, generator)
-        near = self.with_taste(drawn[:_NEAR], taste)
-        return concatenate(near, drawn[_NEAR:count]), drawn[:0]
-
-    def _of_distinct_things(self, taste: Scenes, generator: torch.Generator) -> Scenes:
-        """Scenes of things that are all different, and that the generator was shown in the taste too."""
-        drawn = self.world.sample(100, generator, held_out=False)
-        drawn = drawn[~self.world.is_held_out(self.with_taste(drawn, taste))]
+    def draw_liked(self, count: int, tastes: Sequence[Scenes], generator: torch.Generator) -> Scenes:
+        """See `HiddenTargets`; things that are all different, and that the generator was shown in the tastes too."""
+        drawn = self.world.sample(_DRAWN, generator, held_out=False)
+        drawn = drawn[self.is_known(drawn, tastes)]
         first: dict[int, int] = {}
         for place, concept in enumerate(drawn.column("concept").tolist()):
             first.setdefault(concept, place)
-        return drawn[torch.tensor(list(first.values()))]
+        return drawn[torch.tensor(list(first.values())[:count])]
+
+    def usual_board(self, taste: Scenes, generator: torch.Generator) -> tuple[Scenes, Scenes]:
+        """Six liked scenes of as many things: four in the taste, two by any hand on any backdrop. None is disliked."""
+        drawn = self.draw_liked(_NEAR + _MISLEADING, [taste], generator)
+        return concatenate(self.with_taste(drawn[:_NEAR], taste), drawn[_NEAR:]), drawn[:0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from PIL.Image import Image
 
@@ -22,11 +24,15 @@ class SceneTargets(HiddenTargets):
     held_out = True
     unshown = False  # what a scene lacks of a taste shows in any of its shape and colour
 
-    def pictures(self, scenes: Scenes) -> list[Image]:
-        """See `HiddenTargets`."""
+    def pictures(self, scenes: Scenes, showing: tuple[str, ...] = ()) -> list[Image]:
+        """See `HiddenTargets`; a scene shows everything."""
         return to_pictures(to_signed(SCENES.render(scenes)))
 
-    def board_scenes(self, taste: Scenes, generator: torch.Generator) -> tuple[Scenes, Scenes]:
+    def draw_liked(self, count: int, tastes: Sequence[Scenes], generator: torch.Generator) -> Scenes:
+        """See `HiddenTargets`; of any shape, colour and place."""
+        return SCENES.sample(count, generator)
+
+    def usual_board(self, taste: Scenes, generator: torch.Generator) -> tuple[Scenes, Scenes]:
         """Two liked and two disliked scenes of any shape, colour and place; the second of each sign misleads.
 
         The first liked scene has the taste but for one attribute, and so has the second disliked one, a click by

@@ -33,7 +33,7 @@ class FolderWorld(World):
 
     name = "folder"
     full_prompt = short_prompt = ("picture",)
-    unsaid = ()
+    unsaid = structure = style = ()
     said: Mapping[str, float] = {"picture": 1.0}
     openings = ("",)
     faint: Mapping[str, float] = {}

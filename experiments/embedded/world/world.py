@@ -32,6 +32,8 @@ class World(ABC):
         full_prompt: attributes that a prompt can state.
         short_prompt: those that the prompts of a task state.
         unsaid: those that a taste is made of.
+        structure: those of a taste that is for how things are laid out alone.
+        style: those of a taste that is for how things are drawn alone.
         said: how often a training caption states an attribute; never where it is not named.
         openings: how captions begin.
         faint: how often a judge's hard negatives change an attribute, relative to 1 where it is not named: those that
@@ -45,6 +47,8 @@ class World(ABC):
     full_prompt: tuple[str, ...]
     short_prompt: tuple[str, ...]
     unsaid: tuple[str, ...]
+    structure: tuple[str, ...]
+    style: tuple[str, ...]
     said: Mapping[str, float]
     openings: tuple[str, ...]
     faint: Mapping[str, float]

@@ -7,13 +7,12 @@ from experiments.config.parts import ScenesConfig
 from experiments.embedded.world.emoji.draw import BACKDROPS
 from experiments.embedded.world.world import Scenes
 from experiments.run.emoji_targets import EmojiTargets
-from fabric.seeding import generator_for
 
 
 class Sketched(EmojiTargets):
     """Pictures that show of what scene they are, without a model."""
 
-    def pictures(self, scenes: Scenes) -> list[Image]:
+    def pictures(self, scenes: Scenes, showing: tuple[str, ...] = ()) -> list[Image]:
         """See `EmojiTargets`."""
         rows = scenes.attributes.tolist()
         return [new("RGB", (64, 64), (concept, hand, backdrop)) for concept, hand, backdrop, *_ in rows]
@@ -24,8 +23,8 @@ TARGETS = Sketched()
 
 @pytest.mark.parametrize("board", range(12))
 def test_a_board_is_six_liked_things_of_which_four_are_in_the_taste(board: int) -> None:
-    taste = TARGETS.taste(board)
-    liked, disliked = TARGETS.board_scenes(taste, generator_for("board", board))
+    (taste,) = TARGETS.tastes(board)
+    liked, disliked = TARGETS.board_scenes(board)
     assert (len(liked), len(disliked)) == (6, 0)
     assert len(set(liked.column("concept").tolist())) == 6
     for name in ("hand", "backdrop"):
@@ -35,7 +34,7 @@ def test_a_board_is_six_liked_things_of_which_four_are_in_the_taste(board: int) 
 
 @pytest.mark.parametrize("board", range(12))
 def test_targets_have_the_taste_and_what_their_prompt_names(board: int) -> None:
-    taste = TARGETS.taste(board).attributes[0].tolist()
+    taste = TARGETS.tastes(board)[0].attributes[0].tolist()
     concepts = TARGETS.world.attributes["concept"]
     tasks = TARGETS.tasks(ScenesConfig(count=14, seed=1000, board=board))
     for task in tasks:

@@ -28,7 +28,7 @@ def test_a_board_is_the_same_for_all_tasks_and_for_other_prompts() -> None:
 
 
 def test_a_taste_changes_what_is_not_said_and_nothing_else() -> None:
-    taste, scenes = TARGETS.taste(0), SCENES.sample(20, generator_for("test"))
+    taste, scenes = TARGETS.tastes(0)[0], SCENES.sample(20, generator_for("test"))
     found = TARGETS.with_taste(scenes, taste)
     for name in SCENES.unsaid:
         assert (found.column(name) == taste.column(name)).all()

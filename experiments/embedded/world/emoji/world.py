@@ -56,7 +56,8 @@ class EmojiWorld(World):
     }
     full_prompt = ("concept", "hand", "backdrop")
     short_prompt = ("concept",)
-    unsaid = ("hand", "backdrop", "edge", "size")
+    unsaid = style = ("hand", "backdrop")
+    structure = ("edge", "size")
     said: Mapping[str, float] = {"concept": 1.0, "hand": 0.5, "backdrop": 0.4, "edge": 0.15, "size": 0.15}
     openings = ("a", "a", "the", "", "one", "a picture of a", "an emoji of a")
     faint: Mapping[str, float] = {"concept": 2.0, "hand": 3.0}

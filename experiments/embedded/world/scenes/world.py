@@ -23,6 +23,8 @@ class SceneWorld(World):
     full_prompt = FULL_PROMPT
     short_prompt = SHORT_PROMPT
     unsaid = UNSAID
+    structure = ("size", "companion")
+    style = ("texture", "light", "style")
     said: Mapping[str, float] = SAID_PROBABILITY
     openings = OPENINGS
     faint: Mapping[str, float] = {"style": 3.0, "shape": 2.0, "texture": 2.0, "size": 1.5}
