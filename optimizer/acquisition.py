@@ -37,31 +37,38 @@ _SEARCH: dict[str, bool | float | int | str] = {"maxiter": 50, "factr": 1e11}
 _PATIENCE = 6  # points without a gain
 _OTHERS = 32  # points, for spaces so coarse that all maxima are one setting
 _SAME = 1e-6  # distance
+_GRAIN = 1e-4  # of a range; finer, and rounding that differs between machines would grow from proposal to proposal
 
 
-def propose(observations: Observations, encoding: Encoding, X_pending: Tensor | None, seed: int) -> Tensor:
-    """The most promising point.
+def propose(
+    observations: Observations, encoding: Encoding, X_pending: Tensor | None, seed: int, *, doubting: bool = False
+) -> Tensor:
+    """The most promising point; the same however many threads there are.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
-    several. Where there is a feature map and the latest observations of one objective brought nothing, every other
-    point is chosen by a model that is less sure of what it has not seen; see `optimizer.gp.shorten_lengthscales`.
+    several.
 
     Args:
         observations: at least two, in the order in which they were made.
         encoding: of the points.
         X_pending: q x d points that are being evaluated, or None.
         seed: of everything random in it.
+        doubting: where there is a feature map and the latest observations of one objective brought nothing, whether the
+            point is chosen by a model that is less sure of what it has not seen; see
+            `optimizer.gp.shorten_lengthscales`.
 
     Returns:
         A point of the unit cube, d.
     """
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with one_thread(), torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         # Settings that were tried twice make matrices singular; BoTorch says so, adds jitter and tries again.
         for kind in (NumericalWarning, OptimizationWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
         torch.manual_seed(seed)
-        improvement = _expected_improvement if observations.Y.shape[1] == 1 else _expected_hypervolume_improvement
-        acquisition = improvement(observations, X_pending, seed)
+        if observations.Y.shape[1] == 1:
+            acquisition = _expected_improvement(observations, X_pending, seed, doubting=doubting)
+        else:
+            acquisition = _expected_hypervolume_improvement(observations, X_pending, seed)
         return maximise(acquisition, encoding, X_pending, seed)
 
 
@@ -69,8 +76,8 @@ def maximise(acquisition: AcquisitionFunction, encoding: Encoding, X_pending: Te
     """The setting for which an acquisition function is greatest, d; moves the global generator.
 
     The function is maximised over the cube from several points, half of them around the best that are known. Then the
-    maxima are compared as the settings they stand for, in which choices and whole numbers are rounded, and those that
-    are being evaluated already are left out.
+    maxima are compared as the settings they stand for, in which choices and whole numbers are rounded, all others to a
+    ten-thousandth of their range, and those that are being evaluated already are left out.
 
     Args:
         acquisition: of one point.
@@ -90,7 +97,8 @@ def maximise(acquisition: AcquisitionFunction, encoding: Encoding, X_pending: Te
         return_best_only=False,
     )
     others = SobolEngine(encoding.dimensions, scramble=True, seed=seed).draw(_OTHERS, dtype=torch.float64)
-    points = torch.stack([encoding.rounded(point) for point in torch.cat([maxima.detach()[:, 0], others])])
+    found = (torch.cat([maxima.detach()[:, 0], others]) / _GRAIN).round() * _GRAIN
+    points = torch.stack([encoding.rounded(point) for point in found])
     if X_pending is not None:
         new = torch.cdist(points, X_pending).amin(dim=1) > _SAME
         points = points[new] if new.any() else points
@@ -109,13 +117,13 @@ def _fit(observations: Observations) -> SingleTaskGP:
 
 
 def _expected_improvement(
-    observations: Observations, X_pending: Tensor | None, seed: int
+    observations: Observations, X_pending: Tensor | None, seed: int, *, doubting: bool
 ) -> qLogNoisyExpectedImprovement:
     model = _fit(observations)
     # Lengthscales of features have one in common, which a few observations can make too long for all at once.
     # Independent ones are seldom all too long: shortening them spends half of the trials on what the others know to be
     # worse.
-    if observations.features is not None and len(observations.Y) % 2 and stagnates(model, observations.X):
+    if doubting and observations.features is not None and stagnates(model, observations.X):
         model = shorten_lengthscales(model)
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
@@ -154,6 +162,17 @@ def _expected_hypervolume_improvement(
             prune_baseline=True,
             cache_root=False,
         )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes with one thread within: sums depend on how many share them, and matrices of this size gain nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

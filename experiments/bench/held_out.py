@@ -49,6 +49,7 @@ class HeldOutJudge:
                 for m, measure in enumerate(self._measured)
             }
             if self._kept is not None:
+                self._kept.parent.mkdir(parents=True, exist_ok=True)
                 with atomic_write(self._kept) as unfinished:
                     unfinished.write_text(json.dumps(self._known, indent=1), encoding="utf-8")
         return self._known[key]

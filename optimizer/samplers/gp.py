@@ -27,8 +27,11 @@ class GaussianProcessSampler(ModelSampler):
     Args: see `ModelSampler`.
     """
 
-    def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
-        """The point of the greatest expected improvement, d; None before two observations."""
+    def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, place: int) -> Tensor | None:
+        """The point of the greatest expected improvement, d; None before two observations.
+
+        Where trials bring nothing any more, every other one doubts the model; see `propose`.
+        """
         trials = wait_for_earlier(study, trial)
         observations = observe(study, trials, encoding)
         if len(observations.Y) < 2:
@@ -36,4 +39,4 @@ class GaussianProcessSampler(ModelSampler):
         known = with_failures(observations, trials, encoding)
         running = (other for other in trials if other.state == TrialState.RUNNING and other.number != trial.number)
         X_pending = points(filter(None, (params_of(other, encoding.space) for other in running)), encoding)
-        return propose(known, encoding, X_pending, seed)
+        return propose(known, encoding, X_pending, self.key("proposal", place), doubting=place % 2 == 1)

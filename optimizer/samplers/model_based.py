@@ -54,20 +54,20 @@ class ModelSampler(KnownFirst):
         self.feature_map = feature_map
 
     @abstractmethod
-    def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
+    def point(self, study: Study, trial: FrozenTrial, encoding: Encoding, place: int) -> Tensor | None:
         """The model's next point, d; None where it knows too little.
 
         Args:
             study: of the trial.
             trial: that runs.
             encoding: of the present space.
-            seed: of everything random in it.
+            place: of the trial after the known ones.
         """
 
-    def _point(self, study: Study, trial: FrozenTrial, encoding: Encoding, seed: int) -> Tensor | None:
+    def _point(self, study: Study, trial: FrozenTrial, encoding: Encoding, place: int) -> Tensor | None:
         """The model's next point, or None where no model can be made: a study goes on whatever is in it."""
         try:
-            return self.point(study, trial, encoding, seed)
+            return self.point(study, trial, encoding, place)
         except (ArithmeticError, BotorchError, ModelFittingError, RuntimeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             _log.warning("trial %d: no model, so a point that fills the space (%s)", trial.number, reason)
@@ -85,7 +85,7 @@ class ModelSampler(KnownFirst):
         """Settings of a trial after the known ones."""
         encoding = Encoding(space, self.absent, self.feature_map)
         design = design_size(encoding.dimensions, len(self.first)) if self.design is None else self.design
-        point = None if place < design else self._point(study, trial, encoding, self.key("proposal", place))
+        point = None if place < design else self._point(study, trial, encoding, place)
         return encoding.decode(sobol_point(encoding.dimensions, place, self.seed) if point is None else point)
 
 

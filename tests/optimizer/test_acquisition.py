@@ -37,6 +37,29 @@ def test_a_proposal_is_the_seeds_and_inside_the_cube() -> None:
     assert float((once - 0.4).square().sum()) < float(-Y.median())
 
 
+@pytest.mark.slow
+def test_proposals_do_not_depend_on_the_number_of_threads() -> None:
+    encoding = Encoding({f"x{k}": FloatDistribution(0, 1) for k in range(12)})
+
+    def proposals(threads: int) -> torch.Tensor:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            X = torch.rand(40, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+            for seed in range(4):
+                Y = -(X - 0.4).square().sum(1, keepdim=True)
+                seen = Observations(X, Y, torch.full_like(Y, 1e-2), list(range(len(X))))
+                X = torch.cat([X, propose(seen, encoding, None, seed)[None]])
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        return X[40:]
+
+    alone, together = proposals(1), proposals(2)
+    assert torch.equal(alone, together)
+    torch.testing.assert_close(alone * 1e4, (alone * 1e4).round(), rtol=0, atol=1e-6)
+
+
 def test_the_first_proposal_for_two_objectives_compiles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
