@@ -65,6 +65,26 @@ class FittedModel:
         """The recommended setting, d."""
         return self.X[self._best]
 
+    def chance_of_beating(self, point: Tensor, value: float, variance: float) -> float:
+        """Probability that a setting is better than the recommended one, with what was seen of it so far.
+
+        The posterior of the two is conditioned on one more observation, at the hyperparameters that the others gave.
+
+        Args:
+            point: the setting, d.
+            value: what was seen of it, on the scale of the observations.
+            variance: of the noise of `value`.
+        """
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", NumericalWarning)
+            posterior = self.model.posterior(torch.stack([self.point, point]))
+            mean, covariance = posterior.mean[:, 0], posterior.distribution.covariance_matrix
+        gain = covariance[:, 1] / (covariance[1, 1] + variance).clamp(min=1e-12)
+        mean = mean + gain * (value - mean[1])
+        covariance = covariance - gain[:, None] * covariance[1]
+        spread = (covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]).clamp(min=1e-12).sqrt()
+        return float(norm.cdf(float((mean[1] - mean[0]) / spread)))
+
     def chance_of_better(self, margin: float, seed: int = 0) -> float:
         """Probability that some setting beats the recommended one by more than a margin; small at the end of a run.
 

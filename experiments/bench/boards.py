@@ -108,7 +108,7 @@ def _on_board(config: RunConfig, board: int, kind: BoardKind) -> RunConfig:
     values = config.model_dump(mode="json")
     for place in (values, values["held_out"]):
         place["scenes"] |= {"board": board, "kind": kind}
-    values["protocol"]["prune"] = False
+    values["protocol"]["prune"] = 0
     return check_config({**values, "seed": board})
 
 

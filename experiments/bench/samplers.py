@@ -87,7 +87,7 @@ def _results(
 def _config(config: RunConfig, sampler: str, seed: int, trials: int, folder: Path) -> RunConfig:
     values = config.model_dump(mode="json")
     values |= {"sampler": sampler, "seed": seed, "trials": trials, "output": str(folder / f"{sampler}-{seed}")}
-    values["protocol"]["prune"] = False
+    values["protocol"]["prune"] = 0
     return check_config(values)
 
 

@@ -134,7 +134,8 @@ class ProtocolConfig(Part):
 
     Attributes:
         guidance: of plain images and of the presets; 7 as the authors', 4 for the embedded model.
-        prune: whether clearly worse settings stop early, by a paired test against the best.
+        prune: a setting stops early when the chance that it is better than the recommended one, by what was seen of it
+            so far, is less; true for 0.02, false for 0, which is never.
     """
 
     rounds: Positive = 3
@@ -145,7 +146,13 @@ class ProtocolConfig(Part):
     batch: Positive = 16
     value: Literal["last", "best", "all"] = "last"
     guidance: Annotated[float, Field(ge=1, le=20)] | None = None
-    prune: bool = True
+    prune: Annotated[float, Field(ge=0, lt=1)] = 0.02
+
+    @field_validator("prune", mode="before")
+    @classmethod
+    def _as_a_chance(cls, given: Any) -> Any:
+        """Yes or no is a short form, and what older configurations have."""
+        return (0.02 if given else 0.0) if isinstance(given, bool) else given
 
 
 class StopConfig(Part):

@@ -6,18 +6,16 @@ import contextlib
 import logging
 import math
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.pruners import BasePruner, NopPruner, WilcoxonPruner
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from experiments.config.read import check_config
-from experiments.config.schema import RunConfig
+from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress, TrialProgress
 from experiments.run.space import absent
@@ -131,7 +129,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     )
     values = config.model_dump(mode="json")
     name = run_name(values, config.output)
-    store = open_study(config.output, values, len(config.objective), sampler, _pruner_of(config), name)
+    store = open_study(config.output, values, len(config.objective), sampler, name)
     check_pictures(store.study, pictures_of(plan.tasks))
     progress.doing("loading the model")
     generator = plan.generator()
@@ -152,11 +150,9 @@ def _trial_progress(plan: Plan, study: Study, progress: Progress) -> TrialProgre
     )
 
 
-def _pruner_of(config: RunConfig) -> BasePruner:
-    """Stops trials that are clearly worse than the best by a signed-rank test on the prompts that both have seen."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return WilcoxonPruner(p_threshold=0.1) if config.protocol.prune else NopPruner()
+def _early_stopping(run: Run, fitted: FittedModel | None) -> EarlyStopping | None:
+    chance = run.plan.config.protocol.prune
+    return EarlyStopping(run.study, fitted, run.plan.encoding, chance) if fitted is not None and chance > 0 else None
 
 
 def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> str:
@@ -174,7 +170,7 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> st
         progress.proposed(len(trials))
         _log.debug("trying %s", {trial.number: trial.params for trial in trials})
         with store.alive(trials), _failing(study, trials):
-            failed = runner.run(study, trials)
+            failed = runner.run(study, trials, _early_stopping(run, fitted))
         for number, error in failed.items():
             _log.warning("trial %d failed: %s", number, error)
         failures = failures + 1 if len(failed) == len(trials) else 0

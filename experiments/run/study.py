@@ -22,8 +22,10 @@ from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
+from experiments.config.schema import RunConfig
 from experiments.files.atomic import atomic_write
 from experiments.run.storage import ENVIRONMENT, connect, storage_url, without_password
 from experiments.run.versions import versions
@@ -134,7 +136,6 @@ def open_study(
     config: dict[str, Any],
     objectives: int = 1,
     sampler: BaseSampler | None = None,
-    pruner: optuna.pruners.BasePruner | None = None,
     name: str = NAME,
 ) -> Store:
     """The study of a run, new or as it was left.
@@ -144,7 +145,6 @@ def open_study(
         config: of the run, plain values; kept in the study, but for the storage's password.
         objectives: number of values of a trial, all to be maximised.
         sampler: proposes settings.
-        pruner: stops trials early.
         name: of the study in its storage.
 
     Raises:
@@ -159,12 +159,11 @@ def open_study(
         study_name=name,
         directions=["maximize"] * objectives,
         sampler=sampler,
-        pruner=pruner,
         load_if_exists=True,
     )
     config = _to_keep(config)
     known = study.user_attrs.get(CONFIG)
-    if known is not None and (difference := _difference(_decisive(known), _decisive(config))):
+    if known is not None and (difference := _difference(_decisive(_as_now(known)), _decisive(config))):
         raise ValueError(f"config: {folder} holds a run of another configuration: {difference}")
     if known is None:
         study.set_user_attr(VERSIONS, versions(config["model"]["device"]))
@@ -237,6 +236,14 @@ def _decisive(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(decisive.get(part), dict):
             decisive[part] = {name: value for name, value in decisive[part].items() if name not in names}
     return decisive
+
+
+def _as_now(config: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration as this version writes it, with what older ones did not have; a session's as it is."""
+    try:
+        return RunConfig.model_validate(config).model_dump(mode="json")
+    except ValidationError:
+        return config
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], place: str = "") -> str:

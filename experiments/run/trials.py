@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
@@ -15,6 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from experiments.files.pictures import save_png
 from experiments.run.cached_generator import CachedGenerator
+from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.play import Outcome, play, try_plays
 from experiments.run.protocol import Scores, Task, task_value
@@ -40,7 +42,6 @@ class _Attempt:
     trial: Trial
     params: FabricParams
     outcomes: list[Outcome] = field(default_factory=list)
-    reported: int = 0
     stopped: bool = False
 
     @property
@@ -93,15 +94,18 @@ class Runner:
             study.set_user_attr(PLAIN, known)
         return [np.array(scores) for scores in known]
 
-    def run(self, study: Study, trials: Sequence[Trial]) -> dict[int, ObjectiveError]:
+    def run(
+        self, study: Study, trials: Sequence[Trial], stopping: EarlyStopping | None = None
+    ) -> dict[int, ObjectiveError]:
         """Tries the settings of trials on one task after the other, as many at once as fill a batch.
 
-        Clearly worse settings stop early, by the study's pruner; what they saw still counts. The known settings, first,
-        are not stopped: they are what others are compared with.
+        Settings of little promise stop early; what they saw still counts. The known settings, first, are not stopped:
+        they are what others are compared with.
 
         Args:
             study: gets the values.
             trials: q running ones, their parameters asked for.
+            stopping: which of them stop early; none by default.
 
         Returns:
             What failed, by trial number: a trial fails with the first image of its own that cannot be scored.
@@ -118,8 +122,9 @@ class Runner:
                 attempt.outcomes += outcomes[place * len(batch) : (place + 1) * len(batch)]
             start += len(batch)
             self.on_prompts(start)
-            if len(self.objectives) == 1:  # Optuna does not stop trials of several objectives
-                self._stop_worse([attempt for attempt in going if attempt.goes_on], plain, start)
+            if stopping is not None and start < len(self.tasks):
+                for attempt in going:
+                    attempt.stopped = attempt.goes_on and self._stops(attempt, stopping, plain)
         generating, whole = self.generator.seconds - seconds, time.perf_counter() - began
         shares = {"generating": generating / len(tries), "scoring": (whole - generating) / len(tries)}
         for attempt in tries:
@@ -144,15 +149,15 @@ class Runner:
             for outcome, without in zip(outcomes, plain, strict=False)
         ]
 
-    def _stop_worse(self, going: Sequence[_Attempt], plain: Sequence[Scores], done: int) -> None:
-        protected = len(self.plan.known_settings)
-        for attempt in going:
-            gains = self._gains(attempt.outcomes, plain)
-            for place in range(attempt.reported, len(gains)):
-                attempt.trial.report(gains[place][0], step=place)
-            attempt.reported = len(gains)
-            over = done == len(self.tasks) or attempt.trial.number < protected
-            attempt.stopped = not over and attempt.trial.should_prune()
+    def _stops(self, attempt: _Attempt, stopping: EarlyStopping, plain: Sequence[Scores]) -> bool:
+        protected = attempt.trial.number < len(self.plan.known_settings)
+        return not protected and stopping.stops(attempt.trial, self._scores(attempt, plain))
+
+    def _scores(self, attempt: _Attempt, plain: Sequence[Scores]) -> dict[str, Any]:
+        """See `optimizer.attributes.SCORES`; a block is a prompt."""
+        single = len(self.objectives) == 1
+        gains = self._gains(attempt.outcomes, plain)
+        return {f"{k}": gain[0] if single else gain for k, gain in enumerate(gains)}
 
     def _tell(self, study: Study, attempt: _Attempt, plain: Sequence[Scores]) -> None:
         """Writes everything about a trial into the study, then its state, which makes it count."""
@@ -163,8 +168,7 @@ class Runner:
         trial.set_user_attr(PROMPTS, [[done.prompts for done in outcome.session.rounds] for outcome in outcomes])
         trial.set_user_attr(SEEDS, [_seeds(outcome) for outcome in outcomes])
         trial.set_user_attr(ATTENTION, [dict(outcome.attention) for outcome in outcomes])
-        single = len(self.objectives) == 1
-        trial.set_user_attr(SCORES, {f"{k}": gain[0] if single else gain for k, gain in enumerate(gains)})
+        trial.set_user_attr(SCORES, self._scores(attempt, plain))
         for place, outcome in enumerate(outcomes):
             self._upload(trial, place, outcome)
         if attempt.stopped:
