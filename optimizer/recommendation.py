@@ -46,12 +46,14 @@ class FittedModel:
         model: whose posterior is meant, of one output.
         X: n x d evaluated settings, one or more.
         numbers: n trial numbers.
+        trial_error: standard error of the value of a trial, as is usual among them.
     """
 
-    def __init__(self, model: SingleTaskGP, X: Tensor, numbers: list[int]) -> None:
+    def __init__(self, model: SingleTaskGP, X: Tensor, numbers: list[int], trial_error: float) -> None:
         self.model = model
         self.X = X
         self.numbers = numbers
+        self.trial_error = trial_error
         self.settings = _estimates(model, X, numbers)
         self._best = max(range(len(numbers)), key=lambda row: self.settings[row].mean)
 
@@ -115,7 +117,15 @@ def fit_model(observations: Observations) -> FittedModel:
     if observations.Y.shape[1] != 1 or not len(observations.Y):
         raise ValueError(f"observations: {tuple(observations.Y.shape)}; allowed: one or more of one objective")
     model = fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
-    return FittedModel(model, observations.X, observations.numbers)
+    return FittedModel(model, observations.X, observations.numbers, _usual_error(model, observations))
+
+
+def _usual_error(model: SingleTaskGP, observations: Observations) -> float:
+    """The median of the standard errors that trials state; where they state none, of the noise that the model learnt."""
+    if observations.Yvar is not None:
+        return float(observations.Yvar.median().sqrt())
+    spread = float(observations.Y.std()) if len(observations.Y) > 1 else 1.0  # outcomes are standardised
+    return float(model.likelihood.noise.detach().mean().sqrt()) * spread
 
 
 def recommend(observations: Observations) -> Recommendation:

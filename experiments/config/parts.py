@@ -162,14 +162,22 @@ class StopConfig(Part):
         images: generated at most, in all.
         minutes: at most, over all times that the run was taken up.
         chance: stop when the probability that some setting beats the recommended one by more than `margin` is less.
-        margin: in units of the (first) objective.
+        margin: in units of the objective; by default the standard error of a trial, below which settings cannot be told
+            apart.
         least: trials before `chance` counts; a model of few trials is too sure.
     """
 
     images: Positive | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None
     chance: Share | None = None
-    margin: Annotated[float, Field(ge=0)] = 0.0
+    margin: Annotated[float, Field(gt=0)] | None = None
+
+    @field_validator("margin", mode="before")
+    @classmethod
+    def _zero_is_the_default(cls, given: Any) -> Any:
+        """Older configurations have 0, which no run could reach."""
+        return None if given == 0 else given
+
     least: Positive = 20
 
 

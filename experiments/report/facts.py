@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
-from experiments.run.stopping import images_made, minutes_taken, reason_to_stop
+from experiments.run.stopping import images_made, margin_of, minutes_taken, reason_to_stop
 from experiments.run.storage import storage_url, without_password
 from experiments.run.study import VERSIONS
 from experiments.run.trials import PLAIN, SEEDS, TIMES
@@ -50,9 +50,10 @@ def counts(found: Findings) -> dict[str, str]:
         "value of a trial": f"{_VALUES[protocol.value]}, minus the same without feedback, averaged over prompts",
     }
     if fitted is not None:
-        margin = f" by more than {config.stop.margin:g}" if config.stop.margin else ""
+        margin = margin_of(config, fitted)
+        usual = " (the standard error of a trial)" if config.stop.margin is None else ""
         facts["uncertainty"] = (
-            f"{fitted.chance_of_better(config.stop.margin):.0%} chance that some setting is better{margin}"
+            f"{fitted.chance_of_better(margin):.0%} chance that some setting is better by more than {margin:.2g}{usual}"
         )
     return facts
 

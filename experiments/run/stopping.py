@@ -57,7 +57,13 @@ def reason_to_stop(config: RunConfig, study: Study, fitted: FittedModel | None) 
     if stop.minutes is not None and (minutes := minutes_taken(study)) >= stop.minutes:
         return f"{minutes:.1f} minutes"
     if stop.chance is not None and fitted is not None and count >= stop.least:
-        chance = fitted.chance_of_better(stop.margin)
+        margin = margin_of(config, fitted)
+        chance = fitted.chance_of_better(margin)
         if chance < stop.chance:
-            return f"{count} trials: the chance that a setting is better by more than {stop.margin:g} is {chance:.1%}"
+            return f"{count} trials: the chance that a setting is better by more than {margin:.2g} is {chance:.1%}"
     return None
+
+
+def margin_of(config: RunConfig, fitted: FittedModel) -> float:
+    """By how much a setting must be better than the recommended one for a run to be worth going on with."""
+    return fitted.trial_error if config.stop.margin is None else config.stop.margin
