@@ -7,14 +7,17 @@ Notation:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective import logei
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
+from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
+from botorch.acquisition.objective import GenericMCObjective
 from botorch.exceptions.warnings import OptimizationWarning
 from botorch.models import SingleTaskGP
 from botorch.models.model_list_gp_regression import ModelListGP
@@ -27,7 +30,7 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optimizer.encoding import Encoding
-from optimizer.gp import fit_gp, shorten_lengthscales
+from optimizer.gp import fit_constraints, fit_gp, shorten_lengthscales
 from optimizer.observations import Observations
 
 _RESTARTS, _RAW, _SAMPLES = 4, 128, 128
@@ -46,7 +49,7 @@ def propose(
     """The most promising point; the same however many threads there are.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
-    several.
+    several; of settings that keep to the constraints, where there are any (Gardner et al. 2014).
 
     Args:
         observations: at least two, in the order in which they were made.
@@ -125,10 +128,29 @@ def _expected_improvement(
     # worse.
     if doubting and observations.features is not None and stagnates(model, observations.X):
         model = shorten_lengthscales(model)
+    constraints = fit_constraints(observations)
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
-        model, observations.X, sampler=normal(seed), X_pending=X_pending, prune_baseline=True, cache_root=False
+        ModelListGP(model, *constraints) if constraints else model,
+        observations.X,
+        sampler=normal(seed),
+        objective=GenericMCObjective(_first) if constraints else None,
+        constraints=_allowed(1, len(constraints)),
+        X_pending=X_pending,
+        prune_baseline=True,
+        cache_root=False,
     )
+
+
+def _first(samples: Tensor, X: Tensor | None = None) -> Tensor:
+    """The objective among the outcomes of objective and constraints."""
+    return samples[..., 0]
+
+
+def _allowed(objectives: int, count: int) -> list[Callable[[Tensor], Tensor]] | None:
+    """BoTorch's outcome constraints: outcomes after the objectives, of which at most 0 is allowed (Gardner 2014)."""
+    places = range(objectives, objectives + count)
+    return [partial(Tensor.select, dim=-1, index=place) for place in places] if count else None
 
 
 def stagnates(model: SingleTaskGP, X: Tensor) -> bool:
@@ -150,7 +172,8 @@ def stagnates(model: SingleTaskGP, X: Tensor) -> bool:
 def _expected_hypervolume_improvement(
     observations: Observations, X_pending: Tensor | None, seed: int
 ) -> qLogNoisyExpectedHypervolumeImprovement:
-    model = ModelListGP(*(_fit(observations.objective(k)) for k in range(observations.Y.shape[1])))
+    count, constraints = observations.Y.shape[1], fit_constraints(observations)
+    model = ModelListGP(*(_fit(observations.objective(k)) for k in range(count)), *constraints)
     reference = infer_reference_point(observations.Y[is_non_dominated(observations.Y)])
     with _nothing_compiled():
         return qLogNoisyExpectedHypervolumeImprovement(
@@ -158,6 +181,8 @@ def _expected_hypervolume_improvement(
             reference,
             observations.X,
             sampler=normal(seed),
+            objective=IdentityMCMultiOutputObjective(outcomes=list(range(count))) if constraints else None,
+            constraints=_allowed(count, len(constraints)),
             X_pending=X_pending,
             prune_baseline=True,
             cache_root=False,

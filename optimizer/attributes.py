@@ -16,6 +16,13 @@ A number, or one for each objective. With it noise is known from pairs, and prun
 have; see `optimizer.blocks`.
 """
 
+CONSTRAINT_SCORES = "optimizer:constraint-scores"
+"""What a trial's constraints are in each block: by the constraint's name, its value by the block's name.
+
+The mean over blocks is the value that Optuna's `Trial.set_constraint` states, of which at most 0 is allowed. With it
+the noise of constraints is known from pairs.
+"""
+
 LOST = "optimizer:lost"
 """True for a trial that failed because its process was stopped or died, not by its settings."""
 
@@ -28,4 +35,4 @@ _FORMER = {
 
 def read_attribute(trial: FrozenTrial, key: str) -> Any:
     """What a trial says under a key of this module or under the key's former name; None where it says nothing."""
-    return trial.user_attrs.get(key, trial.user_attrs.get(_FORMER[key]))
+    return trial.user_attrs.get(key, trial.user_attrs.get(_FORMER.get(key, key)))

@@ -22,6 +22,8 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import GammaPrior, LogNormalPrior
 from torch import Tensor
 
+from optimizer.observations import Observations
+
 Features = Callable[[Tensor], Tensor]
 
 _LEAST_NOISE = 1e-4  # of the outcomes' variance; less makes the covariance singular
@@ -139,6 +141,16 @@ def fit_gp(X: Tensor, Y: Tensor, Yvar: Tensor | None, features: Features | None 
     model = build_gp(X, Y, Yvar, features)
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
+
+
+def fit_constraints(observations: Observations) -> list[SingleTaskGP]:
+    """A Gaussian process for each constraint that the trials state."""
+    constraints = observations.constraints
+    if constraints is None:
+        return []
+    columns = range(len(constraints.names))
+    variances = [None if constraints.variances is None else constraints.variances[:, [k]] for k in columns]
+    return [fit_gp(observations.X, constraints.values[:, [k]], variances[k], observations.features) for k in columns]
 
 
 def shorten_lengthscales(model: SingleTaskGP) -> SingleTaskGP:

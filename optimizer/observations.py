@@ -22,6 +22,7 @@ from torch import Tensor
 
 from optimizer.attributes import LOST, SCORES, STANDARD_ERROR, read_attribute
 from optimizer.blocks import effects
+from optimizer.constraints import Constraints, observe_constraints
 from optimizer.encoding import Absent, Encoding
 
 _log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Observations:
         Yvar: n x m variances of their noise; None where no trial states its standard error.
         numbers: n trial numbers.
         features: what a model sees of points; see `Encoding.features`.
+        constraints: what settings must keep to, where trials state it.
     """
 
     X: Tensor
@@ -44,6 +46,7 @@ class Observations:
     Yvar: Tensor | None
     numbers: list[int]
     features: Callable[[Tensor], Tensor] | None = None
+    constraints: Constraints | None = None
 
     def objective(self, k: int) -> Observations:
         """The same observations of the k-th objective alone, m = 1."""
@@ -92,7 +95,9 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
     X = torch.stack([point for _, point in encoded]) if encoded else torch.zeros(0, encoding.dimensions).double()
     Y = torch.tensor([value.mean for value in values], dtype=torch.float64).view(-1, len(signs))
     features = None if encoding.feature_map is None else encoding.features
-    return Observations(X, Y * signs, _variances(values), [trial.number for trial, _ in encoded], features)
+    told = [trial for trial, _ in encoded]
+    numbers = [trial.number for trial in told]
+    return Observations(X, Y * signs, _variances(values), numbers, features, observe_constraints(told))
 
 
 def with_failures(observations: Observations, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
@@ -120,6 +125,7 @@ def with_failures(observations: Observations, trials: Sequence[FrozenTrial], enc
         Y=torch.cat([observations.Y, worst]),
         Yvar=Yvar,
         numbers=[*observations.numbers, *(number for number, _ in encoded)],
+        constraints=None if observations.constraints is None else observations.constraints.with_worst(len(encoded)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +14,13 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from optimizer.gp import fit_gp
+from optimizer.gp import fit_constraints, fit_gp
 from optimizer.observations import Observations
 
 _ELSEWHERE = 512  # points of the space that might be better, besides those near the best
 _NEAR = 0.3  # standard deviation of the farthest of those near the best
 _DRAWS = 512
+_SURE = 0.95  # that constraints are kept
 _REACH = float(norm.ppf(0.975))  # of the 95 % interval, in standard deviations
 
 
@@ -31,12 +33,14 @@ class Recommendation:
         mean: of the posterior, higher is better.
         low: lower end of the 95 % interval.
         high: upper end.
+        allowed: probability that it keeps to all constraints; 1 where there are none.
     """
 
     number: int
     mean: float
     low: float
     high: float
+    allowed: float = 1.0
 
 
 class FittedModel:
@@ -47,19 +51,25 @@ class FittedModel:
         X: n x d evaluated settings, one or more.
         numbers: n trial numbers.
         trial_error: standard error of the value of a trial, as is usual among them.
+        allowed: n probabilities that a setting keeps to all constraints.
     """
 
-    def __init__(self, model: SingleTaskGP, X: Tensor, numbers: list[int], trial_error: float) -> None:
+    def __init__(
+        self, model: SingleTaskGP, X: Tensor, numbers: list[int], trial_error: float, allowed: Sequence[float]
+    ) -> None:
         self.model = model
         self.X = X
         self.numbers = numbers
         self.trial_error = trial_error
-        self.settings = _estimates(model, X, numbers)
-        self._best = max(range(len(numbers)), key=lambda row: self.settings[row].mean)
+        self.settings = _estimates(model, X, numbers, allowed)
+        self._best = max(range(len(numbers)), key=lambda row: _order(self.settings[row]))
 
     @property
     def recommendation(self) -> Recommendation:
-        """The best posterior mean among evaluated settings."""
+        """The best posterior mean among evaluated settings that keep to all constraints with 95 %.
+
+        Where none does, the one that does so most probably.
+        """
         return self.settings[self._best]
 
     @property
@@ -117,11 +127,12 @@ def fit_model(observations: Observations) -> FittedModel:
     if observations.Y.shape[1] != 1 or not len(observations.Y):
         raise ValueError(f"observations: {tuple(observations.Y.shape)}; allowed: one or more of one objective")
     model = fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
-    return FittedModel(model, observations.X, observations.numbers, _usual_error(model, observations))
+    error = _usual_error(model, observations)
+    return FittedModel(model, observations.X, observations.numbers, error, _allowed(observations))
 
 
 def _usual_error(model: SingleTaskGP, observations: Observations) -> float:
-    """The median of the standard errors that trials state; where they state none, of the noise that the model learnt."""
+    """The median of the standard errors that trials state; where they state none, the noise that the model learnt."""
     if observations.Yvar is not None:
         return float(observations.Yvar.median().sqrt())
     spread = float(observations.Y.std()) if len(observations.Y) > 1 else 1.0  # outcomes are standardised
@@ -134,7 +145,7 @@ def recommend(observations: Observations) -> Recommendation:
 
 
 def pareto(observations: Observations) -> list[tuple[Recommendation, ...]]:
-    """Evaluated settings of which the model believes that none is better in everything.
+    """Evaluated settings of which the model believes that none is better in everything, of those that are allowed.
 
     Args:
         observations: at least one.
@@ -150,18 +161,41 @@ def pareto(observations: Observations) -> list[tuple[Recommendation, ...]]:
     by_objective = [fit_model(observations.objective(k)).settings for k in range(observations.Y.shape[1])]
     settings = list(zip(*by_objective, strict=True))
     means = torch.tensor([[estimate.mean for estimate in setting] for setting in settings], dtype=torch.float64)
-    kept = [setting for setting, good in zip(settings, is_non_dominated(means).tolist(), strict=True) if good]
+    sure = torch.tensor([setting[0].allowed >= _SURE for setting in settings])
+    if not sure.any():
+        most = max(setting[0].allowed for setting in settings)
+        sure = torch.tensor([setting[0].allowed == most for setting in settings])
+    settings = [setting for setting, is_sure in zip(settings, sure.tolist(), strict=True) if is_sure]
+    kept = [setting for setting, good in zip(settings, is_non_dominated(means[sure]).tolist(), strict=True) if good]
     return sorted(kept, key=lambda setting: -setting[0].mean)
 
 
-def _estimates(model: SingleTaskGP, X: Tensor, numbers: list[int]) -> list[Recommendation]:
+def _order(setting: Recommendation) -> tuple[bool, float]:
+    """What comes first in a recommendation: that constraints are kept, then the mean."""
+    sure = setting.allowed >= _SURE
+    return sure, setting.mean if sure else setting.allowed
+
+
+def _allowed(observations: Observations) -> list[float]:
+    """Probability of each evaluated setting that it keeps to all constraints, which are taken as independent."""
+    chances = torch.ones(len(observations.X), dtype=torch.float64)
+    for model in fit_constraints(observations):
+        with torch.no_grad():
+            posterior = model.posterior(observations.X)
+            mean, error = posterior.mean[:, 0], posterior.variance[:, 0].sqrt()
+        chances = chances * torch.special.ndtr(-mean / error.clamp(min=1e-12))
+    found: list[float] = chances.tolist()
+    return found
+
+
+def _estimates(model: SingleTaskGP, X: Tensor, numbers: list[int], allowed: Sequence[float]) -> list[Recommendation]:
     """Posterior of each evaluated setting."""
     with torch.no_grad():
         posterior = model.posterior(X)
         means, errors = posterior.mean[:, 0].tolist(), posterior.variance[:, 0].sqrt().tolist()
     return [
-        Recommendation(number, mean, mean - _REACH * error, mean + _REACH * error)
-        for number, mean, error in zip(numbers, means, errors, strict=True)
+        Recommendation(number, mean, mean - _REACH * error, mean + _REACH * error, chance)
+        for number, mean, error, chance in zip(numbers, means, errors, allowed, strict=True)
     ]
 
 

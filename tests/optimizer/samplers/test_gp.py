@@ -21,7 +21,7 @@ from optimizer.attributes import STANDARD_ERROR
 from optimizer.encoding import Encoding
 from optimizer.gp import build_gp
 from optimizer.observations import observe
-from optimizer.recommendation import recommend
+from optimizer.recommendation import pareto, recommend
 from optimizer.samplers import gp
 from optimizer.samplers.gp import GaussianProcessSampler
 
@@ -214,3 +214,33 @@ def test_a_study_of_which_no_model_can_be_made_goes_on(
     _run(study, 2)
     assert "no model, so a point that fills the space (all attempts to fit the model have failed)" in caplog.text
     assert study.trials[4].params != study.trials[5].params
+
+
+def test_constraints_are_learnt_and_kept() -> None:
+    study = _study(GaussianProcessSampler(seed=0))
+    space: dict[str, BaseDistribution] = {"x": FLOAT, "y": FLOAT}
+    for _ in range(22):
+        trial = study.ask(space)
+        trial.set_user_attr(STANDARD_ERROR, 0.01)
+        trial.set_constraint("sum", trial.params["x"] + trial.params["y"] - 1.0)
+        study.tell(trial, 2 * trial.params["x"] + trial.params["y"])
+    best = recommend(observe(study, study.trials, Encoding(space)))
+    params = study.trials[best.number].params
+    assert best.allowed >= 0.95
+    assert params["x"] + params["y"] <= 1
+    assert 2 * params["x"] + params["y"] > 1.85  # at most 2
+    late = [trial.constraints["sum"] for trial in study.trials[-8:]]
+    assert sum(value < 0.05 for value in late) >= 6
+
+
+def test_several_objectives_keep_to_constraints() -> None:
+    study = optuna.create_study(directions=["maximize", "maximize"], sampler=GaussianProcessSampler(seed=0))
+    space: dict[str, BaseDistribution] = {"x": FLOAT, "y": FLOAT}
+    for _ in range(14):
+        trial = study.ask(space)
+        trial.set_user_attr(STANDARD_ERROR, 0.01)
+        trial.set_constraint("x", trial.params["x"] - 0.5)
+        study.tell(trial, [trial.params["x"] - trial.params["y"], trial.params["x"] + trial.params["y"]])
+    front = pareto(observe(study, study.trials, Encoding(space)))
+    assert all(study.trials[setting[0].number].params["x"] <= 0.5 for setting in front)
+    assert max(study.trials[setting[0].number].params["x"] for setting in front) > 0.4
