@@ -129,6 +129,24 @@ class ObjectiveConfig(Part):
         return self
 
 
+class ConstraintConfig(Part):
+    """What a setting must keep to.
+
+    Attributes:
+        objective: see `ObjectiveConfig`.
+        at_least: how much better in it images must be than the same without feedback, in the mean over prompts; a
+            negative number is by how much they may be worse. In its own units, turned so that higher is better.
+    """
+
+    objective: ObjectiveConfig
+    at_least: float
+
+    @property
+    def name(self) -> str:
+        """Of the objective."""
+        return self.objective.name
+
+
 class ProtocolConfig(Part):
     """How a setting is tried; see `experiments.run.protocol.Protocol`.
 

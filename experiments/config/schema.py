@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from experiments.config.parts import (
+    ConstraintConfig,
     HeldOutConfig,
     ModelConfig,
     ObjectiveConfig,
@@ -52,6 +53,7 @@ class RunConfig(Part):
         world: of hidden targets; by default the one that the model knows, scenes where it is no embedded one.
         model: what generates.
         objective: what an image is worth; several make a front. The first chooses what is liked and disliked.
+        constraints: what a setting must keep to; what is recommended does so with 95 %, where anything does.
         protocol: how a setting is tried.
         space: which parameters are sought, and where; `weights` and `timing` are those of each given feedback image.
         fixed: values of others; the rest have their defaults.
@@ -71,6 +73,7 @@ class RunConfig(Part):
     world: Literal["scenes", "emoji"] | None = None
     model: ModelConfig = ModelConfig()
     objective: tuple[ObjectiveConfig, ...] = (ObjectiveConfig(),)
+    constraints: tuple[ConstraintConfig, ...] = ()
     protocol: ProtocolConfig = ProtocolConfig()
     space: dict[str, RangeConfig] = Field(default_factory=_default_space)
     fixed: dict[str, float] = Field(default_factory=dict)
@@ -124,9 +127,14 @@ class RunConfig(Part):
     @model_validator(mode="after")
     def _one_objective_one_name(self) -> RunConfig:
         """Scores are kept by an objective's name, so another of the same name would replace the run's."""
+        for place, constraint in enumerate(self.constraints):
+            others = (*self.objective, *(other.objective for other in self.constraints[:place]))
+            if any(constraint.name == other.name for other in others):
+                raise ValueError(f"constraints.{place}: {constraint.name} is there already; allowed: another objective")
         for place, other in enumerate(self.held_out.objectives):
-            namesakes = (*self.objective, *self.held_out.objectives[:place])
-            if other not in self.objective and any(objective.name == other.name for objective in namesakes):
+            own = (*self.objective, *(constraint.objective for constraint in self.constraints))
+            namesakes = (*own, *self.held_out.objectives[:place])
+            if other not in own and any(objective.name == other.name for objective in namesakes):
                 raise ValueError(
                     f"held_out.objectives.{place}: another {other.name} is scored too; allowed: one objective of a name"
                 )

@@ -49,6 +49,9 @@ def counts(found: Findings) -> dict[str, str]:
         f"{protocol.steps} steps of {config.model.scheduler}",
         "value of a trial": f"{_VALUES[protocol.value]}, minus the same without feedback, averaged over prompts",
     }
+    if config.constraints and fitted is not None:
+        kept = ", ".join(f"{constraint.name} at least {constraint.at_least:+g}" for constraint in config.constraints)
+        facts["constraints"] = f"{kept}: kept with {fitted.recommendation.allowed:.0%} by what is recommended"
     if fitted is not None:
         margin = margin_of(config, fitted)
         usual = " (the standard error of a trial)" if config.stop.margin is None else ""

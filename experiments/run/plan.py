@@ -141,16 +141,27 @@ class Plan:
         return self._checked([self._objective(which) for which in self.config.objective], self.tasks, "prompts")
 
     @cached_property
+    def constraints(self) -> list[Objective]:
+        """What settings must keep to, their models read; checked against the tasks.
+
+        Raises:
+            ValueError: an objective is unknown, or the tasks lack what it needs.
+        """
+        found = [self._objective(constraint.objective) for constraint in self.config.constraints]
+        return self._checked(found, self.tasks, "prompts", "constraints")
+
+    @cached_property
     def held_out_objectives(self) -> list[Objective]:
-        """What a comparison scores, the run's objectives first; checked against the held-out tasks.
+        """What a comparison scores, the run's objectives and constraints first; checked against the held-out tasks.
 
         Raises:
             ValueError: an objective is unknown, or the tasks lack what it needs.
         """
         held_out = self.config.held_out
-        others = [self._objective(which) for which in held_out.objectives if which not in self.config.objective]
+        own = (*self.config.objective, *(constraint.objective for constraint in self.config.constraints))
+        others = [self._objective(which) for which in held_out.objectives if which not in own]
         place = "held_out.prompts" if held_out.prompts else "prompts"
-        return self._checked([*self.objectives, *others], self.held_out_tasks, place)
+        return self._checked([*self.objectives, *self.constraints, *others], self.held_out_tasks, place)
 
     @cached_property
     def measures(self) -> dict[str, Objective]:
@@ -195,13 +206,15 @@ class Plan:
         return str(checked_device(self.config.model.device))
 
     @staticmethod
-    def _checked(objectives: list[Objective], tasks: Sequence[Task], place: str) -> list[Objective]:
+    def _checked(
+        objectives: list[Objective], tasks: Sequence[Task], place: str, what: str = "objective"
+    ) -> list[Objective]:
         """Objectives of which the tasks have what they need; feedback is what comes up in a session."""
         for objective in objectives:
             if feedback := sorted(objective.needs & {"liked", "disliked"}):
                 # Every image is compared with the same one without feedback, which has none to be scored against.
                 raise ValueError(
-                    f"objective: {objective.name} needs {' and '.join(feedback)} images, which plain images lack; "
+                    f"{what}: {objective.name} needs {' and '.join(feedback)} images, which plain images lack; "
                     "allowed: objectives that do without (comparisons report it as a measure)"
                 )
             for k, task in enumerate(tasks):
@@ -241,7 +254,7 @@ class Plan:
         Raises:
             ValueError: something is not to be had, or tasks and objectives do not go together.
         """
-        _ = self.objectives, self.held_out_objectives
+        _ = self.objectives, self.constraints, self.held_out_objectives
 
 
 def _ids(tasks: Sequence[Task], kind: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -22,16 +23,17 @@ from experiments.run.play import Outcome, play, try_plays
 from experiments.run.protocol import Scores, Task, task_value
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
-from optimizer.attributes import SCORES
+from optimizer.attributes import CONSTRAINT_SCORES, SCORES
 
 PLAIN = "fabric-bo:plain"
-"""User attribute of a study: scores of the images without feedback, P x M x R x n, which trials are compared with."""
+"""User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
+with; constraints come after the objectives."""
 
 PARAMS, ROUNDS, PROMPTS, SEEDS, TIMES, MADE = "params", "rounds", "prompts used", "seeds", "seconds", "images made"
 ATTENTION = "attention"
 FAILURE = "failure"
-"""User attributes of a trial: settings; P x M x R x n scores; P x R x n prompts after dropout, and seeds; seconds by
-what they went to; images that were generated for it; for each prompt the share of the self-attention that each
+"""User attributes of a trial: settings; P x (M + C) x R x n scores; P x R x n prompts after dropout, and seeds; seconds
+by what they went to; images that were generated for it; for each prompt the share of the self-attention that each
 reference received in the last round, by id; of a trial that failed what could not be scored."""
 
 
@@ -77,7 +79,7 @@ class Runner:
         self.plan = plan
         self.generator = generator
         self.tasks = list(plan.tasks)
-        self.objectives = plan.objectives
+        self.scored = [*plan.objectives, *plan.constraints]
         self.on_prompts = on_prompts
         self.on_round = on_round
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ class Runner:
         if known is None:
             setting = self.generator.protocol.plain
             tasks = [Task(task.prompt, task.targets, negative_prompt=task.negative_prompt) for task in self.tasks]
-            outcomes = play(self.generator, [(task, setting) for task in tasks], self.objectives)
+            outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
             known = [outcome.scores.tolist() for outcome in outcomes]
             study.set_user_attr(PLAIN, known)
         return [np.array(scores) for scores in known]
@@ -117,7 +119,7 @@ class Runner:
         while start < len(self.tasks) and (going := [attempt for attempt in tries if attempt.goes_on]):
             batch = self.tasks[start : start + self._at_once(len(going))]
             plays = [(task, attempt.params) for attempt in going for task in batch]
-            outcomes = try_plays(self.generator, plays, self.objectives, self.on_round)
+            outcomes = try_plays(self.generator, plays, self.scored, self.on_round)
             for place, attempt in enumerate(going):
                 attempt.outcomes += outcomes[place * len(batch) : (place + 1) * len(batch)]
             start += len(batch)
@@ -142,10 +144,10 @@ class Runner:
         return max(1, self.generator.protocol.batch // (self.generator.protocol.images * trials))
 
     def _gains(self, outcomes: Sequence[Outcome], plain: Sequence[Scores]) -> list[list[float]]:
-        """What outcomes are worth over the same prompts and seeds without feedback, P x M."""
+        """What outcomes are worth over the same prompts and seeds without feedback, P x (M + C)."""
         kind = self.generator.protocol.value
         return [
-            [outcome.value(kind, m) - task_value(without[m], kind) for m in range(len(self.objectives))]
+            [outcome.value(kind, m) - task_value(without[m], kind) for m in range(len(self.scored))]
             for outcome, without in zip(outcomes, plain, strict=False)
         ]
 
@@ -155,9 +157,17 @@ class Runner:
 
     def _scores(self, attempt: _Attempt, plain: Sequence[Scores]) -> dict[str, Any]:
         """See `optimizer.attributes.SCORES`; a block is a prompt."""
-        single = len(self.objectives) == 1
+        count = len(self.plan.objectives)
         gains = self._gains(attempt.outcomes, plain)
-        return {f"{k}": gain[0] if single else gain for k, gain in enumerate(gains)}
+        return {f"{k}": gain[0] if count == 1 else gain[:count] for k, gain in enumerate(gains)}
+
+    def _constraint_scores(self, gains: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
+        """See `optimizer.attributes.CONSTRAINT_SCORES`: what is lacking, so that at most 0 is allowed."""
+        constraints, first = self.plan.config.constraints, len(self.plan.objectives)
+        return {
+            constraint.name: {f"{k}": constraint.at_least - gain[first + c] for k, gain in enumerate(gains)}
+            for c, constraint in enumerate(constraints)
+        }
 
     def _tell(self, study: Study, attempt: _Attempt, plain: Sequence[Scores]) -> None:
         """Writes everything about a trial into the study, then its state, which makes it count."""
@@ -169,12 +179,16 @@ class Runner:
         trial.set_user_attr(SEEDS, [_seeds(outcome) for outcome in outcomes])
         trial.set_user_attr(ATTENTION, [dict(outcome.attention) for outcome in outcomes])
         trial.set_user_attr(SCORES, self._scores(attempt, plain))
+        if lacking := self._constraint_scores(gains):
+            trial.set_user_attr(CONSTRAINT_SCORES, lacking)
+        for name, by_prompt in lacking.items():
+            trial.set_constraint(name, statistics.fmean(by_prompt.values()))
         for place, outcome in enumerate(outcomes):
             self._upload(trial, place, outcome)
         if attempt.stopped:
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, np.mean(gains, axis=0).tolist())
+            study.tell(trial, np.mean(gains, axis=0)[: len(self.plan.objectives)].tolist())
 
     def _upload(self, trial: Trial, place: int, outcome: Outcome) -> None:
         """Keeps a task's images, each by itself."""

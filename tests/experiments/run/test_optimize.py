@@ -28,7 +28,7 @@ from experiments.run.trials import ATTENTION, FAILURE, MADE, PARAMS, PLAIN, PROM
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
 from objectives.testing import sample_images
-from optimizer.attributes import SCORES
+from optimizer.attributes import CONSTRAINT_SCORES, SCORES
 from tests.processes import Child, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
@@ -163,6 +163,31 @@ def test_a_bad_image_fails_its_own_trial_and_no_other_of_its_batch(tmp_path: Pat
     assert states == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]  # alone, the last is the first of its batch
     assert "faulty" in done.study.trials[1].user_attrs[FAILURE]
     assert "gave nan" in done.study.trials[1].user_attrs[FAILURE]
+
+
+def test_constraints_are_measured_against_no_feedback_and_kept_by_what_is_recommended(tmp_path: Path) -> None:
+    plug_in = tmp_path / "mine.py"
+    plug_in.write_text(
+        "import numpy as np\n"
+        "def red(images, prompts): return [float(np.asarray(image)[..., 0].mean()) for image in images]\n"
+        "def blue(images, prompts): return [float(np.asarray(image)[..., 2].mean()) for image in images]\n"
+    )
+    constraint = {"objective": f"{plug_in}:blue", "at_least": -1.5}
+    config = _config(
+        tmp_path / "run", objective=f"{plug_in}:red", constraints=[constraint], scenes=_TWO_PROMPTS, trials=7
+    )
+    done = optimize(Plan.of(config))
+    for trial in finished(done.study):
+        lacking = trial.user_attrs[CONSTRAINT_SCORES][f"{plug_in}:blue"]
+        assert trial.constraints == {f"{plug_in}:blue": pytest.approx(np.mean(list(lacking.values())))}
+        shown = np.array(trial.user_attrs[ROUNDS])  # prompts x (objective, constraint) x rounds x images
+        plain = np.array(done.study.user_attrs[PLAIN])[: len(shown)]
+        gains = (shown - plain)[:, :, -1].mean(axis=2)
+        assert list(lacking.values()) == pytest.approx((-1.5 - gains[:, 1]).tolist())
+        assert trial.state == TrialState.PRUNED or trial.values == pytest.approx([gains[:, 0].mean()])
+    best, _ = done.recommended()
+    allowed = [setting.allowed for setting in done.fitted_model().settings]  # type: ignore[union-attr]
+    assert best.allowed >= min(0.95, max(allowed))
 
 
 def test_a_run_goes_on_with_what_has_no_effect_on_a_trial(tmp_path: Path) -> None:
