@@ -64,6 +64,7 @@ _BENCHES = {
     "generation": "what feedback costs, over plain diffusers and the official algorithm",
     "flops": "what feedback costs on Stable Diffusion 1.5 and XL, counted",
     "optimizer": "time per proposal, and what is found on noisy test functions",
+    "functions": "what samplers find on public test functions whose optimum moves",
     "samplers": "what each sampler finds on the embedded model",
     "boards": "what tuned settings gain over fixed ones, over boards of two worlds",
     "studio": "the time from a click to the next batch",
