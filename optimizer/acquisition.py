@@ -68,6 +68,7 @@ def propose(
         for kind in (NumericalWarning, OptimizationWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
         torch.manual_seed(seed)
+        acquisition: AcquisitionFunction
         if observations.Y.shape[1] == 1:
             acquisition = _expected_improvement(observations, X_pending, seed, doubting=doubting)
         else:

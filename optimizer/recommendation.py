@@ -90,7 +90,7 @@ class FittedModel:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", NumericalWarning)
             posterior = self.model.posterior(torch.stack([self.point, point]))
-            mean, covariance = posterior.mean[:, 0], posterior.distribution.covariance_matrix
+            mean, covariance = posterior.mean[:, 0], posterior.covariance_matrix
         gain = covariance[:, 1] / (covariance[1, 1] + variance).clamp(min=1e-12)
         mean = mean + gain * (value - mean[1])
         covariance = covariance - gain[:, None] * covariance[1]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import optuna
@@ -78,7 +78,7 @@ class MovedFunction:
 
     def values(self, points: Tensor) -> Tensor:
         """Of points of the unit cube, B x d to B; the greatest is 0."""
-        (best, *_) = self._function.optimizers.double()
+        best = cast("Tensor", self._function.optimizers)[0].double()
         own = best + (points - self.optimum) * self.width
         return -(self._function.evaluate_true(own) - self._function.optimal_value).abs()
 

@@ -179,6 +179,9 @@ class Runner:
         trial.set_user_attr(SEEDS, [_seeds(outcome) for outcome in outcomes])
         trial.set_user_attr(ATTENTION, [dict(outcome.attention) for outcome in outcomes])
         trial.set_user_attr(SCORES, self._scores(attempt, plain))
+        if len(self.plan.objectives) == 1:  # Optuna has curves of one value alone
+            for place, (gain, *_) in enumerate(gains):
+                trial.report(gain, step=place)
         if lacking := self._constraint_scores(gains):
             trial.set_user_attr(CONSTRAINT_SCORES, lacking)
         for name, by_prompt in lacking.items():

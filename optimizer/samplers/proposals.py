@@ -31,7 +31,7 @@ def publish(
     """
     if trial.state == TrialState.RUNNING:
         proposed = {name: space[name].to_internal_repr(value) for name, value in settings.items()}
-        content = {"study": study.study_name, "params": proposed}
+        content: dict[str, Any] = {"study": study.study_name, "params": proposed}
         study._storage.set_trial_system_attr(trial._trial_id, _PROPOSAL, content)
 
 

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from experiments.cli import main
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
+from experiments.run.early_stopping import EarlyStopping
 from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
 from experiments.run.protocol import task_value
@@ -134,9 +135,11 @@ def test_a_trial_that_fails_is_not_the_run(tmp_path: Path) -> None:
 def test_a_batch_of_trials_that_fails_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, failures = Runner.run, iter(range(2))
 
-    def flaky(self: Runner, study: optuna.Study, trials: Sequence[optuna.Trial]) -> dict[int, ObjectiveError]:
+    def flaky(
+        self: Runner, study: optuna.Study, trials: Sequence[optuna.Trial], stopping: EarlyStopping | None
+    ) -> dict[int, ObjectiveError]:
         if next(failures, None) is None:
-            return run(self, study, trials)
+            return run(self, study, trials, stopping)
         for trial in trials:
             study.tell(trial, state=TrialState.FAIL)
         return {trial.number: ObjectiveError("flaky", [float("nan")], {0: "a bad day"}) for trial in trials}

@@ -207,7 +207,7 @@ def test_a_study_of_which_no_model_can_be_made_goes_on(
     study = _study(GaussianProcessSampler(design=2, seed=0))
     _run(study, 4)
 
-    def failing(*given: object) -> None:
+    def failing(*given: object, **options: object) -> None:
         raise ModelFittingError("all attempts to fit the model have failed")
 
     monkeypatch.setattr(gp, "propose", failing)
