@@ -79,7 +79,7 @@ class Config:
 
 
 # Without siblings: what feedback does in a model that was never shown how one picture tells about another.
-EMOJI = Phase("unet_emoji", Schedule(steps=8_500, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
+EMOJI = Phase("unet_emoji", Schedule(steps=7_500, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
 
 
 def emoji(output: Path, workdir: Path) -> Config:
