@@ -5,9 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from botorch.models import SingleTaskGP
+from botorch.posteriors import GPyTorchPosterior
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from linear_operator.utils.warnings import NumericalWarning
 from scipy.stats import norm
@@ -89,7 +91,7 @@ class FittedModel:
         """
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore", NumericalWarning)
-            posterior = self.model.posterior(torch.stack([self.point, point]))
+            posterior = cast("GPyTorchPosterior", self.model.posterior(torch.stack([self.point, point])))
             mean, covariance = posterior.mean[:, 0], posterior.covariance_matrix
         gain = covariance[:, 1] / (covariance[1, 1] + variance).clamp(min=1e-12)
         mean = mean + gain * (value - mean[1])
