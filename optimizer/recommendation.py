@@ -9,7 +9,7 @@ from typing import cast
 
 import torch
 from botorch.models import SingleTaskGP
-from botorch.posteriors import GPyTorchPosterior
+from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from linear_operator.utils.warnings import NumericalWarning
 from scipy.stats import norm
