@@ -60,12 +60,14 @@ class EmojiTargets(HiddenTargets):
         requests = [Request(caption, seed, params) for caption, seed in zip(captions, seeds, strict=True)]
         parts = [requests[start : start + _BATCH] for start in range(0, len(requests), _BATCH)]
         images = torch.cat([self._generator(part, _STEPS).images for part in parts])
-        return ((images.clamp(-1, 1) + 1) * 127.5).round().byte()
+        return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().contiguous()
 
     @cached_property
     def _generator(self) -> FabricGenerator:
         pipeline = load(EMBEDDED_EMOJI, scheduler=_SCHEDULER, device="cpu")
-        return FabricGenerator(pipeline.to(torch.float64))
+        for module in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
+            module.double()
+        return FabricGenerator(pipeline)
 
     @cached_property
     def _weights(self) -> str:

@@ -7,16 +7,19 @@ from PIL.Image import Image
 from torch import Tensor
 
 from objectives.base import Context
-from objectives.checkpoints import at_hand, how_to_get
+from objectives.checkpoints import EMBEDDED, at_hand, how_to_get
 from objectives.embedders import Embedders, OpenClipEmbedder
 from objectives.registry import BUILT_IN, create
 from objectives.testing import sample_images
 
 
-@pytest.mark.parametrize("name", [name for name, entry in BUILT_IN.items() if entry.judge])
-def test_the_embedded_judges_stand_in(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [(name, model) for model, kinds in EMBEDDED.items() for name, entry in BUILT_IN.items() if entry.judge in kinds],
+)
+def test_the_embedded_judges_stand_in(name: str, model: str) -> None:
     others = tuple(sample_images(1, seed=3))
-    objective = create(name, "embedded")
+    objective = create(name, model=model)
     assert objective.name == name
     context = Context("a red star", others, others, others)
     assert len(set(objective(sample_images(2), [context, context]))) == (1 if objective.of_batch else 2)

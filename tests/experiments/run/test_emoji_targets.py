@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 from PIL.Image import Image, new
 
 from experiments.config.parts import ScenesConfig
 from experiments.embedded.world.emoji.draw import BACKDROPS
 from experiments.embedded.world.world import Scenes
+from experiments.run import emoji_targets
 from experiments.run.emoji_targets import EmojiTargets
+from fabric.seeding import generator_for
 
 
 class Sketched(EmojiTargets):
@@ -60,3 +65,26 @@ def test_without_a_board_every_target_is_its_own() -> None:
     tasks = TARGETS.tasks(ScenesConfig(count=20, seed=3))
     assert [len(task.targets) for task in tasks] == [1] * 20
     assert len({task.targets[0].getpixel((0, 0))[2] for task in tasks}) > len(BACKDROPS) // 2  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_pictures_are_the_same_with_any_number_of_threads_and_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "first"
+    monkeypatch.setattr(emoji_targets, "cached_assets_path", lambda *names: place)
+    scenes = TARGETS.world.sample(2, generator_for("test"), held_out=False)
+    before = torch.get_num_threads()
+    made = []
+    try:
+        for threads in (1, 2):
+            place = tmp_path / f"{threads}"
+            torch.set_num_threads(threads)
+            made.append([picture.tobytes() for picture in EmojiTargets().pictures(scenes)])
+    finally:
+        torch.set_num_threads(before)
+    assert made[0] == made[1]
+    assert made[0][0] != made[0][1]
+    again = EmojiTargets()
+    monkeypatch.setattr(again, "_generated", None)
+    assert [picture.tobytes() for picture in again.pictures(scenes)] == made[0]
