@@ -34,6 +34,11 @@ class Entry:
     judge: Kind | None
     about: str
 
+    @property
+    def embedded(self) -> list[str]:
+        """The embedded models that have this scorer."""
+        return [model for model, kinds in EMBEDDED.items() if self.judge in kinds]
+
 
 def _clip(name: str, need: Need) -> Callable[[str, str, Embedders], Objective]:
     return lambda checkpoint, device, models: PictureSimilarity(name, models.clip(checkpoint, device), need)
@@ -115,7 +120,7 @@ def create(
     if name in BUILT_IN:
         entry = BUILT_IN[name]
         _check_embedded(name, checkpoint, model)
-        usual = model if model is not None and _stands_in(entry, model) else entry.checkpoint
+        usual = model if model in entry.embedded else entry.checkpoint
         return entry.make(checkpoint or usual, device, Embedders() if shared is None else shared)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
@@ -128,11 +133,6 @@ def create(
     return others[name]()
 
 
-def _stands_in(entry: Entry, embedded: str) -> bool:
-    """Whether an embedded model has a scorer for an objective."""
-    return entry.judge in EMBEDDED.get(embedded, ())
-
-
 def _check_embedded(name: str, checkpoint: str | None, model: str | None) -> None:
     """An embedded scorer is there, and knows the pictures that it is to score.
 
@@ -141,8 +141,8 @@ def _check_embedded(name: str, checkpoint: str | None, model: str | None) -> Non
     """
     if checkpoint not in EMBEDDED:
         return
-    if not _stands_in(BUILT_IN[name], checkpoint):
-        can = ", ".join(other for other, entry in BUILT_IN.items() if _stands_in(entry, checkpoint))
+    if checkpoint not in BUILT_IN[name].embedded:
+        can = ", ".join(other for other, entry in BUILT_IN.items() if checkpoint in entry.embedded)
         raise ValueError(f"checkpoint: there is no {checkpoint} model for {name}; allowed with {checkpoint}: {can}")
     if model in EMBEDDED and model != checkpoint:
         raise ValueError(f"checkpoint: {checkpoint} does not know pictures of the model {model}; allowed: {model}")

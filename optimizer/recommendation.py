@@ -64,7 +64,9 @@ class FittedModel:
         self.numbers = numbers
         self.trial_error = trial_error
         self.settings = _estimates(model, X, numbers, allowed)
-        self._best = max(range(len(numbers)), key=lambda row: _order(self.settings[row]))
+        least = _least_allowed(allowed)
+        rows = [row for row in range(len(numbers)) if allowed[row] >= least]
+        self._best = max(rows, key=lambda row: self.settings[row].mean)
 
     @property
     def recommendation(self) -> Recommendation:
@@ -128,9 +130,14 @@ def fit_model(observations: Observations) -> FittedModel:
     """
     if observations.Y.shape[1] != 1 or not len(observations.Y):
         raise ValueError(f"observations: {tuple(observations.Y.shape)}; allowed: one or more of one objective")
+    return _fitted(observations, _allowed(observations))
+
+
+def _fitted(observations: Observations, allowed: Sequence[float]) -> FittedModel:
+    """The model of one objective, of settings that keep to the constraints with known probabilities."""
     model = fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
     error = _usual_error(model, observations)
-    return FittedModel(model, observations.X, observations.numbers, error, _allowed(observations))
+    return FittedModel(model, observations.X, observations.numbers, error, allowed)
 
 
 def _usual_error(model: SingleTaskGP, observations: Observations) -> float:
@@ -160,22 +167,18 @@ def pareto(observations: Observations) -> list[tuple[Recommendation, ...]]:
     """
     if not len(observations.Y):
         raise ValueError(f"observations: {tuple(observations.Y.shape)}; allowed: one or more")
-    by_objective = [fit_model(observations.objective(k)).settings for k in range(observations.Y.shape[1])]
-    settings = list(zip(*by_objective, strict=True))
+    allowed = _allowed(observations)
+    by_objective = [_fitted(observations.objective(k), allowed).settings for k in range(observations.Y.shape[1])]
+    least = _least_allowed(allowed)
+    settings = [setting for setting in zip(*by_objective, strict=True) if setting[0].allowed >= least]
     means = torch.tensor([[estimate.mean for estimate in setting] for setting in settings], dtype=torch.float64)
-    sure = torch.tensor([setting[0].allowed >= _SURE for setting in settings])
-    if not sure.any():
-        most = max(setting[0].allowed for setting in settings)
-        sure = torch.tensor([setting[0].allowed == most for setting in settings])
-    settings = [setting for setting, is_sure in zip(settings, sure.tolist(), strict=True) if is_sure]
-    kept = [setting for setting, good in zip(settings, is_non_dominated(means[sure]).tolist(), strict=True) if good]
+    kept = [setting for setting, good in zip(settings, is_non_dominated(means).tolist(), strict=True) if good]
     return sorted(kept, key=lambda setting: -setting[0].mean)
 
 
-def _order(setting: Recommendation) -> tuple[bool, float]:
-    """What comes first in a recommendation: that constraints are kept, then the mean."""
-    sure = setting.allowed >= _SURE
-    return sure, setting.mean if sure else setting.allowed
+def _least_allowed(allowed: Sequence[float]) -> float:
+    """How probably a recommended setting keeps to the constraints: with 95 %, or as probably as any."""
+    return min(_SURE, max(allowed))
 
 
 def _allowed(observations: Observations) -> list[float]:

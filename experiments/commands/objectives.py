@@ -8,7 +8,6 @@ from typing import Any
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from objectives import plugins
-from objectives.checkpoints import EMBEDDED
 from objectives.embedders import Embedders
 from objectives.registry import BUILT_IN, state_of
 
@@ -39,7 +38,7 @@ def _built_in() -> list[dict[str, Any]]:
                 "higher_is_better": objective.higher_is_better,
                 "checkpoint": entry.checkpoint,
                 "state": state_of(entry.checkpoint),
-                "embedded": [name for name, kinds in EMBEDDED.items() if entry.judge in kinds],
+                "embedded": entry.embedded,
             }
         )
     return found

@@ -189,14 +189,13 @@ class StopConfig(Part):
     minutes: Annotated[float, Field(gt=0)] | None = None
     chance: Share | None = None
     margin: Annotated[float, Field(gt=0)] | None = None
+    least: Positive = 20
 
     @field_validator("margin", mode="before")
     @classmethod
     def _zero_is_the_default(cls, given: Any) -> Any:
         """Older configurations have 0, which no run could reach."""
         return None if given == 0 else given
-
-    least: Positive = 20
 
 
 class HeldOutConfig(Part):

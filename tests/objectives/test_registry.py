@@ -7,7 +7,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from objectives.base import Context
-from objectives.checkpoints import EMBEDDED, at_hand, how_to_get
+from objectives.checkpoints import at_hand, how_to_get
 from objectives.embedders import Embedders, OpenClipEmbedder
 from objectives.registry import BUILT_IN, create
 from objectives.testing import sample_images
@@ -15,7 +15,7 @@ from objectives.testing import sample_images
 
 @pytest.mark.parametrize(
     ("name", "model"),
-    [(name, model) for model, kinds in EMBEDDED.items() for name, entry in BUILT_IN.items() if entry.judge in kinds],
+    [(name, model) for name, entry in BUILT_IN.items() for model in entry.embedded],
 )
 def test_the_embedded_judges_stand_in(name: str, model: str) -> None:
     others = tuple(sample_images(1, seed=3))
