@@ -117,19 +117,19 @@ class _Examples:
 
 
 def _draw(
-    pool: Pool, latents: Tensor, count: int, pairs: int, hidden: tuple[str, ...], generator: torch.Generator
+    pool: Pool, latents: Tensor, count: int, pairs: int, phase: Phase, generator: torch.Generator
 ) -> _Examples:
     """Draws `count` examples; the first `pairs` are noisier and leave what is hidden to a sibling."""
     rows = torch.randint(len(pool), (count,), generator=generator)
     scenes = pool.scenes[rows]
     world = scenes.world
     said = world.draw_said(count, generator)
-    for name in hidden:
+    for name in phase.hidden:
         said[:pairs, world.column[name]] = False
     said[torch.rand(count, generator=generator) < _NO_PROMPT] = False
     texts = world.captions_stating(scenes, said, generator)
     texts = [text if any_said else "" for text, any_said in zip(texts, said.any(dim=1), strict=True)]
-    times = [draw_times(pairs, generator, power=_SIBLING_POWER), draw_times(count - pairs, generator)]
+    times = [draw_times(pairs, generator, _SIBLING_POWER), draw_times(count - pairs, generator, phase.power)]
     return _Examples(scenes, latents[rows].float(), said, texts, torch.cat(times))
 
 
@@ -217,7 +217,7 @@ def train_generator(
 
         def draw(generator: torch.Generator, phase: Phase = phase, pairs: int = pairs) -> _Examples:
             count = phase.length.batch - pairs
-            return _with_siblings(_draw(pool, latents, count, pairs, phase.hidden, generator), pairs, codec, generator)
+            return _with_siblings(_draw(pool, latents, count, pairs, phase, generator), pairs, codec, generator)
 
         trainer = Trainer(model, phase.length, config.workdir / phase.name)
         seconds[phase.name] = trainer.fit(partial(model.loss, draw, phase, config.seed))

@@ -80,6 +80,8 @@ class Config:
 
 # Without siblings: what feedback does in a model that was never shown how one picture tells about another.
 EMOJI = Phase("unet_emoji", Schedule(steps=7_500, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
+# The first phase finds things and backdrops. What tells one hand from another is finer than that.
+HANDS = Phase("unet_hands", Schedule(steps=7_500, batch=32, lr=6e-4), NOISE, snr_floor=0.4, power=0.75)
 
 
 def emoji(output: Path, workdir: Path) -> Config:
@@ -97,7 +99,7 @@ def emoji(output: Path, workdir: Path) -> Config:
         output=output,
         world=emoji_world(workdir / "sets"),
         codec=Schedule(steps=2400, batch=16, lr=1e-3),
-        phases=(EMOJI,),
+        phases=(EMOJI, HANDS),
         first_codec=Path(locate(EMBEDDED)) / "vae",
     )
 

@@ -28,6 +28,8 @@ class Phase:
         length: how long and how fast.
         noise: what the noise schedule and the prediction are.
         snr_floor: added to the signal-to-noise ratio in the loss weight; see `denoising.picture_weight`.
+        power: of the distribution of noise levels; see `denoising.draw_times`. Below 1 prefers little noise, where
+            details are decided.
         siblings: share of a batch that are siblings, each for another example to attend to; see `siblings`.
         hidden: attributes that an example with a sibling leaves unsaid, for the sibling to tell.
     """
@@ -36,6 +38,7 @@ class Phase:
     length: Schedule
     noise: dict[str, float | str]
     snr_floor: float = 0.0
+    power: float = 1.0
     siblings: float = 0.0
     hidden: tuple[str, ...] = ()
 
