@@ -25,6 +25,8 @@ from botorch.optim.optimize import optimize_acqf
 from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.multi_objective.hypervolume import infer_reference_point
 from botorch.utils.multi_objective.pareto import is_non_dominated
+from botorch.utils.multi_objective.scalarization import get_chebyshev_scalarization
+from botorch.utils.sampling import sample_simplex
 from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 from torch.quasirandom import SobolEngine
@@ -40,6 +42,7 @@ _SEARCH: dict[str, bool | float | int | str] = {"maxiter": 50, "factr": 1e11}
 _PATIENCE = 6  # points without a gain
 _OTHERS = 32  # points, for spaces so coarse that all maxima are one setting
 _SAME = 1e-6  # distance
+_HYPERVOLUME = 3  # objectives at most: with 4 and 5 a proposal takes 16 and 35 s
 _GRAIN = 1e-4  # of a range; finer, and rounding that differs between machines would grow from proposal to proposal
 
 
@@ -49,7 +52,8 @@ def propose(
     """The most promising point; the same however many threads there are.
 
     Log noisy expected improvement (Ament et al. 2023, arXiv 2310.20708) for one objective, of the hypervolume for
-    several; of settings that keep to the constraints, where there are any (Gardner et al. 2014).
+    two or three, of a random scalarisation for more; of settings that keep to the constraints, where there are any
+    (Gardner et al. 2014).
 
     Args:
         observations: at least two, in the order in which they were made.
@@ -71,8 +75,10 @@ def propose(
         acquisition: AcquisitionFunction
         if observations.Y.shape[1] == 1:
             acquisition = _expected_improvement(observations, X_pending, seed, doubting=doubting)
-        else:
+        elif observations.Y.shape[1] <= _HYPERVOLUME:
             acquisition = _expected_hypervolume_improvement(observations, X_pending, seed)
+        else:
+            acquisition = _expected_scalarised_improvement(observations, X_pending, seed)
         return maximise(acquisition, encoding, X_pending, seed)
 
 
@@ -188,6 +194,30 @@ def _expected_hypervolume_improvement(
             prune_baseline=True,
             cache_root=False,
         )
+
+
+def _expected_scalarised_improvement(
+    observations: Observations, X_pending: Tensor | None, seed: int
+) -> qLogNoisyExpectedImprovement:
+    """Of the worst objective by random weights, others for each proposal (qNParEGO; Daulton 2020, arXiv 2006.05078)."""
+    count, constraints = observations.Y.shape[1], fit_constraints(observations)
+    model = ModelListGP(*(_fit(observations.objective(k)) for k in range(count)), *constraints)
+    weights = sample_simplex(count, seed=seed, dtype=torch.float64).squeeze(0)
+    scalarised = get_chebyshev_scalarization(weights, observations.Y)
+
+    def worst(samples: Tensor, X: Tensor | None = None) -> Tensor:
+        return scalarised(samples[..., :count])
+
+    return qLogNoisyExpectedImprovement(
+        model,
+        observations.X,
+        sampler=normal(seed),
+        objective=GenericMCObjective(worst),
+        constraints=_allowed(count, len(constraints)),
+        X_pending=X_pending,
+        prune_baseline=True,
+        cache_root=False,
+    )
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial
 
@@ -23,6 +24,9 @@ The mean over blocks is the value that Optuna's `Trial.set_constraint` states, o
 the noise of constraints is known from pairs.
 """
 
+REPEATS = "optimizer:repeats"
+"""Of a trial that tries another's settings again, in blocks of its own: a `Repeat`."""
+
 LOST = "optimizer:lost"
 """True for a trial that failed because its process was stopped or died, not by its settings."""
 
@@ -36,3 +40,43 @@ _FORMER = {
 def read_attribute(trial: FrozenTrial, key: str) -> Any:
     """What a trial says under a key of this module or under the key's former name; None where it says nothing."""
     return trial.user_attrs.get(key, trial.user_attrs.get(_FORMER.get(key, key)))
+
+
+class Repeat(NamedTuple):
+    """What a trial repeats.
+
+    Attributes:
+        trial: number of the first with these settings.
+        time: 1 for the first repetition.
+    """
+
+    trial: int
+    time: int
+
+
+def repeat_of(trial: FrozenTrial) -> Repeat | None:
+    """What a trial repeats; None for one that tries settings for the first time."""
+    stated = trial.user_attrs.get(REPEATS)
+    return None if stated is None else Repeat(**stated)
+
+
+def without_repeats(trials: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], dict[int, list[FrozenTrial]]]:
+    """Trials that stand for themselves, and those that add blocks to one of them, by its number.
+
+    A repetition stands for itself where it or the first of these settings states no scores by block, since then it is
+    one more observation of the same point.
+    """
+    stating = {trial.number for trial in trials if read_attribute(trial, SCORES)}
+    alone, repetitions = list[FrozenTrial](), dict[int, list[FrozenTrial]]()
+    for trial in trials:
+        repeat = repeat_of(trial)
+        if repeat is not None and {trial.number, repeat.trial} <= stating:
+            repetitions.setdefault(repeat.trial, []).append(trial)
+        else:
+            alone.append(trial)
+    return alone, repetitions
+
+
+def scores_of(trial: FrozenTrial, repetitions: Sequence[FrozenTrial] = ()) -> dict[str, Any]:
+    """Scores by block, of a trial and of those that repeat it; see `SCORES`."""
+    return {name: score for one in (trial, *repetitions) for name, score in (read_attribute(one, SCORES) or {}).items()}

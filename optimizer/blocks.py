@@ -6,7 +6,7 @@ Blocks differ far more than trials do, and that part is common to all trials, so
 nor into its noise.
 
 Notation:
-    T: trials, B: blocks; a trial that was stopped early has only some of them.
+    T: trials, B: blocks; a trial that was stopped early has only some of them, one that was repeated has more.
 """
 
 from __future__ import annotations
@@ -42,10 +42,9 @@ def effects(scores: Sequence[Scores]) -> tuple[NDArray[np.float64], NDArray[np.f
     if not observed.any(axis=1).all():
         raise ValueError("scores: a trial has none; allowed: one or more blocks")
     table, observed = table[:, observed.any(axis=0)], observed[:, observed.any(axis=0)]
-    complete = observed.all(axis=1)
-    if complete.any():
-        block_means = table[complete].mean(axis=0)
-        noise = _noise(table[complete], block_means)
+    if observed.all():
+        block_means = table.mean(axis=0)
+        noise = _noise(table, block_means)
     else:
         block_means, noise = _least_squares(table, observed)
     values = np.nanmean(table - block_means, axis=1) + block_means.mean()
@@ -53,7 +52,7 @@ def effects(scores: Sequence[Scores]) -> tuple[NDArray[np.float64], NDArray[np.f
 
 
 def _least_squares(table: NDArray[np.float64], observed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
-    """What blocks are worth where no trial has all of them, and the variance of one score.
+    """What blocks are worth where some trials lack some of them, and the variance of one score.
 
     The least squares of trial plus block over the scores that there are, by turns (Gauss-Seidel). Blocks that no trial
     has in common cannot be compared: then what is told apart least stays as it began, with the means of the blocks.

@@ -7,8 +7,9 @@ Notation:
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -44,11 +45,14 @@ class Constraints:
         return Constraints(self.names, torch.cat([self.values, worst]), variances)
 
 
-def observe_constraints(trials: Sequence[FrozenTrial]) -> Constraints | None:
+def observe_constraints(
+    trials: Sequence[FrozenTrial], repetitions: Mapping[int, Sequence[FrozenTrial]] = MappingProxyType({})
+) -> Constraints | None:
     """Constraints of trials; None where there are none that all of them state.
 
     Args:
         trials: n that are observed.
+        repetitions: trials that add blocks to one of them, by its number.
     """
     if not trials:
         return None
@@ -58,9 +62,15 @@ def observe_constraints(trials: Sequence[FrozenTrial]) -> Constraints | None:
         _log.warning("constraints %s are not stated by all trials, and count for none", ", ".join(others))
     if not names:
         return None
-    tables = [read_attribute(trial, CONSTRAINT_SCORES) or {} for trial in trials]
-    if all(table.get(name) for table in tables for name in names):
-        columns = [effects([table[name] for table in tables]) for name in names]
+    tables = {name: [_scores(name, trial, repetitions.get(trial.number, ())) for trial in trials] for name in names}
+    if all(scores for table in tables.values() for scores in table):
+        columns = [effects(table) for table in tables.values()]
         values, variances = (torch.from_numpy(np.stack(column, axis=1)) for column in zip(*columns, strict=True))
         return Constraints(names, values, variances)
     return Constraints(names, torch.tensor([[values[name] for name in names] for values in stated]).double(), None)
+
+
+def _scores(name: str, trial: FrozenTrial, repetitions: Sequence[FrozenTrial]) -> dict[str, float]:
+    """A constraint's values by block, of a trial and of those that repeat it."""
+    tables = (read_attribute(one, CONSTRAINT_SCORES) or {} for one in (trial, *repetitions))
+    return {block: value for table in tables for block, value in table.get(name, {}).items()}

@@ -153,6 +153,23 @@ def recommend(observations: Observations) -> Recommendation:
     return fit_model(observations).recommendation
 
 
+def ranking(observations: Observations) -> list[int]:
+    """Trial numbers of the settings that are allowed, the best posterior mean first; of several objectives the front.
+
+    Args:
+        observations: at least one.
+
+    Raises:
+        ValueError: nothing was observed.
+    """
+    if observations.Y.shape[1] > 1:
+        return [setting[0].number for setting in pareto(observations)]
+    settings = fit_model(observations).settings
+    least = _least_allowed([setting.allowed for setting in settings])
+    best = sorted(settings, key=lambda setting: -setting.mean)
+    return [setting.number for setting in best if setting.allowed >= least]
+
+
 def pareto(observations: Observations) -> list[tuple[Recommendation, ...]]:
     """Evaluated settings of which the model believes that none is better in everything, of those that are allowed.
 
@@ -174,6 +191,18 @@ def pareto(observations: Observations) -> list[tuple[Recommendation, ...]]:
     means = torch.tensor([[estimate.mean for estimate in setting] for setting in settings], dtype=torch.float64)
     kept = [setting for setting, good in zip(settings, is_non_dominated(means).tolist(), strict=True) if good]
     return sorted(kept, key=lambda setting: -setting[0].mean)
+
+
+def balanced(front: Sequence[tuple[Recommendation, ...]]) -> tuple[Recommendation, ...]:
+    """The setting of a front whose worst objective is best, each as a share of its range on the front.
+
+    Args:
+        front: at least one setting; see `pareto`.
+    """
+    means = torch.tensor([[estimate.mean for estimate in setting] for setting in front], dtype=torch.float64)
+    low, high = means.amin(dim=0), means.amax(dim=0)
+    worst = ((means - low) / (high - low).clamp(min=1e-12)).amin(dim=1)
+    return front[int(worst.argmax())]
 
 
 def _least_allowed(allowed: Sequence[float]) -> float:

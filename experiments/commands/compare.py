@@ -30,7 +30,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     Raises:
         ValueError: there is no run, or something in it is not to be had; the message is one line.
     """
-    tuned = {name: _read(path) for name, path in named(options.params).items()}
+    tuned = {name: _read(path) for name, path in named(options.params, "params").items()}
     best_known = None
     if options.source.is_dir():
         done = read_run(options.source)
@@ -51,18 +51,22 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     return CommandResult(f"{table(found)}\n\n{found.verdict}", {**found.to_dict(), "file": str(output / FILE)})
 
 
-def named(paths: Sequence[Path]) -> dict[str, Path]:
-    """Files by the names that tell them apart: their stems, with their folders where stems are equal.
+def named(paths: Sequence[Path], option: str) -> dict[str, Path]:
+    """Files or folders by the names that tell them apart: their stems, with their folders where stems are equal.
+
+    Args:
+        paths: of them.
+        option: that they were given by, for the message.
 
     Raises:
-        ValueError: two files of one name in folders of one name.
+        ValueError: two of one name in folders of one name.
     """
     stems = Counter(path.stem for path in paths)
     found: dict[str, Path] = {}
     for path in paths:
         name = path.stem if stems[path.stem] == 1 else f"{path.resolve().parent.name}/{path.stem}"
         if name in found:
-            raise ValueError(f"params: {found[name]} and {path} are both called {name}; allowed: files of other names")
+            raise ValueError(f"{option}: {found[name]} and {path} are both called {name}; allowed: other names")
         found[name] = path
     return found
 

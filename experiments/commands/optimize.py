@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
+from experiments.commands.compare import named
 from experiments.commands.result import CommandResult
 from experiments.config.flags import config_of
 from experiments.config.read import check_config
@@ -13,10 +16,10 @@ from experiments.config.schema import RunConfig
 from experiments.embedded.vocabulary import unknown_words
 from experiments.files.atomic import atomic_write
 from experiments.run.forecast import forecast
-from experiments.run.optimize import Run, optimize
+from experiments.run.optimize import Run, optimize, read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
-from experiments.run.study import default_storage, read_study
+from experiments.run.study import CONFIG_FILE, default_storage, read_study, stored_config
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -28,7 +31,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     Raises:
         ValueError: the configuration is wrong; the message is one line.
     """
-    config = config_of(options)
+    config = _with_known(config_of(options), options.others)
     prompts = [task.prompt for task in (*config.prompts, *config.held_out.prompts)]
     if strange := unknown_words(config.model.name, prompts):
         progress.warn(f"warning: {strange}")
@@ -61,6 +64,21 @@ def resume(options: argparse.Namespace, progress: Progress) -> CommandResult:
     return _run(check_config(values), progress)
 
 
+def _with_known(config: RunConfig, folders: Sequence[Path]) -> RunConfig:
+    """The configuration, with what other runs recommend among what is tried first.
+
+    A run that is taken up again keeps to what it began with, as the others may have gone on since.
+
+    Raises:
+        ValueError: a folder holds no run that recommends something, or two runs have one name.
+    """
+    if (config.output / CONFIG_FILE).exists():
+        began_with = stored_config(config.output).get("known", {})
+        return config.model_copy(update={"known": {**began_with, **config.known}})
+    found = {name: read_run(folder).recommended()[1].to_dict() for name, folder in named(folders, "from").items()}
+    return check_config({**config.model_dump(mode="json"), "known": {**config.known, **found}})
+
+
 def _run(config: RunConfig, progress: Progress) -> CommandResult:
     try:
         done = optimize(Plan.of(config), progress)
@@ -79,8 +97,10 @@ def _recommendation(done: Run) -> CommandResult:
         unfinished.write_text(params.to_yaml(), encoding="utf-8")
     objective = config.objective[0].name
     sure = "" if best.low > 0 or best.high < 0 else ": it holds 0, so no gain is shown on these prompts"
+    again = done.repetitions(best.number)
+    repeated = f", tried {len(again) + 1} times with other seeds" if again else ""
     lines = [
-        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} over no feedback",
+        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} over no feedback{repeated}",
         f"95 % interval: {best.low:+.4f} to {best.high:+.4f}{sure}",
         f"written to: {path}",
         f"next: fabric-bo compare {shlex.quote(str(config.output))}",
@@ -90,6 +110,7 @@ def _recommendation(done: Run) -> CommandResult:
         "objective": objective,
         "gain": best.mean,
         "interval": [best.low, best.high],
+        "repetitions": again,
         "params": params.to_dict(),
         "file": str(path),
     }

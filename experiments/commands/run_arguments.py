@@ -71,13 +71,22 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="KNOB=LOW:HIGH[:log]",
         help="knobs that are sought, each in a range; log spaces it by the logarithm "
-        "(default strength, neg_scale, start, end, bottleneck, recency, crowding, guidance_scale)",
+        "(default strength, neg_scale, start, end, bottleneck, recency, crowding, prompt_dropout, guidance_scale)",
     )
     search.add_argument("--fix", nargs="+", metavar="KNOB=VALUE", help="knobs that are not sought")
     search.add_argument(
         "--sampler",
         metavar="NAME",
         help=f"what proposes: {SAMPLERS[0]}, or one of Optuna's: {', '.join(SAMPLERS[1:])} (default {SAMPLERS[0]})",
+    )
+    search.add_argument(
+        "--from",
+        dest="others",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN",
+        help="folders of other runs: what they recommend is tried first, after the presets",
     )
     search.add_argument("--trials", type=int, metavar="N", help="settings to try at most (default 30)")
     search.add_argument("--max-images", type=int, metavar="N", help="images to generate at most (default no limit)")

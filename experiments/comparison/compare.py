@@ -55,7 +55,8 @@ def compare(
         generator.forget()  # or the seconds of later arms would be without what the first ones paid for
         measured.append(measure(generator, tasks, arm, objectives, measures, output / FOLDER, shown.prompts))
     held_out = not {task.prompt for task in tasks} & {task.prompt for task in plan.tasks}
-    found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured)
+    constraints = {constraint.name: constraint.at_least for constraint in plan.config.constraints}
+    found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured, constraints)
     with atomic_write(output / FILE) as path:
         path.write_text(json.dumps(found.to_dict()))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ class Comparison:
         held_out: whether the run never saw them; else only the seeds are fresh.
         arms: the first is the tuned one that the others are compared with.
         differences: tuned minus each arm, and minus best-of-N, by objective.
+        constraints: what tuned settings must keep to, over no feedback, by objective.
     """
 
     value: str
@@ -33,6 +34,7 @@ class Comparison:
     held_out: bool
     arms: list[Measured]
     differences: dict[str, dict[str, Difference]]
+    constraints: dict[str, float] = field(default_factory=dict)
 
     @property
     def best_preset(self) -> str:
@@ -57,7 +59,14 @@ class Comparison:
             f"{word} the best fixed preset ({self.best_preset}): {fixed}, better on {fixed.wins:.0%} of prompts; "
             f"{over_known}over no feedback {found[PLAIN]}, over itself with the feedback taken out {found[WITHOUT]}, "
             f"its best image over the {best} images without feedback {found[best]} (95 % intervals)."
+            + "".join(f" {self._kept(name)}" for name in self.constraints)
         )
+
+    def _kept(self, constraint: str) -> str:
+        """A sentence: whether a constraint holds on these tasks."""
+        least, over = self.constraints[constraint], self.differences[constraint][PLAIN]
+        how = "is kept" if over.low >= least else "is broken" if over.high < least else "is not shown to be kept"
+        return f"The constraint {how}: {constraint} over no feedback {over}, at least {least:+g} is asked for."
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -67,6 +76,7 @@ class Comparison:
             "best_preset": self.best_preset,
             "prompts": self.prompts,
             "held_out": self.held_out,
+            "constraints": self.constraints,
             "differences": {
                 objective: {name: _numbers(difference) for name, difference in found.items()}
                 for objective, found in self.differences.items()
@@ -97,7 +107,8 @@ class Comparison:
             for objective, found in values["differences"].items()
         }
         arms = [_measured(arm) for arm in values["arms"]]
-        return cls(values["value"], values["prompts"], values["held_out"], arms, differences)
+        constraints = dict(values.get("constraints", {}))  # comparisons had none once
+        return cls(values["value"], values["prompts"], values["held_out"], arms, differences, constraints)
 
 
 def _measured(values: Mapping[str, Any]) -> Measured:
@@ -128,7 +139,9 @@ def _without_nan(measures: Scores) -> list[list[float | None]]:
     return [[None if np.isnan(value) else value for value in row] for row in measures.tolist()]
 
 
-def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[Measured]) -> Comparison:
+def compared(
+    value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[Measured], constraints: Mapping[str, float]
+) -> Comparison:
     """Differences of the first arm to all others, and to the best of as many images without feedback."""
     tuned, others = arms[0], arms[1:]
     plain = next(measured for measured in others if measured.arm.kind == "plain")
@@ -142,4 +155,4 @@ def compared(value: str, prompts: Sequence[str], held_out: bool, arms: Sequence[
         best = BEST_OF.format(count=scores[0].size)
         found[best] = paired_difference(scores.max((1, 2)), plain.scores[objective].max((1, 2)))
         differences[objective] = found
-    return Comparison(value, list(prompts), held_out, list(arms), differences)
+    return Comparison(value, list(prompts), held_out, list(arms), differences, dict(constraints))

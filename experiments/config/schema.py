@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,17 +32,27 @@ from optimizer.samplers.baselines import SAMPLERS
 _GUIDANCE = dict.fromkeys(EMBEDDED_MODELS, 4.0)  # of plain images; other models have the authors' 7
 
 
-def _default_space() -> dict[str, RangeConfig]:
-    return {
-        "strength": RangeConfig(low=0.05, high=8, log=True),
-        "neg_scale": RangeConfig(low=0, high=2),
-        "start": RangeConfig(low=0, high=1),
-        "end": RangeConfig(low=0, high=1),
-        "bottleneck": RangeConfig(low=0, high=2),
-        "recency": RangeConfig(low=0, high=1),
-        "crowding": RangeConfig(low=0, high=1),
-        "guidance_scale": RangeConfig(low=1.5, high=8),
-    }
+_SPACE: dict[str, list[float | str]] = {
+    "strength": [0.05, 8, "log"],
+    "neg_scale": [0, 2],
+    "start": [0, 1],
+    "end": [0, 1],
+    "bottleneck": [0, 2],
+    "recency": [0, 1],
+    "crowding": [0, 1],
+    "prompt_dropout": [0, 0.5],
+    "guidance_scale": [1.5, 8],
+}
+
+
+def _default_space(fixed: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What is sought where a configuration does not say: nothing that is fixed, and no window that ends before it."""
+    space = {name: sought for name, sought in _SPACE.items() if name not in fixed}
+    if "start" in fixed and "end" in space:
+        space["end"] = [fixed["start"], 1]
+    if "end" in fixed and "start" in space:
+        space["start"] = [0, fixed["end"]]
+    return space
 
 
 class RunConfig(Part):
@@ -56,9 +67,12 @@ class RunConfig(Part):
         constraints: what a setting must keep to; what is recommended does so with 95 %, where anything does.
         protocol: how a setting is tried.
         space: which parameters are sought, and where; `weights` and `timing` are those of each given feedback image.
+        known: settings by name that are tried first, after the presets and pictures alone; what other runs recommended.
         fixed: values of others; the rest have their defaults.
         sampler: what proposes.
         trials: how many settings are tried.
+        replicate: share of the trials, at the end, that try the best settings again with other seeds, so that what is
+            recommended is not the luckiest.
         at_once: settings that are proposed together and share batches.
         stop: other ends.
         held_out: what the comparison uses.
@@ -75,10 +89,12 @@ class RunConfig(Part):
     objective: tuple[ObjectiveConfig, ...] = (ObjectiveConfig(),)
     constraints: tuple[ConstraintConfig, ...] = ()
     protocol: ProtocolConfig = ProtocolConfig()
-    space: dict[str, RangeConfig] = Field(default_factory=_default_space)
+    space: dict[str, RangeConfig]
     fixed: dict[str, float] = Field(default_factory=dict)
+    known: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sampler: str = SAMPLERS[0]
     trials: Positive = 30
+    replicate: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     at_once: Positive = 1
     stop: StopConfig = StopConfig()
     held_out: HeldOutConfig = HeldOutConfig()
@@ -86,6 +102,14 @@ class RunConfig(Part):
     storage: str | None = None
     study: Annotated[str, Field(min_length=1)] | None = None
     output: Path = Path("runs/optimize")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_default_space(cls, given: Any) -> Any:
+        """Fills in the space where there is none."""
+        if not isinstance(given, dict) or "space" in given or not isinstance(given.get("fixed", {}), dict):
+            return given
+        return {**given, "space": _default_space(given.get("fixed", {}))}
 
     @field_validator("objective", mode="before")
     @classmethod
@@ -98,6 +122,16 @@ class RunConfig(Part):
         names = [image.name for image in given]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"{', '.join(names) or 'none'}; allowed: one or more, each once")
+        return given
+
+    @field_validator("known")
+    @classmethod
+    def _settings(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, values in given.items():
+            try:
+                FabricParams.from_dict(values)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name}: {error}") from error
         return given
 
     @field_validator("sampler")
@@ -183,6 +217,11 @@ class RunConfig(Part):
         """See `world`."""
         known = WORLDS.get(self.model.name, SCENES)
         return self.world or known.name
+
+    @property
+    def repetitions(self) -> int:
+        """Trials that try the best settings again."""
+        return int(self.replicate * self.trials)
 
     @property
     def guidance(self) -> float:

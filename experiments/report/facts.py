@@ -11,11 +11,12 @@ from optuna.trial import TrialState
 
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
-from experiments.run.stopping import images_made, margin_of, minutes_taken, reason_to_stop
+from experiments.run.stopping import finished, images_made, margin_of, minutes_taken, reason_to_stop
 from experiments.run.storage import storage_url, without_password
 from experiments.run.study import VERSIONS
 from experiments.run.trials import PLAIN, SEEDS, TIMES
 from fabric.models import EMBEDDED_MODELS
+from optimizer.attributes import repeat_of
 
 
 def config_text(found: Findings) -> str:
@@ -34,13 +35,21 @@ def counts(found: Findings) -> dict[str, str]:
     )
     fitted = found.models[0] if len(found.objectives) == 1 else None
     running = found.count(TrialState.RUNNING)
-    plain = sum(len(round_) for task in study.user_attrs.get(PLAIN, []) for round_ in task[0])
+    plain = sum(
+        len(round_)
+        for name, tasks in study.user_attrs.items()
+        if name.startswith(PLAIN)
+        for task in tasks
+        for round_ in task[0]
+    )
     times = [trial.user_attrs.get(TIMES, {}) for trial in study.get_trials(deepcopy=False)]
     generating, scoring = (sum(seconds.get(part, 0.0) for seconds in times) for part in ("generating", "scoring"))
     protocol = config.protocol
+    again = sum(repeat_of(trial) is not None for trial in finished(study))
     facts = {
         "trials": f"{complete} complete, {pruned} stopped early, {failed} failed"
-        + (f", {running} running" if running else ""),
+        + (f", {running} running" if running else "")
+        + (f"; {again} of them tried the best settings again with other seeds" if again else ""),
         "ended": reason_to_stop(config, study, fitted) or f"not yet; {config.trials} trials were asked for",
         "images": f"{images_made(study):.0f} for trials, {plain:.0f} without feedback to compare with",
         "time": f"{minutes_taken(study):.1f} minutes in trials: {generating / 60:.1f} generating, "

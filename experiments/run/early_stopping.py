@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from optimizer.attributes import SCORES, read_attribute
+from optimizer.attributes import scores_of, without_repeats
 from optimizer.blocks import effects
 from optimizer.encoding import Encoding
 from optimizer.recommendation import FittedModel
@@ -47,6 +47,7 @@ class EarlyStopping:
         if len(scores) < _LEAST or point is None:
             return False
         states = (TrialState.COMPLETE, TrialState.PRUNED)
-        told = (read_attribute(other, SCORES) for other in self.study.get_trials(deepcopy=False, states=states))
+        others, repetitions = without_repeats(self.study.get_trials(deepcopy=False, states=states))
+        told = (scores_of(other, repetitions.get(other.number, ())) for other in others)
         values, variances = effects([*filter(None, told), scores])
         return self.fitted.chance_of_beating(point, float(values[-1]), float(variances[-1])) < self.chance

@@ -31,6 +31,8 @@ class Forecast:
         sampler: what proposes them.
         presets: of them the authors', tried first.
         alone: of them each given picture alone, tried next.
+        known: of them what other runs recommended, tried after that.
+        repetitions: of them the last ones, which try the best settings again.
         plain_images: without feedback, to compare with.
         images_per_trial: of a trial that is not stopped early.
         seconds_per_image: without feedback, measured.
@@ -50,6 +52,8 @@ class Forecast:
     sampler: str
     presets: int
     alone: int
+    known: int
+    repetitions: int
     plain_images: int
     images_per_trial: int
     seconds_per_image: float
@@ -88,8 +92,14 @@ class Forecast:
         parts = [f"{_count(presets, 'preset')} of the authors"]
         if alone:
             parts.append(f"{_count(alone, 'given picture')} alone")
-        if proposed := self.trials - presets - alone:
+        known = min(self.known, self.trials - presets - alone)
+        if known:
+            parts.append(f"{_count(known, 'known setting')}")
+        repetitions = min(self.repetitions, self.trials - presets - alone - known)
+        if proposed := self.trials - presets - alone - known - repetitions:
             parts.append(f"{proposed} proposed by {self.sampler}")
+        if repetitions:
+            parts.append(f"{repetitions} of the best settings again")
         return f"{self.trials}: {', '.join(parts)}"
 
 
@@ -121,7 +131,9 @@ def forecast(plan: Plan) -> Forecast:
         trials=config.trials,
         sampler=config.sampler,
         presets=len(plan.presets),
-        alone=len(plan.known_settings) - len(plan.presets),
+        alone=len(plan.known_settings) - len(plan.presets) - len(config.known),
+        known=len(config.known),
+        repetitions=config.repetitions,
         plain_images=prompts * protocol.rounds * protocol.images,
         images_per_trial=(prompts * (protocol.rounds - 1) + given) * protocol.images,
         seconds_per_image=_seconds_for_an_image(plan),

@@ -24,12 +24,13 @@ from experiments.run.study import Store, check_pictures, open_study, read_study,
 from experiments.run.tasks import pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
-from optimizer.attributes import LOST
+from optimizer.attributes import LOST, repeat_of
 from optimizer.observations import Observations, observe
-from optimizer.recommendation import FittedModel, Recommendation, fit_model, pareto
+from optimizer.recommendation import FittedModel, Recommendation, balanced, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
 from optimizer.samplers.known_first import place_of
 from optimizer.samplers.proposals import is_own
+from optimizer.samplers.replicating import Replicating
 
 _log = logging.getLogger(__name__)
 _FAILURES = 3  # in a row, of all trials that were tried at once
@@ -60,7 +61,7 @@ class Run:
         return fit_model(observations) if single and len(observations.Y) else None
 
     def recommended(self, count: int | None = None) -> tuple[Recommendation, FabricParams]:
-        """The best setting by the model's posterior mean; of several objectives the best of the first one on the front.
+        """The best setting by the model's posterior mean; of several objectives the balanced one of the front.
 
         Args:
             count: finished trials to learn from; all by default.
@@ -72,8 +73,13 @@ class Run:
         if not len(observations.Y):
             output = self.plan.config.output
             raise ValueError(f"run: {output} recommends nothing yet; allowed: one or more finished trials")
-        best = pareto(observations)[0][0]
+        best = balanced(pareto(observations))[0]
         return best, self.plan.space.params(self.study.trials[best.number].params)
+
+    def repetitions(self, number: int) -> list[int]:
+        """Finished trials that tried a trial's settings again, with other seeds."""
+        again = ((trial.number, repeat_of(trial)) for trial in finished(self.study))
+        return [other for other, repeat in again if repeat is not None and repeat.trial == number]
 
     def best_known(self) -> tuple[str, FabricParams] | None:
         """Fixed FABRIC at its best: the known setting with the highest gain on the run's own prompts, and its name.
@@ -119,7 +125,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     progress.doing("loading the objective")
     plan.check()
     first = [plan.space.values(params) for params in plan.known_settings.values()]
-    sampler = create_sampler(
+    searching = create_sampler(
         config.sampler,
         first=first,
         space=plan.space.distributions,
@@ -127,6 +133,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
         feature_map=plan.feature_map,
         seed=config.seed,
     )
+    sampler = Replicating(searching, max(len(first), config.trials - config.repetitions), plan.encoding)
     values = config.model_dump(mode="json")
     name = run_name(values, config.output)
     store = open_study(config.output, values, len(config.objective), sampler, name)
@@ -166,7 +173,9 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> st
             time.sleep(_WAIT)
             fitted = run.fitted_model()
             continue
-        trials = [store.ask(run.plan.space.distributions) for _ in range(min(config.at_once, left))]
+        trials = ask(run, store, min(config.at_once, left))
+        if not trials:
+            continue
         progress.proposed(len(trials))
         _log.debug("trying %s", {trial.number: trial.params for trial in trials})
         with store.alive(trials), _failing(study, trials):
@@ -179,6 +188,25 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> st
         fitted = run.fitted_model()
         progress.finished(len(finished(study)), fitted.recommendation.mean if fitted else None)
     return reason
+
+
+def ask(run: Run, store: Store, count: int) -> list[Trial]:
+    """New trials, as many as the budget has room for: other processes may have asked since this one counted.
+
+    Args:
+        run: whose budget holds.
+        store: of its study.
+        count: that are wanted.
+    """
+    asked, kept = [store.ask(run.plan.space.distributions) for _ in range(count)], []
+    taken = [other.number for other in (*finished(store.study), *running(store.study))]
+    for trial in asked:
+        if sum(number < trial.number for number in taken) < run.plan.config.trials:
+            kept.append(trial)
+        else:
+            trial.set_user_attr(LOST, True)  # nothing is known of its settings
+            store.study.tell(trial, state=TrialState.FAIL)
+    return kept
 
 
 @contextlib.contextmanager

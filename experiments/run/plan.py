@@ -109,7 +109,7 @@ class Plan:
 
     @cached_property
     def known_settings(self) -> dict[str, FabricParams]:
-        """What a run tries first, whoever proposes the rest, by name: the presets, then each given picture alone.
+        """What a run tries first, whoever proposes the rest, by name: presets, each given picture alone, what is known.
 
         Presets count all pictures alike, so where some mislead they are no better than no feedback, and their
         surroundings tell nothing of what would help; a picture alone tells whether it does. Alone means at the
@@ -127,7 +127,8 @@ class Plan:
             names[image]: replace(strong, weights={other: float(other == image) for other in images})
             for image in images
         }
-        return {**self.presets, **alone}
+        others = {name: FabricParams.from_dict(values) for name, values in self.config.known.items()}
+        return {**self.presets, **alone, **others}
 
     # What scores
 

@@ -159,8 +159,9 @@ def _setting(protocol: Protocol, session: Session, params: FabricParams) -> Fabr
 
 
 def new_session(task: Task, protocol: Protocol) -> Session:
-    """A session before its first round; its seed depends on the protocol's and the prompt."""
-    seed = generator_for("task", protocol.seed, task.prompt).initial_seed()
+    """A session before its first round; its seed depends on the protocol's, the prompt and the time."""
+    again = (task.time,) if task.time else ()
+    seed = generator_for("task", protocol.seed, task.prompt, *again).initial_seed()
     return Session(task.prompt, seed, protocol.steps, protocol.size, task.liked, task.disliked, task.negative_prompt)
 
 

@@ -26,6 +26,7 @@ class Task:
         liked: feedback given from the start.
         disliked: likewise.
         negative_prompt: for the unconditional pass.
+        time: 0, and 1, 2, ... to try it again with other seeds.
     """
 
     prompt: str
@@ -33,6 +34,7 @@ class Task:
     liked: tuple[FeedbackImage, ...] = ()
     disliked: tuple[FeedbackImage, ...] = ()
     negative_prompt: str = ""
+    time: int = 0
 
 
 @dataclass(frozen=True)

@@ -42,10 +42,10 @@ PICTURES = "fabric-bo:pictures"
 """User attribute of a study: its prompts with the ids of their pictures; see `check_pictures`."""
 
 _WORKER = "worker"
-_FILE = "config.yaml"
+CONFIG_FILE = "config.yaml"
 _BEAT, _GRACE = 10, 60  # seconds
 # On what a trial is; what one changes after running out of memory is among it.
-_WITHOUT_EFFECT = ("trials", "at_once", "stop", "output", "storage", "study", "held_out")
+_WITHOUT_EFFECT = ("trials", "replicate", "at_once", "stop", "output", "storage", "study", "held_out")
 _WITHOUT_EFFECT_WITHIN = {"protocol": ("batch",), "model": ("device", "offload")}
 
 
@@ -169,7 +169,7 @@ def open_study(
         study.set_user_attr(VERSIONS, versions(config["model"]["device"]))
     if known != config:
         study.set_user_attr(CONFIG, config)
-        with atomic_write(folder / _FILE) as path:
+        with atomic_write(folder / CONFIG_FILE) as path:
             path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
     store = Store(study, storage)
     store.reap()
@@ -186,7 +186,7 @@ def _to_keep(config: dict[str, Any]) -> dict[str, Any]:
 
 def default_storage(folder: Path) -> str | None:
     """The storage where none is given: that of what the folder holds, else that of the environment, if there is one."""
-    if (folder / _FILE).exists():
+    if (folder / CONFIG_FILE).exists():
         return stored_config(folder).get("storage")
     return os.environ.get(ENVIRONMENT) or None
 
@@ -202,7 +202,7 @@ def check_folder(folder: Path, config: Mapping[str, Any]) -> None:
     Raises:
         ValueError: a run is to go into the folder of a session of the studio, or a session into that of a run.
     """
-    if (folder / _FILE).exists() and is_session(stored_config(folder)) != is_session(config):
+    if (folder / CONFIG_FILE).exists() and is_session(stored_config(folder)) != is_session(config):
         known, new = ("a run", "a session") if is_session(config) else ("a session of the studio", "a run")
         raise ValueError(f"folder: {folder} holds {known}; allowed: another folder for {new}")
 
@@ -265,9 +265,9 @@ def stored_config(folder: Path) -> dict[str, Any]:
         ValueError: there is none.
     """
     try:
-        config: dict[str, Any] = yaml.safe_load((folder / _FILE).read_text())
+        config: dict[str, Any] = yaml.safe_load((folder / CONFIG_FILE).read_text())
     except FileNotFoundError:
-        raise ValueError(f"run: {folder} is no output of a run (there is no {_FILE} in it)") from None
+        raise ValueError(f"run: {folder} is no output of a run (there is no {CONFIG_FILE} in it)") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
     return config

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +20,14 @@ from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.play import Outcome, play, try_plays
-from experiments.run.protocol import Scores, Task, task_value
+from experiments.run.protocol import Scores, task_value
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
-from optimizer.attributes import CONSTRAINT_SCORES, SCORES
+from optimizer.attributes import CONSTRAINT_SCORES, SCORES, repeat_of
 
 PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
-with; constraints come after the objectives."""
+with; constraints come after the objectives. With `:1`, `:2`, ... after it those for repetitions; see `Task.time`."""
 
 PARAMS, ROUNDS, PROMPTS, SEEDS, TIMES, MADE = "params", "rounds", "prompts used", "seeds", "seconds", "images made"
 ATTENTION = "attention"
@@ -39,10 +39,17 @@ reference received in the last round, by id; of a trial that failed what could n
 
 @dataclass
 class _Attempt:
-    """A trial under way."""
+    """A trial under way.
+
+    Attributes:
+        time: 0 for one that does not repeat another; see `Task.time`.
+        plain: scores of its tasks without feedback.
+    """
 
     trial: Trial
     params: FabricParams
+    time: int
+    plain: list[Scores]
     outcomes: list[Outcome] = field(default_factory=list)
     stopped: bool = False
 
@@ -85,15 +92,21 @@ class Runner:
         folder.mkdir(parents=True, exist_ok=True)
         self.artifacts = FileSystemArtifactStore(folder)
 
-    def plain(self, study: Study) -> list[Scores]:
-        """Scores of the tasks' images without feedback, P of M x R x n; computed once for a study."""
-        known = study.user_attrs.get(PLAIN)
+    def plain(self, study: Study, time: int = 0) -> list[Scores]:
+        """Scores of the tasks' images without feedback, P of M x R x n; computed once for a study.
+
+        Args:
+            study: keeps them.
+            time: see `Task.time`.
+        """
+        name = f"{PLAIN}:{time}" if time else PLAIN
+        known = study.user_attrs.get(name)
         if known is None:
             setting = self.generator.protocol.plain
-            tasks = [Task(task.prompt, task.targets, negative_prompt=task.negative_prompt) for task in self.tasks]
+            tasks = [replace(task, liked=(), disliked=(), time=time) for task in self.tasks]
             outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
             known = [outcome.scores.tolist() for outcome in outcomes]
-            study.set_user_attr(PLAIN, known)
+            study.set_user_attr(name, known)
         return [np.array(scores) for scores in known]
 
     def run(
@@ -101,8 +114,8 @@ class Runner:
     ) -> dict[int, ObjectiveError]:
         """Tries the settings of trials on one task after the other, as many at once as fill a batch.
 
-        Settings of little promise stop early; what they saw still counts. The known settings, first, are not stopped:
-        they are what others are compared with.
+        Settings of little promise stop early; what they saw still counts. The known settings, first, are not stopped,
+        as they are what others are compared with, nor are those that are tried again.
 
         Args:
             study: gets the values.
@@ -112,13 +125,12 @@ class Runner:
         Returns:
             What failed, by trial number: a trial fails with the first image of its own that cannot be scored.
         """
-        plain = self.plain(study)
-        tries = [_Attempt(trial, self.plan.space.params(trial.params)) for trial in trials]
+        tries = [self._attempt(study, trial) for trial in trials]
         count, seconds, began = self.generator.count, self.generator.seconds, time.perf_counter()
         start = 0
         while start < len(self.tasks) and (going := [attempt for attempt in tries if attempt.goes_on]):
             batch = self.tasks[start : start + self._at_once(len(going))]
-            plays = [(task, attempt.params) for attempt in going for task in batch]
+            plays = [(replace(task, time=attempt.time), attempt.params) for attempt in going for task in batch]
             outcomes = try_plays(self.generator, plays, self.scored, self.on_round)
             for place, attempt in enumerate(going):
                 attempt.outcomes += outcomes[place * len(batch) : (place + 1) * len(batch)]
@@ -126,7 +138,7 @@ class Runner:
             self.on_prompts(start)
             if stopping is not None and start < len(self.tasks):
                 for attempt in going:
-                    attempt.stopped = attempt.goes_on and self._stops(attempt, stopping, plain)
+                    attempt.stopped = attempt.goes_on and self._stops(attempt, stopping)
         generating, whole = self.generator.seconds - seconds, time.perf_counter() - began
         shares = {"generating": generating / len(tries), "scoring": (whole - generating) / len(tries)}
         for attempt in tries:
@@ -136,53 +148,62 @@ class Runner:
                 attempt.trial.set_user_attr(FAILURE, str(attempt.failure))
                 study.tell(attempt.trial, state=TrialState.FAIL)
             else:
-                self._tell(study, attempt, plain)
+                self._tell(study, attempt)
         return {attempt.trial.number: attempt.failure for attempt in tries if attempt.failure is not None}
+
+    def _attempt(self, study: Study, trial: Trial) -> _Attempt:
+        """A trial before its first task, in its time."""
+        repeat = repeat_of(study.get_trials(deepcopy=False)[trial.number])
+        time = 0 if repeat is None else repeat.time
+        return _Attempt(trial, self.plan.space.params(trial.params), time, self.plain(study, time))
 
     def _at_once(self, trials: int) -> int:
         """Tasks that fill a batch."""
         return max(1, self.generator.protocol.batch // (self.generator.protocol.images * trials))
 
-    def _gains(self, outcomes: Sequence[Outcome], plain: Sequence[Scores]) -> list[list[float]]:
+    def _gains(self, attempt: _Attempt) -> list[list[float]]:
         """What outcomes are worth over the same prompts and seeds without feedback, P x (M + C)."""
         kind = self.generator.protocol.value
         return [
             [outcome.value(kind, m) - task_value(without[m], kind) for m in range(len(self.scored))]
-            for outcome, without in zip(outcomes, plain, strict=False)
+            for outcome, without in zip(attempt.outcomes, attempt.plain, strict=False)
         ]
 
-    def _stops(self, attempt: _Attempt, stopping: EarlyStopping, plain: Sequence[Scores]) -> bool:
-        protected = attempt.trial.number < len(self.plan.known_settings)
-        return not protected and stopping.stops(attempt.trial, self._scores(attempt, plain))
+    def _stops(self, attempt: _Attempt, stopping: EarlyStopping) -> bool:
+        protected = attempt.trial.number < len(self.plan.known_settings) or attempt.time > 0
+        return not protected and stopping.stops(attempt.trial, self._scores(attempt))
 
-    def _scores(self, attempt: _Attempt, plain: Sequence[Scores]) -> dict[str, Any]:
-        """See `optimizer.attributes.SCORES`; a block is a prompt."""
+    def _scores(self, attempt: _Attempt) -> dict[str, Any]:
+        """See `optimizer.attributes.SCORES`; a block is a prompt with its seeds."""
         count = len(self.plan.objectives)
-        gains = self._gains(attempt.outcomes, plain)
-        return {f"{k}": gain[0] if count == 1 else gain[:count] for k, gain in enumerate(gains)}
+        gains = self._gains(attempt)
+        return {_block(k, attempt.time): gain[0] if count == 1 else gain[:count] for k, gain in enumerate(gains)}
 
-    def _constraint_scores(self, gains: Sequence[Sequence[float]]) -> dict[str, dict[str, float]]:
+    def _constraint_scores(self, attempt: _Attempt) -> dict[str, dict[str, float]]:
         """See `optimizer.attributes.CONSTRAINT_SCORES`: what is lacking, so that at most 0 is allowed."""
         constraints, first = self.plan.config.constraints, len(self.plan.objectives)
+        gains = self._gains(attempt)
         return {
-            constraint.name: {f"{k}": constraint.at_least - gain[first + c] for k, gain in enumerate(gains)}
+            constraint.name: {
+                _block(k, attempt.time): constraint.at_least - gain[first + c] for k, gain in enumerate(gains)
+            }
             for c, constraint in enumerate(constraints)
         }
 
-    def _tell(self, study: Study, attempt: _Attempt, plain: Sequence[Scores]) -> None:
+    def _tell(self, study: Study, attempt: _Attempt) -> None:
         """Writes everything about a trial into the study, then its state, which makes it count."""
         trial, outcomes = attempt.trial, attempt.outcomes
-        gains = self._gains(outcomes, plain)
+        gains = self._gains(attempt)
         trial.set_user_attr(PARAMS, attempt.params.to_dict())
         trial.set_user_attr(ROUNDS, [outcome.scores.tolist() for outcome in outcomes])
         trial.set_user_attr(PROMPTS, [[done.prompts for done in outcome.session.rounds] for outcome in outcomes])
         trial.set_user_attr(SEEDS, [_seeds(outcome) for outcome in outcomes])
         trial.set_user_attr(ATTENTION, [dict(outcome.attention) for outcome in outcomes])
-        trial.set_user_attr(SCORES, self._scores(attempt, plain))
+        trial.set_user_attr(SCORES, self._scores(attempt))
         if len(self.plan.objectives) == 1:  # Optuna has curves of one value alone
             for place, (gain, *_) in enumerate(gains):
                 trial.report(gain, step=place)
-        if lacking := self._constraint_scores(gains):
+        if lacking := self._constraint_scores(attempt):
             trial.set_user_attr(CONSTRAINT_SCORES, lacking)
         for name, by_prompt in lacking.items():
             trial.set_constraint(name, statistics.fmean(by_prompt.values()))
@@ -201,6 +222,11 @@ class Runner:
                     path = Path(folder) / picture_name(place, number, k)
                     save_png(picture, path, {})
                     upload_artifact(artifact_store=self.artifacts, file_path=str(path), study_or_trial=trial)
+
+
+def _block(place: int, time: int) -> str:
+    """Name of the block of a prompt's place, in its time."""
+    return f"{place}:{time}" if time else f"{place}"
 
 
 def picture_name(prompt: int, number: int, image: int) -> str:

@@ -77,7 +77,7 @@ def create_sampler(
     absent: Absent = never,
     feature_map: FeatureMap | None = None,
     seed: int = 0,
-) -> BaseSampler:
+) -> KnownFirst:
     """A sampler by name.
 
     Args:

@@ -20,6 +20,8 @@ from optimizer.observations import relative_space
 from optimizer.samplers.known_first import KnownFirst
 
 _log = logging.getLogger(__name__)
+MODEL_ERRORS = (ArithmeticError, BotorchError, ModelFittingError, RuntimeError, ValueError)
+"""What fitting a model of a study, and asking it, can come to."""
 
 
 class ModelSampler(KnownFirst):
@@ -68,7 +70,7 @@ class ModelSampler(KnownFirst):
         """The model's next point, or None where no model can be made: a study goes on whatever is in it."""
         try:
             return self.point(study, trial, encoding, place)
-        except (ArithmeticError, BotorchError, ModelFittingError, RuntimeError, ValueError) as error:
+        except MODEL_ERRORS as error:
             reason = " ".join(str(error).split())[:200]
             _log.warning("trial %d: no model, so a point that fills the space (%s)", trial.number, reason)
             return None

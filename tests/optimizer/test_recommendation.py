@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from optimizer.observations import Observations
-from optimizer.recommendation import fit_model, pareto, recommend
+from optimizer.recommendation import Recommendation, balanced, fit_model, pareto, ranking, recommend
 
 NOISE = 0.3
 
@@ -87,6 +87,20 @@ def test_the_front_is_found_through_noise() -> None:
         for k, each in enumerate(setting):
             assert each.number == setting[0].number
             assert each.low - noise < float(truth[each.number, k]) < each.high + noise
+
+
+def test_the_balanced_setting_is_best_in_what_it_is_worst_in() -> None:
+    means = [(10.0, 0.0), (9.0, 0.3), (6.0, 0.6), (0.0, 1.0)]  # as shares of the ranges: 1 0, .9 .3, .6 .6, 0 1
+    front = [tuple(Recommendation(k, mean, mean, mean) for mean in pair) for k, pair in enumerate(means)]
+    assert balanced(front)[0].number == 2
+    assert balanced(front[:1]) == front[0]
+
+
+def test_what_is_allowed_is_ranked_by_its_mean() -> None:
+    seen = _seen(20, 3)
+    means = {setting.number: setting.mean for setting in fit_model(seen).settings}
+    assert ranking(seen) == sorted(means, key=lambda number: -means[number])
+    assert ranking(seen)[0] == recommend(seen).number
 
 
 def test_one_objective_has_a_front_of_one() -> None:

@@ -116,9 +116,7 @@ class _Examples:
     times: Tensor
 
 
-def _draw(
-    pool: Pool, latents: Tensor, count: int, pairs: int, phase: Phase, generator: torch.Generator
-) -> _Examples:
+def _draw(pool: Pool, latents: Tensor, count: int, pairs: int, phase: Phase, generator: torch.Generator) -> _Examples:
     """Draws `count` examples; the first `pairs` are noisier and leave what is hidden to a sibling."""
     rows = torch.randint(len(pool), (count,), generator=generator)
     scenes = pool.scenes[rows]

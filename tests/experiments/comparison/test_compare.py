@@ -77,6 +77,18 @@ def test_differences_are_paired_by_prompt(found: Comparison) -> None:
         assert differences["best of 4"].mean == pytest.approx(best.mean())
 
 
+@pytest.mark.parametrize(
+    ("at_least", "verdict"), [(-9.0, "is kept"), (9.0, "is broken"), (None, "is not shown to be kept")]
+)
+def test_the_verdict_says_whether_a_constraint_holds(found: Comparison, at_least: float | None, verdict: str) -> None:
+    over = found.differences["pickscore"][PLAIN]
+    bound = (over.low + over.high) / 2 if at_least is None else at_least
+    with_constraint = replace(found, constraints={"pickscore": bound})
+    assert f"The constraint {verdict}: pickscore over no feedback {over}" in with_constraint.verdict
+    assert "constraint" not in found.verdict
+    assert Comparison.from_dict(with_constraint.to_dict()).constraints == {"pickscore": bound}
+
+
 def test_the_first_round_is_the_same_for_all(found: Comparison) -> None:
     for one in found.arms:
         np.testing.assert_array_equal(one.scores["pickscore"][:, 0], found.arms[0].scores["pickscore"][:, 0])
@@ -113,10 +125,10 @@ def test_files_of_one_stem_are_told_apart_by_their_folders(tmp_path: Path) -> No
     for folder in ("a", "b", "c/a"):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
     first, second, third = (tmp_path / folder / "best.yaml" for folder in ("a", "b", "c/a"))
-    assert named([first, second]) == {"a/best": first, "b/best": second}
-    assert named([first, tmp_path / "mine.yaml"]) == {"best": first, "mine": tmp_path / "mine.yaml"}
-    with pytest.raises(ValueError, match="are both called a/best; allowed: files of other names"):
-        named([first, third])
+    assert named([first, second], "params") == {"a/best": first, "b/best": second}
+    assert named([first, tmp_path / "mine.yaml"], "params") == {"best": first, "mine": tmp_path / "mine.yaml"}
+    with pytest.raises(ValueError, match="are both called a/best; allowed: other names"):
+        named([first, third], "params")
 
 
 @pytest.mark.parametrize("name", ["no feedback", "paper-target", "best of 4", "no-feedback"])

@@ -32,7 +32,10 @@ PROMPTS = {"prompts": ["a red star"]}
         ({**PROMPTS, "space": {"strength": [0]}}, "space.strength: "),
         ({**PROMPTS, "space": {"force": [0, 1]}}, "space.force: unknown parameter; allowed: strength, "),
         ({**PROMPTS, "space": {}}, "space: no parameters"),
-        ({**PROMPTS, "fixed": {"strength": 1}}, "fixed.strength: is sought in space as well"),
+        (
+            {**PROMPTS, "fixed": {"strength": 1}, "space": {"strength": [0, 1]}},
+            "fixed.strength: is sought in space as well",
+        ),
         ({**PROMPTS, "fixed": {"prompt_dropout": 2}}, "prompt_dropout: 2.0 is out of range; allowed: 0 to 1"),
         ({"scenes": {"count": 3, "x": 1}}, "scenes.x: unknown key"),
         ({**PROMPTS, "sampler": "best"}, "sampler: 'best' is unknown; allowed: gp, tpe, "),
@@ -94,3 +97,11 @@ def test_files_are_read(tmp_path: Path) -> None:
             read_config(path)
     with pytest.raises(ValueError, match=r"nowhere.yaml cannot be read"):
         read_config(tmp_path / "nowhere.yaml")
+
+
+def test_what_is_fixed_is_not_sought_by_default() -> None:
+    everything = check_config(PROMPTS).space
+    assert {"strength", "start", "end", "prompt_dropout", "guidance_scale"} <= everything.keys()
+    some = check_config({**PROMPTS, "fixed": {"strength": 1, "start": 0.25}}).space
+    assert some.keys() == everything.keys() - {"strength", "start"}
+    assert (some["end"].low, some["end"].high) == (0.25, 1)

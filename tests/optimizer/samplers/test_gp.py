@@ -8,8 +8,9 @@ import optuna
 import pytest
 import torch
 from botorch.exceptions.errors import ModelFittingError
+from botorch.utils.multi_objective.box_decompositions.dominated import DominatedPartitioning
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -231,6 +232,22 @@ def test_constraints_are_learnt_and_kept() -> None:
     assert 2 * params["x"] + params["y"] > 1.85  # at most 2
     late = [trial.constraints["sum"] for trial in study.trials[-8:]]
     assert sum(value < 0.05 for value in late) >= 6
+
+
+def test_many_objectives_are_sought_by_changing_weights() -> None:
+    """Of four objectives each rises with a parameter of its own and falls with the squares of all."""
+
+    def volume(sampler: BaseSampler) -> float:
+        study = optuna.create_study(directions=["maximize"] * 4, sampler=sampler)
+        for _ in range(24):
+            trial = study.ask(dict.fromkeys("abcd", FLOAT))
+            trial.set_user_attr(STANDARD_ERROR, 0.01)
+            values = list(trial.params.values())
+            study.tell(trial, [value - 0.5 * sum(v**2 for v in values) for value in values])
+        found = torch.tensor([trial.values for trial in study.trials], dtype=torch.float64)
+        return float(DominatedPartitioning(torch.full((4,), -0.5, dtype=torch.float64), found).compute_hypervolume())
+
+    assert volume(GaussianProcessSampler(seed=0)) > 1.2 * volume(RandomSampler(seed=0))
 
 
 def test_several_objectives_keep_to_constraints() -> None:
