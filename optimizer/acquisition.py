@@ -206,7 +206,7 @@ def _expected_scalarised_improvement(
     scalarised = get_chebyshev_scalarization(weights, observations.Y)
 
     def worst(samples: Tensor, X: Tensor | None = None) -> Tensor:
-        return scalarised(samples[..., :count])
+        return scalarised(samples[..., :count], X)
 
     return qLogNoisyExpectedImprovement(
         model,

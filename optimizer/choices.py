@@ -1,11 +1,12 @@
 """What people said of settings, and how probable it is given utility: choices of one in K, and ratings.
 
 A pick is one choice among K options: its probability is the softmax of their utilities (Luce 1959). K - 1 independent
-pairs, all that BoTorch's `PairwiseGP` can take, would count one click K - 1 times. A rating is a noisy observation:
-`y ~ N(level + scale * f, error^2)`, so that choices and ratings inform one posterior.
+pairs, all that BoTorch's `PairwiseGP` can take, would count one click K - 1 times. A rejection is one choice of the
+worst, the softmax of minus the utilities. A rating is a noisy observation: `y ~ N(level + scale * f, error^2)`, so that
+all of them inform one posterior.
 
 Notation:
-    n: items that were shown, d: dimensions, C: choices, K: most options of a choice, R: ratings, M = C K + R.
+    n: items that were shown, d: dimensions, C: choices and rejections, K: most options of one, R: ratings, M = C K + R.
     f: n utilities, W: n x n, minus the Hessian of the log likelihood, S: n x M with S S' = W.
 """
 
@@ -30,6 +31,7 @@ class PreferenceData:
         ratings: of each rating, a row of X, the value and its standard error.
         numbers: n trial numbers.
         offsets: n utilities that are expected of the items before anything is said; 0 by default.
+        rejections: of each choice of the worst, rows of X, the rejected one first.
 
     Raises:
         ValueError: the numbers of items differ, or nothing was said.
@@ -41,12 +43,13 @@ class PreferenceData:
     ratings: Sequence[tuple[int, float, float]]
     numbers: Sequence[int]
     offsets: Tensor | None = None
+    rejections: Sequence[Sequence[int]] = ()
 
     def __post_init__(self) -> None:
         if not len(self.X) == len(self.groups) == len(self.numbers):
             raise ValueError(f"items: {len(self.X)}, {len(self.groups)}, {len(self.numbers)}; allowed: equal numbers")
-        if not self.choices and not self.ratings:
-            raise ValueError("choices and ratings: none; allowed: one or more")
+        if not self.choices and not self.rejections and not self.ratings:
+            raise ValueError("choices, rejections and ratings: none; allowed: one or more")
 
 
 class PreferenceLikelihood:
@@ -57,13 +60,13 @@ class PreferenceLikelihood:
     """
 
     def __init__(self, data: PreferenceData) -> None:
-        count, choices = len(data.X), data.choices
+        count, choices = len(data.X), [*data.choices, *data.rejections]
         most = max(map(len, choices), default=0)
         self.is_option = torch.tensor([[k < len(rows) for k in range(most)] for rows in choices], dtype=torch.bool)
         self.is_option = self.is_option.view(len(choices), most)
-        self.options = torch.zeros(len(choices), most, count, dtype=torch.float64)  # one-hot
+        self.options = torch.zeros(len(choices), most, count, dtype=torch.float64)  # one-hot, -1 of rejections
         for choice, rows in enumerate(choices):
-            self.options[choice, range(len(rows)), list(rows)] = 1.0
+            self.options[choice, range(len(rows)), list(rows)] = 1.0 if choice < len(data.choices) else -1.0
         rows, values, errors = zip(*data.ratings, strict=True) if data.ratings else ((), (), ())
         self.rated = torch.zeros(len(rows), count, dtype=torch.float64)  # one-hot
         self.rated[range(len(rows)), list(rows)] = 1.0

@@ -1,6 +1,6 @@
 """What the documents say of a run's comparison, kept as the results of benchmarks are.
 
-`python -m experiments.bench.runs runs/embedded` writes `experiments/bench/results/embedded.json`.
+`python -m experiments.bench.runs runs/emoji` writes `experiments/bench/results/emoji.json`.
 """
 
 from __future__ import annotations

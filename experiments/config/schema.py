@@ -89,7 +89,7 @@ class RunConfig(Part):
     objective: tuple[ObjectiveConfig, ...] = (ObjectiveConfig(),)
     constraints: tuple[ConstraintConfig, ...] = ()
     protocol: ProtocolConfig = ProtocolConfig()
-    space: dict[str, RangeConfig]
+    space: dict[str, RangeConfig] = Field(default_factory=dict)
     fixed: dict[str, float] = Field(default_factory=dict)
     known: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sampler: str = SAMPLERS[0]

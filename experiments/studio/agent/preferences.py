@@ -35,17 +35,21 @@ def all_references(state: State) -> tuple[str, ...]:
 def preference_data(state: State, expected: Expected) -> PreferenceData | None:
     """Picks, likes, dislikes and ratings; None where they say nothing about settings.
 
-    A liked image is chosen over those of its round that are unmarked or disliked, an unmarked one over those that are
-    disliked. A pick says what the like of the same image would. Images without references were all made alike.
+    A liked image is chosen over those of its round that are unmarked or disliked, a disliked one is the worst of those
+    that are unmarked and itself. A pick says what the like of the same image would. Images without references were all
+    made alike.
 
     Args:
         state: of the session.
         expected: of settings, before anything is said.
     """
     shown = state.images
-    choices = [ids for ids in _choices(state) if any(shown[image].liked or shown[image].disliked for image in ids)]
+    choices, rejections = (
+        [ids for ids in said if any(shown[image].liked or shown[image].disliked for image in ids)]
+        for said in (_choices(state), _rejections(state))
+    )
     ratings = {image: rating for image, rating in _ratings(state).items() if image in shown}
-    named = set(chain.from_iterable(choices)) | set(ratings)
+    named = set(chain.from_iterable([*choices, *rejections])) | set(ratings)
     images = sorted((shown[image] for image in named), key=lambda image: image.trial)
     if not any(image.liked or image.disliked for image in images):
         return None
@@ -59,6 +63,7 @@ def preference_data(state: State, expected: Expected) -> PreferenceData | None:
         [(rows[image], rating.mean, rating.standard_error) for image, rating in ratings.items()],
         [image.trial for image in images],
         torch.cat([expected([image.params], references) for image, references in with_references]),
+        [[rows[image] for image in rejection] for rejection in rejections],
     )
 
 
@@ -72,21 +77,25 @@ def _choices(state: State) -> Iterator[list[str]]:
             yield [choice.chosen, *(image for image in choice.options if image != choice.chosen)]
     for rater, marks in state.marks.items():
         for images in state.rounds:
-            yield from _marked(images, rater, marks, picked)
+            by_mark = _by_mark(images, marks)
+            worse = by_mark[None] + by_mark["disliked"]
+            yield from ([liked, *worse] for liked in by_mark["liked"] if worse and (rater, liked) not in picked)
 
 
-def _marked(
-    images: Sequence[ShownImage], rater: str, marks: Mapping[str, str], picked: set[tuple[str, str]]
-) -> Iterator[list[str]]:
-    """What marks of one round say."""
-    by_sign: dict[str | None, list[str]] = {"liked": [], None: [], "disliked": []}
+def _rejections(state: State) -> Iterator[list[str]]:
+    """Images of each choice of the worst, the rejected one first."""
+    for marks in state.marks.values():
+        for images in state.rounds:
+            by_mark = _by_mark(images, marks)
+            yield from ([disliked, *by_mark[None]] for disliked in by_mark["disliked"] if by_mark[None])
+
+
+def _by_mark(images: Sequence[ShownImage], marks: Mapping[str, str]) -> dict[str | None, list[str]]:
+    """Images of a round by what somebody said of them, None for nothing."""
+    by_mark: dict[str | None, list[str]] = {"liked": [], None: [], "disliked": []}
     for image in images:
-        by_sign[marks.get(image.id)].append(image.id)
-    if len(by_sign[None]) == len(images):
-        return
-    worse = by_sign[None] + by_sign["disliked"]
-    yield from ([liked, *worse] for liked in by_sign["liked"] if worse and (rater, liked) not in picked)
-    yield from ([unmarked, *by_sign["disliked"]] for unmarked in by_sign[None] if by_sign["disliked"])
+        by_mark[marks.get(image.id)].append(image.id)
+    return by_mark
 
 
 def _ratings(state: State) -> dict[str, MeanRating]:
