@@ -37,8 +37,8 @@ def main(output: Path, trials: int = 12, steps: int = 6) -> Run:
     }
     plan = Plan.of(check_config(config))
     print("sought:")
-    for name, range_ in plan.space.distributions.items():
-        print(f"  {name}: {range_.low:g} to {range_.high:g}{', by its logarithm' if range_.log else ''}")
+    for name, distribution in plan.space.distributions.items():
+        print(f"  {name}: {distribution}")
     print("tried first:", ", ".join(plan.known_settings))
     run = optimize(plan)
     print(run.recommended()[1].to_yaml())

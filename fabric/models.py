@@ -267,6 +267,16 @@ def _kind_of_file(path: Path) -> str:
     return _checked(str(path), "unknown (a LoRA or a part of a model?)")
 
 
+def set_lora_scales(pipeline: Pipeline, scales: Sequence[float]) -> None:
+    """Sets how much each LoRA counts.
+
+    Args:
+        pipeline: from `load`.
+        scales: one for each of its LoRAs, in their order.
+    """
+    pipeline.set_adapters([f"lora-{k}" for k in range(len(scales))], list(scales))
+
+
 def _add_loras(pipeline: Pipeline, loras: Sequence[tuple[str, float]]) -> None:
     for k, (name, _) in enumerate(loras):
         if name.endswith(".safetensors") and not Path(name).exists():
@@ -276,4 +286,4 @@ def _add_loras(pipeline: Pipeline, loras: Sequence[tuple[str, float]]) -> None:
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ValueError(f"lora: {name} cannot be read ({_in_short(error)})") from error
     if loras:
-        pipeline.set_adapters([f"lora-{k}" for k in range(len(loras))], [scale for _, scale in loras])
+        set_lora_scales(pipeline, [scale for _, scale in loras])

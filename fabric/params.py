@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 import yaml
@@ -98,7 +98,7 @@ class FabricParams:
         return value
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> FabricParams:
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Settings from field names and values; fields not named have their default.
 
         What was written by `to_dict` before there was `outer` names all other fields of that time; its outermost layers
@@ -108,7 +108,7 @@ class FabricParams:
             ValueError: a name is unknown or a value out of range.
         """
         known = [knob.name for knob in fields(cls)]
-        if values.keys() == {*known} - {"outer", "timing"}:
+        if values.keys() == {*KNOBS} - {"outer", "timing"}:
             values = {**values, "outer": 1.0}
         for name in values:
             if name not in known:
@@ -120,7 +120,7 @@ class FabricParams:
         return asdict(self)
 
     @classmethod
-    def from_yaml(cls, text: str) -> FabricParams:
+    def from_yaml(cls, text: str) -> Self:
         """Settings from the text of a YAML mapping.
 
         Raises:

@@ -13,6 +13,7 @@ from experiments.commands.result import CommandResult
 from experiments.comparison.compare import FILE, compare
 from experiments.comparison.result import Comparison, task_values
 from experiments.config.read import check_config, read_config
+from experiments.config.setting import Setting
 from experiments.intervals import Difference
 from experiments.run.optimize import read_run
 from experiments.run.plan import Plan
@@ -73,7 +74,7 @@ def named(paths: Sequence[Path], option: str) -> dict[str, Path]:
 
 def _read(path: Path) -> FabricParams:
     try:
-        return FabricParams.from_yaml(path.read_text())
+        return Setting.from_yaml(path.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"params: {path} cannot be read ({error})") from error
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from PIL import Image
 
+from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
+from experiments.config.setting import Setting, model_state
 from experiments.embedded.vocabulary import unknown_words
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered
 from experiments.run.progress import Progress
@@ -40,14 +42,15 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     liked, disliked = (
         {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
     )
-    params, unused = _by_picture(_params(options), options, {**liked, **disliked})
+    given = _params(options)
+    params, unused = _by_picture(given.fabric if isinstance(given, Setting) else given, options, {**liked, **disliked})
     for name, images in unused.items():
         progress.warn(f"warning: {name}: no liked or disliked picture has the id {', '.join(images)}")
-    recipe = Recipe(options.steps, options.scheduler, options.model, tuple(options.lora))
+    recipe = Recipe(options.steps, _scheduler(options, given), options.model, _loras(options, given))
     progress.doing("loading the model")
     pipeline = load(
         options.model,
-        scheduler=options.scheduler,
+        scheduler=recipe.scheduler,
         device=options.device,
         dtype=options.dtype,
         loras=recipe.loras,
@@ -157,18 +160,28 @@ def _number(path: Path) -> int:
     return int(number) if number.isdecimal() else -1
 
 
+def _scheduler(options: argparse.Namespace, given: FabricParams) -> str:
+    """The option's, else that of the settings' file, else the default."""
+    return options.scheduler or model_state(given).scheduler or SCHEDULERS[0]
+
+
+def _loras(options: argparse.Namespace, given: FabricParams) -> tuple[tuple[str, float], ...]:
+    """Those of the settings' file with their scales, and the options', which win."""
+    return tuple({**dict(model_state(given).loras), **dict(options.lora)}.items())
+
+
 def _params(options: argparse.Namespace) -> FabricParams:
     if options.preset and options.params:
         raise ValueError("params: give a preset or a file of parameters, not both")
     params = FabricParams()
     if options.preset:
-        params = preset(options.preset, evaluations(options.scheduler, options.steps))
+        params = preset(options.preset, evaluations(_scheduler(options, params), options.steps))
     if options.params:
         try:
             text = options.params.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"params: {options.params} cannot be read ({error})") from error
-        params = FabricParams.from_yaml(text)
+        params = Setting.from_yaml(text)
     given = {name: getattr(options, name) for name in FabricParams.bounds()}
     return replace(params, **{name: value for name, value in given.items() if value is not None})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
@@ -56,7 +57,7 @@ def _session(options: argparse.Namespace) -> StudioOptions:
     return StudioOptions(
         folder=options.folder,
         model=options.model,
-        scheduler=options.scheduler,
+        scheduler=options.scheduler or SCHEDULERS[0],
         device=options.device,
         dtype=options.dtype,
         loras=tuple(options.lora),

@@ -12,6 +12,7 @@ from objectives.combinators import COMBINATIONS
 
 Positive = Annotated[int, Field(ge=1, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1)]
+LORA_SCALES = (-2.0, 2.0)  # beyond, hardly any picture is one
 
 
 class Part(BaseModel):
@@ -198,22 +199,6 @@ class StopConfig(Part):
         return None if given == 0 else given
 
 
-class HeldOutConfig(Part):
-    """What the comparison uses; never seen by the run.
-
-    Attributes:
-        prompts: with their targets and feedback; the run's own if neither is given.
-        scenes: instead of prompts.
-        seed: of the images; differs from the protocol's.
-        objectives: reported beside the run's own.
-    """
-
-    prompts: tuple[TaskConfig, ...] = ()
-    scenes: ScenesConfig | None = None
-    seed: int = 1
-    objectives: tuple[ObjectiveConfig, ...] = ()
-
-
 class RangeConfig(Part):
     """Where a parameter is sought.
 
@@ -242,3 +227,53 @@ class RangeConfig(Part):
         if self.log and self.low <= 0:
             raise ValueError(f"from {self.low:g} by the logarithm; allowed: low above 0")
         return self
+
+    def cut(self, value: float) -> float:
+        """The nearest value of the range."""
+        return min(self.high, max(self.low, value))
+
+
+class ModelSpaceConfig(Part):
+    """What of the model is sought besides FABRIC's parameters.
+
+    Attributes:
+        scheduler: names to choose from; none for that of the model.
+        loras: where the scale of each LoRA of the model is sought.
+    """
+
+    scheduler: tuple[str, ...] = ()
+    loras: RangeConfig | None = None
+
+    @field_validator("scheduler")
+    @classmethod
+    def _some(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for name in given:
+            if name not in SCHEDULERS:
+                raise ValueError(f"{name!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+        if len(given) == 1 or len(set(given)) < len(given):
+            raise ValueError(f"{', '.join(given)}; allowed: two or more, each once")
+        return given
+
+    @field_validator("loras")
+    @classmethod
+    def _usable(cls, given: RangeConfig | None) -> RangeConfig | None:
+        low, high = LORA_SCALES
+        if given is not None and not low <= given.low < given.high <= high:
+            raise ValueError(f"{given.low:g} to {given.high:g}; allowed: {low:g} to {high:g}")
+        return given
+
+
+class HeldOutConfig(Part):
+    """What the comparison uses; never seen by the run.
+
+    Attributes:
+        prompts: with their targets and feedback; the run's own if neither is given.
+        scenes: instead of prompts.
+        seed: of the images; differs from the protocol's.
+        objectives: reported beside the run's own.
+    """
+
+    prompts: tuple[TaskConfig, ...] = ()
+    scenes: ScenesConfig | None = None
+    seed: int = 1
+    objectives: tuple[ObjectiveConfig, ...] = ()

@@ -13,6 +13,7 @@ from experiments.config.parts import (
     ConstraintConfig,
     HeldOutConfig,
     ModelConfig,
+    ModelSpaceConfig,
     ObjectiveConfig,
     Part,
     Positive,
@@ -22,6 +23,7 @@ from experiments.config.parts import (
     StopConfig,
     TaskConfig,
 )
+from experiments.config.setting import Setting
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.worlds import WORLDS
 from fabric.knobs import KNOBS
@@ -67,6 +69,7 @@ class RunConfig(Part):
         constraints: what a setting must keep to; what is recommended does so with 95 %, where anything does.
         protocol: how a setting is tried.
         space: which parameters are sought, and where; `weights` and `timing` are those of each given feedback image.
+        model_space: what of the model is sought besides.
         known: settings by name that are tried first, after the presets and pictures alone; what other runs recommended.
         fixed: values of others; the rest have their defaults.
         sampler: what proposes.
@@ -90,6 +93,7 @@ class RunConfig(Part):
     constraints: tuple[ConstraintConfig, ...] = ()
     protocol: ProtocolConfig = ProtocolConfig()
     space: dict[str, RangeConfig] = Field(default_factory=dict)
+    model_space: ModelSpaceConfig = ModelSpaceConfig()
     fixed: dict[str, float] = Field(default_factory=dict)
     known: dict[str, dict[str, Any]] = Field(default_factory=dict)
     sampler: str = SAMPLERS[0]
@@ -129,7 +133,7 @@ class RunConfig(Part):
     def _settings(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, values in given.items():
             try:
-                FabricParams.from_dict(values)
+                Setting.from_dict(values)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{name}: {error}") from error
         return given
@@ -201,6 +205,18 @@ class RunConfig(Part):
                 raise ValueError(
                     f"space.{name}: no feedback images are given; allowed: with liked or disliked in prompts"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _of_the_model(self) -> RunConfig:
+        """What is sought of the model is there, and what it is by default can be sought."""
+        sought, model = self.model_space, self.model
+        if sought.scheduler and model.scheduler not in sought.scheduler:
+            raise ValueError(
+                f"model_space.scheduler: {model.scheduler} is not among them; allowed: the model's, and others"
+            )
+        if sought.loras is not None and not model.loras:
+            raise ValueError("model_space.loras: given without LoRAs; allowed: with model.loras")
         return self
 
     def _check_window(self) -> None:

@@ -15,11 +15,13 @@ from typing import Literal
 import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
+from torch import Tensor
 
 from experiments.comparison.compare import read_comparison
 from experiments.comparison.result import Comparison
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
+from experiments.config.setting import Setting, model_state
 from experiments.report.given import given_of, label, plan_of
 from experiments.run.space import absent
 from experiments.run.stopping import finished
@@ -190,7 +192,7 @@ class Findings:
     def _one(self, trial: FrozenTrial, values: list[float], errors: list[float]) -> Tried:
         own = is_own(self.study, trial)
         place = place_of(self.study, trial, self.study.get_trials(deepcopy=False))
-        names, params = list(self.presets), FabricParams.from_dict(trial.user_attrs[PARAMS])
+        names, params = list(self.presets), Setting.from_dict(trial.user_attrs[PARAMS])
         name = names[place] if own and place < len(names) else None
         return Tried(
             trial.number,
@@ -212,7 +214,12 @@ class Findings:
     def _shares(self, trial: FrozenTrial) -> dict[str, float]:
         point = self.encoding.encode(trial.params)
         assert point is not None, "a trial that was observed has a point"
-        return {name: float(point[columns][0]) for name, columns in self.encoding.columns.items()}
+        return {name: _share(point[columns]) for name, columns in self.encoding.columns.items()}
+
+
+def _share(columns: Tensor) -> float:
+    """Where a value lies within its range, 0 to 1; a choice by its place among the others."""
+    return float(columns[0]) if len(columns) == 1 else int(columns.argmax()) / (len(columns) - 1)
 
 
 def read_findings(folder: Path) -> Findings:
@@ -234,4 +241,5 @@ def same_settings(ours: FabricParams, other: FabricParams) -> bool:
     for name in BY_PICTURE:
         images = getattr(ours, name).keys() | getattr(other, name).keys()
         pairs += [(ours.of_picture(name, image), other.of_picture(name, image)) for image in images]
-    return all(math.isclose(one, two, abs_tol=1e-9) for one, two in pairs)
+    of_model = model_state(ours) == model_state(other)
+    return of_model and all(math.isclose(one, two, abs_tol=1e-9) for one, two in pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from experiments.report.findings import Findings
 from experiments.report.style import (
@@ -126,24 +127,32 @@ def _slices(found: Findings, m: int, layout: Layout) -> Figure:
 
 def _slice(axis: Axes, found: Findings, m: int, slice_: Slice, floor: float) -> None:
     means, halves = np.array(slice_.means), np.array(reach(slice_.errors))
-    x = np.array(slice_.values, dtype=np.float64)
+    place_of = partial(_place, found.encoding.space[slice_.name])
+    x = np.array([place_of(value) for value in slice_.values])
     axis.fill_between(x, means - halves, means + halves, color=TUNED, alpha=0.16, lw=0)
     axis.plot(x, means, color=TUNED, lw=2.2)
     axis.axhline(0, color=NEUTRAL, lw=1, ls="--")
     fitted = found.models[m]
-    here = float(found.encoding.decode(fitted.point)[slice_.name])  # type: ignore[arg-type]
-    axis.axvline(here, color=TUNED, lw=1.2, ls=":")
+    axis.axvline(place_of(found.encoding.decode(fitted.point)[slice_.name]), color=TUNED, lw=1.2, ls=":")
     closeness = _closeness(found, m, slice_.name)
     for place, trial in enumerate(found.tried):
         value = trial.values[m]
         if value >= floor:
-            at = float(found.encoding.decode(fitted.X[place])[slice_.name])  # type: ignore[arg-type]
+            at = place_of(found.encoding.decode(fitted.X[place])[slice_.name])
             axis.plot(at, value, "o", color=INK, alpha=float(closeness[place]), ms=4, mew=0, zorder=4)
     distribution = found.encoding.space[slice_.name]
     if isinstance(distribution, FloatDistribution | IntDistribution) and distribution.log:
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    if isinstance(distribution, CategoricalDistribution):
+        axis.set_xticks(x, [str(choice) for choice in slice_.values])
     axis.set_title(found.label(slice_.name))
+
+
+def _place(distribution: BaseDistribution, value: Any) -> float:
+    """Where a value stands on an axis: a choice at its place among the others."""
+    is_choice = isinstance(distribution, CategoricalDistribution)
+    return float(distribution.to_internal_repr(value) if is_choice else value)
 
 
 def _closeness(found: Findings, m: int, name: str) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from experiments.report.findings import Findings, Moment, Phase, Tried
 from experiments.report.style import (
@@ -227,8 +227,9 @@ def _rails(axis: Axes, found: Findings, names: list[str], layout: Layout) -> Non
 def _value_at(found: Findings, name: str, share: float) -> str:
     """What a share of a parameter's range stands for."""
     distribution = found.encoding.space[name]
-    if not isinstance(distribution, FloatDistribution | IntDistribution):
-        return ""
+    if isinstance(distribution, CategoricalDistribution):
+        return str(distribution.choices[round(share * (len(distribution.choices) - 1))])
+    assert isinstance(distribution, FloatDistribution | IntDistribution), "of no other kind"
     low, high = distribution.low, distribution.high
     value = low * (high / low) ** share if distribution.log else low + share * (high - low)
     return f"{value:.2g}"

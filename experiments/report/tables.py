@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from experiments.comparison.arms import PLAIN, Measured
 from experiments.comparison.result import Comparison
+from experiments.config.setting import model_state
 from experiments.report.findings import Findings, Tried
 from experiments.report.given import image_label
 from experiments.report.plots_comparison import MEASURES
@@ -69,7 +71,7 @@ def settings_table(found: Findings) -> Table:
         [f"gain: {objective}", *(_gain(found, m, trial, k < len(chosen)) for k, trial in enumerate(tried)), "0"]
         for m, objective in enumerate(found.objectives)
     ]
-    rows = [[name, *(_setting(found, params, name) for params in settings)] for name in _fields()]
+    rows = [[name, *(_setting(found, params, name) for params in settings)] for name in _fields(found)]
     return Table("", heads, lead + rows, len(lead))
 
 
@@ -102,8 +104,10 @@ def interval(value: Recommendation) -> str:
     return f"{value.mean:+.3f} [{value.low:+.3f}, {value.high:+.3f}]"
 
 
-def _fields() -> list[str]:
-    return list(FabricParams().to_dict())
+def _fields(found: Findings) -> list[str]:
+    sought = found.config.model_space
+    of_model = {"scheduler": bool(sought.scheduler), "loras": sought.loras is not None}
+    return [*FabricParams().to_dict(), *(name for name, is_sought in of_model.items() if is_sought)]
 
 
 def parameter_notes(found: Findings) -> dict[str, str]:
@@ -113,10 +117,20 @@ def parameter_notes(found: Findings) -> dict[str, str]:
         notes[name] += f" Sought from {sought.low:g} to {sought.high:g}{', by the logarithm' if sought.log else ''}."
     for name in found.config.fixed:
         notes[name] += " Fixed."
+    sought_of_model = found.config.model_space
+    notes["scheduler"] = f"Of the denoising. Sought among {', '.join(sought_of_model.scheduler)}."
+    if (scales := sought_of_model.loras) is not None:
+        notes["loras"] = f"How much each LoRA counts. Sought from {scales.low:g} to {scales.high:g}."
     return notes
 
 
 def _setting(found: Findings, params: FabricParams, name: str) -> str:
+    model = found.config.model
+    if name == "scheduler":
+        return model_state(params).scheduler or model.scheduler
+    if name == "loras":
+        scales = {**model.loras, **dict(model_state(params).loras)}
+        return "\n".join(f"{Path(file).stem}: {scale:.2g}" for file, scale in scales.items())
     value = getattr(params, name)
     if isinstance(value, Mapping):
         by_picture = [f"{image_label(image, found.given)}: {its:.2g}" for image, its in value.items()]

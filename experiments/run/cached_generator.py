@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Hashable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from cachetools import LRUCache
 from PIL.Image import Image
 
+from experiments.config.setting import ModelState, model_state
 from experiments.run.protocol import Protocol
 from fabric.generator import FabricGenerator, Request
 from fabric.images import to_pictures
+from fabric.models import set_lora_scales, set_scheduler
 
 _CACHE_BYTES = 2**30  # of images without feedback: 85,000 of 64 x 64 pixels, 1,300 of 512 x 512
 
@@ -32,19 +36,25 @@ class Made(NamedTuple):
 
 
 class CachedGenerator:
-    """A FABRIC generator with a protocol's steps, size and batch.
+    """A FABRIC generator with a protocol's steps, size and batch, whose model is in the state that settings ask for.
 
     Args:
         fabric: the generator.
         protocol: of all tasks.
+        loras: scales of its pipeline's LoRAs by file, in their order.
 
     Attributes:
         count: images generated so far; those from the cache do not count.
         seconds: what that took.
     """
 
-    def __init__(self, fabric: FabricGenerator, protocol: Protocol) -> None:
+    def __init__(
+        self, fabric: FabricGenerator, protocol: Protocol, loras: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         self.fabric = fabric
+        self._loras = dict(loras)
+        self._scheduler = fabric.pipeline.scheduler
+        self._state = ModelState()
         self.protocol = protocol
         self.count = 0
         self.seconds = 0.0
@@ -73,13 +83,33 @@ class CachedGenerator:
         self.fabric.bank.clear()
 
     def _generate(self, requests: list[Request]) -> list[Made]:
-        began, generated = time.perf_counter(), list[Made]()
+        began, generated = time.perf_counter(), dict[int, Made]()
+        by_state = defaultdict[ModelState, list[int]](list)
+        for place, request in enumerate(requests):
+            by_state[model_state(request.params)].append(place)
+        for state, places in by_state.items():
+            self._enter(state)
+            generated.update(zip(places, self._in_batches([requests[place] for place in places]), strict=True))
+        self.count += len(generated)
+        self.seconds += time.perf_counter() - began
+        return [generated[place] for place in range(len(requests))]
+
+    def _enter(self, state: ModelState) -> None:
+        """Brings the model into a state."""
+        if state.scheduler != self._state.scheduler:
+            self.fabric.pipeline.scheduler = self._scheduler
+            if state.scheduler is not None:
+                set_scheduler(self.fabric.pipeline, state.scheduler)
+        if state.loras != self._state.loras:
+            set_lora_scales(self.fabric.pipeline, [*{**self._loras, **dict(state.loras)}.values()])
+        self._state = state
+
+    def _in_batches(self, requests: list[Request]) -> list[Made]:
+        generated = list[Made]()
         for start in range(0, len(requests), self.protocol.batch):
             batch = self.fabric(requests[start : start + self.protocol.batch], self.protocol.steps, self.protocol.size)
             shares = [{name: statistics.fmean(row) for name, row in received.items()} for received in batch.attention]
             generated += [Made(*made) for made in zip(to_pictures(batch.images), batch.prompts, shares, strict=True)]
-        self.count += len(generated)
-        self.seconds += time.perf_counter() - began
         return generated
 
 
@@ -92,4 +122,5 @@ def _key_without_feedback(request: Request) -> Hashable | None:
     params = request.params
     if params.strength > 0 and (request.liked or request.disliked):
         return None
-    return request.prompt, request.negative_prompt, request.seed, params.guidance_scale, params.prompt_dropout
+    of_image = request.prompt, request.negative_prompt, request.seed, params.guidance_scale, params.prompt_dropout
+    return *of_image, model_state(params)

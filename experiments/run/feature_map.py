@@ -59,9 +59,19 @@ class FabricFeatureMap:
         shares = torch.cat([shares for shares, _ in sides], dim=-1)
         attention = shares.sum(-1, keepdim=True)
         shapes = torch.stack([width, (start + end) / 2, floor, *self._sought(encoding, points, _SHAPES)], dim=-1)
-        always = self._sought(encoding, points, _ALWAYS)
+        always = [*self._sought(encoding, points, _ALWAYS), *self._of_model(encoding, points)]
         timed = [column for _, columns in sides for column in columns]
         return torch.cat([shares, shapes * fade(attention), *timed, *(column[..., None] for column in always)], dim=-1)
+
+    def _of_model(self, encoding: Encoding, points: Tensor) -> list[Tensor]:
+        """Columns of what is sought of the model: settings differ by it whatever the feedback."""
+        names = {} if self.space.of_model is None else self.space.of_model.distributions
+        return [
+            column
+            for name in names
+            if name in encoding.space
+            for column in points[..., encoding.columns[name]].unbind(-1)
+        ]
 
     def _side(
         self, encoding: Encoding, points: Tensor, names: Sequence[str], effect: Tensor, middle: Tensor

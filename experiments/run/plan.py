@@ -12,10 +12,12 @@ from functools import cached_property
 
 from experiments.config.parts import ObjectiveConfig
 from experiments.config.schema import RunConfig
+from experiments.config.setting import Setting
 from experiments.embedded.measures import AttributeAgreement
 from experiments.embedded.worlds import WORLDS
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
+from experiments.run.model_space import ModelSpace
 from experiments.run.protocol import Protocol, Task
 from experiments.run.space import Space, absent
 from experiments.run.tasks import held_out_tasks, run_tasks
@@ -86,7 +88,8 @@ class Plan:
     def space(self) -> Space:
         """What is sought."""
         base = FabricParams.from_dict({"guidance_scale": self.config.guidance, **self.config.fixed})
-        return Space(self.config.space, base, (*_ids(self.tasks, "liked"), *_ids(self.tasks, "disliked")))
+        images = (*_ids(self.tasks, "liked"), *_ids(self.tasks, "disliked"))
+        return Space(self.config.space, base, images, ModelSpace(self.config.model_space, self.config.model))
 
     @cached_property
     def feature_map(self) -> FabricFeatureMap:
@@ -127,7 +130,7 @@ class Plan:
             names[image]: replace(strong, weights={other: float(other == image) for other in images})
             for image in images
         }
-        others = {name: FabricParams.from_dict(values) for name, values in self.config.known.items()}
+        others = {name: Setting.from_dict(values) for name, values in self.config.known.items()}
         return {**self.presets, **alone, **others}
 
     # What scores
@@ -247,7 +250,7 @@ class Plan:
         )
         fabric = FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
         fabric.check(protocol.steps, protocol.size)
-        return CachedGenerator(fabric, protocol)
+        return CachedGenerator(fabric, protocol, model.loras)
 
     def check(self) -> None:
         """Reads and checks everything that a run and its comparison need besides the generator.

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from optuna.distributions import FloatDistribution
+from optuna.distributions import BaseDistribution, FloatDistribution
 
 from experiments.config.parts import RangeConfig
+from experiments.run.model_space import ModelSpace
 from fabric.params import BY_PICTURE, FabricParams
 
 _OF_PICTURE = {"weights": "weight", "timing": "timing"}  # before a blank and an image's id
@@ -27,25 +28,33 @@ def split_name(parameter: str) -> tuple[str, str | None]:
 
 
 class Space:
-    """What is sought of `FabricParams`.
+    """What is sought of FABRIC's parameters, and of the model.
 
     Args:
         sought: ranges by field; `weights` and `timing` are those of each image's.
         base: values of other fields.
         images: ids of feedback images, whose weights and timing are sought if those are; more may come on the way.
+        of_model: what is sought of the model; nothing by default.
     """
 
-    def __init__(self, sought: Mapping[str, RangeConfig], base: FabricParams, images: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        sought: Mapping[str, RangeConfig],
+        base: FabricParams,
+        images: Sequence[str] = (),
+        of_model: ModelSpace | None = None,
+    ) -> None:
         self.sought = {field: range_ for field, range_ in sought.items() if field not in BY_PICTURE}
         self.base = base
         self._by_picture = {field: sought[field] for field in BY_PICTURE if field in sought}
         self.images = tuple(images) if self._by_picture else ()
         self._window = {"start", "end"} <= self.sought.keys()
+        self.of_model = of_model
 
     @property
-    def distributions(self) -> dict[str, FloatDistribution]:
+    def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's form of it."""
-        found = {
+        found: dict[str, BaseDistribution] = {
             self._name(field): FloatDistribution(range_.low, range_.high, log=range_.log)
             for field, range_ in self.sought.items()
         }
@@ -53,7 +62,7 @@ class Space:
             found[SHARE] = FloatDistribution(0.0, 1.0)
         for field, range_ in self._by_picture.items():
             found |= {picture_name(field, image): FloatDistribution(range_.low, range_.high) for image in self.images}
-        return found
+        return found | (self.of_model.distributions if self.of_model is not None else {})
 
     def _name(self, field: str) -> str:
         return SHARE if field == "start" and self._window else field
@@ -67,20 +76,19 @@ class Space:
         for field in self._by_picture:
             its = {image: float(values.get(picture_name(field, image), 0.0)) for image in self.images}
             fields[field] = {**getattr(self.base, field), **its}
-        return replace(self.base, **fields)
+        params = replace(self.base, **fields)
+        return params if self.of_model is None else self.of_model.setting(params, values)
 
-    def values(self, params: FabricParams) -> dict[str, float]:
+    def values(self, params: FabricParams) -> dict[str, Any]:
         """A trial's values of settings, cut to the ranges; what is not sought is lost."""
-        found = {self._name(field): _cut(getattr(params, field), range_) for field, range_ in self.sought.items()}
+        found: dict[str, Any] = {
+            self._name(field): range_.cut(getattr(params, field)) for field, range_ in self.sought.items()
+        }
         if self._window:
             found[SHARE] = params.start / params.end if params.end > 0 else 0.0
         for knob, range_ in self._by_picture.items():
-            found |= {picture_name(knob, image): _cut(params.of_picture(knob, image), range_) for image in self.images}
-        return found
-
-
-def _cut(value: float, sought: RangeConfig) -> float:
-    return min(sought.high, max(sought.low, value))
+            found |= {picture_name(knob, image): range_.cut(params.of_picture(knob, image)) for image in self.images}
+        return found | (self.of_model.values(params) if self.of_model is not None else {})
 
 
 def absent(name: str) -> float | None:

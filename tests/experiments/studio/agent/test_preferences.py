@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -29,7 +31,7 @@ def _said(*records: Record) -> PreferenceData:
     return data
 
 
-def _names(data: PreferenceData, said: list[list[int]]) -> list[list[str]]:
+def _names(data: PreferenceData, said: Sequence[Sequence[int]]) -> list[list[str]]:
     return [[NAMES[data.numbers[row]] for row in rows] for rows in said]
 
 
