@@ -72,6 +72,14 @@ def _add_feedback(parser: argparse.ArgumentParser) -> None:
     feedback.add_argument(
         "--disliked", type=Path, nargs="+", default=[], metavar="PATH", help="pictures or folders to keep away from"
     )
+    feedback.add_argument(
+        "--library",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="pictures or folders of which those nearest to each prompt are liked; how many --params says, else 4",
+    )
     feedback.add_argument("--preset", choices=PRESETS, help="the authors' settings, which single knobs then change")
     feedback.add_argument("--params", type=Path, metavar="FILE", help="settings from a YAML file, as a run's best.yaml")
     knobs = parser.add_argument_group("knobs", "How the liked and disliked pictures steer; see also --preset.")

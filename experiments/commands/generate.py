@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,19 @@ from experiments.commands.result import CommandResult
 from experiments.config.setting import Setting, model_state
 from experiments.embedded.vocabulary import unknown_words
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered
+from experiments.run.library import library_weights, read_library, with_library
 from experiments.run.progress import Progress
+from experiments.run.protocol import Task
 from fabric.bank import ReferenceBank
 from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
 from fabric.knobs import KNOBS
-from fabric.models import evaluations, load
+from fabric.models import checked_device, evaluations, load
 from fabric.params import BY_PICTURE, FabricParams, preset
+from objectives.embedders import Embedders
+
+_NEAREST = 4  # pictures of a library
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -63,16 +69,17 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
             progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
     fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
     fabric.check(options.steps, size)
+    tasks = [Task(prompt, (), (*liked.values(),), (*disliked.values(),)) for prompt in options.prompts]
     requests = [
         Request(
-            prompt,
+            task.prompt,
             options.seed + k,
-            params,
-            tuple(liked.values()),
-            tuple(disliked.values()),
+            replace(params, weights={**params.weights, **library_weights(given, task.library)}),
+            (*task.liked, *task.library),
+            task.disliked,
             options.negative_prompt,
         )
-        for prompt in options.prompts
+        for task in _with_library(tasks, options, given)
         for k in range(options.num_images)
     ]
     batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
@@ -158,6 +165,17 @@ def _number(path: Path) -> int:
     """What a file's name begins with, up to a dash; -1 where that is no number."""
     number = path.stem.partition("-")[0]
     return int(number) if number.isdecimal() else -1
+
+
+def _with_library(tasks: Sequence[Task], options: argparse.Namespace, given: FabricParams) -> Sequence[Task]:
+    """Tasks with the pictures of the library that are nearest to their prompts, as many as the settings say."""
+    if not options.library:
+        return tasks
+    count = given.library_count if isinstance(given, Setting) else None
+    most = _NEAREST if count is None else math.ceil(count)
+    device = str(checked_device(options.device))
+    pictures, embedder = read_library(options.library, options.model, device, Embedders())
+    return with_library(tasks, pictures, embedder, most)
 
 
 def _scheduler(options: argparse.Namespace, given: FabricParams) -> str:

@@ -263,6 +263,20 @@ class ModelSpaceConfig(Part):
         return given
 
 
+class LibraryConfig(Part):
+    """Pictures of which the nearest to each prompt are liked from the start; see `experiments.run.library`.
+
+    Attributes:
+        pictures: files or folders.
+        most: pictures of one prompt; how many of them count is sought.
+        checkpoint: of the CLIP that says which are near; that of the objectives by default.
+    """
+
+    pictures: Annotated[tuple[Path, ...], Field(min_length=1)]
+    most: Positive = 8
+    checkpoint: str | None = None
+
+
 class HeldOutConfig(Part):
     """What the comparison uses; never seen by the run.
 

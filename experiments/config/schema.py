@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from experiments.config.parts import (
     ConstraintConfig,
     HeldOutConfig,
+    LibraryConfig,
     ModelConfig,
     ModelSpaceConfig,
     ObjectiveConfig,
@@ -69,6 +70,7 @@ class RunConfig(Part):
         constraints: what a setting must keep to; what is recommended does so with 95 %, where anything does.
         protocol: how a setting is tried.
         space: which parameters are sought, and where; `weights` and `timing` are those of each given feedback image.
+        library: pictures of which the nearest to each prompt are liked; how many and how much each counts is sought.
         model_space: what of the model is sought besides.
         known: settings by name that are tried first, after the presets and pictures alone; what other runs recommended.
         fixed: values of others; the rest have their defaults.
@@ -93,6 +95,7 @@ class RunConfig(Part):
     constraints: tuple[ConstraintConfig, ...] = ()
     protocol: ProtocolConfig = ProtocolConfig()
     space: dict[str, RangeConfig] = Field(default_factory=dict)
+    library: LibraryConfig | None = None
     model_space: ModelSpaceConfig = ModelSpaceConfig()
     fixed: dict[str, float] = Field(default_factory=dict)
     known: dict[str, dict[str, Any]] = Field(default_factory=dict)

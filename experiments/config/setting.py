@@ -1,4 +1,4 @@
-"""What a trial tries: FABRIC's parameters, and what of the model is sought besides."""
+"""What a trial tries: FABRIC's parameters, and what is sought besides."""
 
 from __future__ import annotations
 
@@ -24,15 +24,30 @@ class ModelState:
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(FabricParams):
-    """FABRIC's parameters with a state of the model.
+    """FABRIC's parameters, and what they say nothing of.
 
     Attributes:
         scheduler: name; that of the run or the command where it is None.
         loras: scales by file; those of the run or the command for files that are not named.
+        library_count: how many pictures of a library count, the nearest to the prompt first; a part of one counts in
+            part. (0 or more, all where it is None)
+        library_weight: factor on the weight of each of them. (0 to 1, 1 where it is None)
+
+    Raises:
+        ValueError: a value is out of range.
     """
 
     scheduler: str | None = None
     loras: Mapping[str, float] = field(default_factory=dict)
+    library_count: float | None = None
+    library_weight: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.library_count is not None and self.library_count < 0:
+            raise ValueError(f"library_count: {self.library_count} is out of range; allowed: 0 or more")
+        if self.library_weight is not None and not 0 <= self.library_weight <= 1:
+            raise ValueError(f"library_weight: {self.library_weight} is out of range; allowed: 0 to 1")
 
     @property
     def fabric(self) -> FabricParams:
@@ -40,11 +55,9 @@ class Setting(FabricParams):
         return FabricParams(**{knob.name: getattr(self, knob.name) for knob in fields(FabricParams)})
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields of FABRIC, and of the model those that are said; `from_dict` gives equal settings."""
-        return {name: value for name, value in super().to_dict().items() if name not in _OF_MODEL or value}
-
-
-_OF_MODEL = ("scheduler", "loras")
+        """All fields of FABRIC, and of the others those that are said; `from_dict` gives equal settings."""
+        said = {name: value for name, value in super().to_dict().items() if value not in (None, {})}
+        return {**self.fabric.to_dict(), **said}
 
 
 def model_state(params: FabricParams) -> ModelState:

@@ -106,8 +106,10 @@ def interval(value: Recommendation) -> str:
 
 def _fields(found: Findings) -> list[str]:
     sought = found.config.model_space
-    of_model = {"scheduler": bool(sought.scheduler), "loras": sought.loras is not None}
-    return [*FabricParams().to_dict(), *(name for name, is_sought in of_model.items() if is_sought)]
+    has_library = found.config.library is not None
+    others = {"scheduler": bool(sought.scheduler), "loras": sought.loras is not None}
+    others |= dict.fromkeys(("library_count", "library_weight"), has_library)
+    return [*FabricParams().to_dict(), *(name for name, is_sought in others.items() if is_sought)]
 
 
 def parameter_notes(found: Findings) -> dict[str, str]:
@@ -119,6 +121,8 @@ def parameter_notes(found: Findings) -> dict[str, str]:
         notes[name] += " Fixed."
     sought_of_model = found.config.model_space
     notes["scheduler"] = f"Of the denoising. Sought among {', '.join(sought_of_model.scheduler)}."
+    notes["library_count"] = "How many pictures of the library count, the nearest to the prompt first. Sought."
+    notes["library_weight"] = "How much each of them counts. Sought from 0 to 1."
     if (scales := sought_of_model.loras) is not None:
         notes["loras"] = f"How much each LoRA counts. Sought from {scales.low:g} to {scales.high:g}."
     return notes
@@ -131,7 +135,9 @@ def _setting(found: Findings, params: FabricParams, name: str) -> str:
     if name == "loras":
         scales = {**model.loras, **dict(model_state(params).loras)}
         return "\n".join(f"{Path(file).stem}: {scale:.2g}" for file, scale in scales.items())
-    value = getattr(params, name)
+    value = getattr(params, name, None)  # settings of the authors say nothing of a library
+    if value is None:
+        return "all" if name == "library_count" else "1"
     if isinstance(value, Mapping):
         by_picture = [f"{image_label(image, found.given)}: {its:.2g}" for image, its in value.items()]
         return "\n".join(by_picture) or f"all {KNOBS[name].default:g}"

@@ -59,13 +59,13 @@ class FabricFeatureMap:
         shares = torch.cat([shares for shares, _ in sides], dim=-1)
         attention = shares.sum(-1, keepdim=True)
         shapes = torch.stack([width, (start + end) / 2, floor, *self._sought(encoding, points, _SHAPES)], dim=-1)
-        always = [*self._sought(encoding, points, _ALWAYS), *self._of_model(encoding, points)]
+        always = [*self._sought(encoding, points, _ALWAYS), *self._others(encoding, points)]
         timed = [column for _, columns in sides for column in columns]
         return torch.cat([shares, shapes * fade(attention), *timed, *(column[..., None] for column in always)], dim=-1)
 
-    def _of_model(self, encoding: Encoding, points: Tensor) -> list[Tensor]:
-        """Columns of what is sought of the model: settings differ by it whatever the feedback."""
-        names = {} if self.space.of_model is None else self.space.of_model.distributions
+    def _others(self, encoding: Encoding, points: Tensor) -> list[Tensor]:
+        """Columns of what is sought besides FABRIC's parameters."""
+        names = [name for other in self.space.others for name in other.distributions]
         return [
             column
             for name in names

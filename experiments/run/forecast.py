@@ -117,7 +117,7 @@ def forecast(plan: Plan) -> Forecast:
     """
     plan.check()
     config, protocol, prompts = plan.config, plan.protocol, len(plan.tasks)
-    given = sum(bool(task.liked or task.disliked) for task in plan.tasks)
+    given = sum(bool(task.liked or task.disliked or task.library) for task in plan.tasks)
     return Forecast(
         model=config.model.name,
         scheduler=config.model.scheduler,

@@ -7,7 +7,7 @@ benchmarks. What needs models is read when it is first asked for, so that a repo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from experiments.config.parts import ObjectiveConfig
@@ -17,9 +17,10 @@ from experiments.embedded.measures import AttributeAgreement
 from experiments.embedded.worlds import WORLDS
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
+from experiments.run.library import LibrarySpace, read_library, with_library
 from experiments.run.model_space import ModelSpace
 from experiments.run.protocol import Protocol, Task
-from experiments.run.space import Space, absent
+from experiments.run.space import OtherSpace, Space, absent
 from experiments.run.tasks import held_out_tasks, run_tasks
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
@@ -43,10 +44,12 @@ class Plan:
     Attributes:
         config: of a run.
         tasks: what every setting is tried on; pictures are read.
+        embedders: one model for all objectives and measures that use it.
     """
 
     config: RunConfig
     tasks: tuple[Task, ...]
+    embedders: Embedders = field(default_factory=Embedders, repr=False, compare=False)
 
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
@@ -55,7 +58,8 @@ class Plan:
         Raises:
             ValueError: a picture cannot be read; the message names it.
         """
-        return cls(config, tuple(run_tasks(config)))
+        plan = cls(config, tuple(run_tasks(config)))
+        return replace(plan, tasks=plan._with_library(plan.tasks))
 
     # What is tried, and how
 
@@ -66,7 +70,15 @@ class Plan:
         Raises:
             ValueError: a picture cannot be read; the message names it.
         """
-        return tuple(held_out_tasks(self.config, self.tasks))
+        return self._with_library(held_out_tasks(self.config, self.tasks))
+
+    def _with_library(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        """Tasks with the pictures of the library that are nearest to their prompts, where there is a library."""
+        if (library := self.config.library) is None:
+            return tuple(tasks)
+        name, device = self.config.model.name, self._device
+        pictures, embedder = read_library(library.pictures, name, device, self.embedders, library.checkpoint)
+        return with_library(tasks, pictures, embedder, library.most)
 
     @cached_property
     def protocol(self) -> Protocol:
@@ -89,12 +101,15 @@ class Plan:
         """What is sought."""
         base = FabricParams.from_dict({"guidance_scale": self.config.guidance, **self.config.fixed})
         images = (*_ids(self.tasks, "liked"), *_ids(self.tasks, "disliked"))
-        return Space(self.config.space, base, images, ModelSpace(self.config.model_space, self.config.model))
+        others: list[OtherSpace] = [ModelSpace(self.config.model_space, self.config.model)]
+        if self.config.library is not None:
+            others.append(LibrarySpace(self.config.library.most))
+        return Space(self.config.space, base, images, others)
 
     @cached_property
     def feature_map(self) -> FabricFeatureMap:
         """What the model sees of settings."""
-        several = self.config.protocol.rounds > 1
+        several = self.config.protocol.rounds > 1 or self.config.library is not None
         return FabricFeatureMap(self.space, _ids(self.tasks, "liked"), _ids(self.tasks, "disliked"), several)
 
     @cached_property
@@ -172,7 +187,7 @@ class Plan:
         """What a comparison measures besides the objectives, as far as its weights are at hand."""
         found: dict[str, Objective] = {}
         for name in _MEASURES:
-            objective = create(name, None, self._device, self.config.model.name, self._embedders)
+            objective = create(name, None, self._device, self.config.model.name, self.embedders)
             try:
                 objective.prepare()
             except MissingWeightsError:
@@ -196,13 +211,8 @@ class Plan:
             objective = combine(which.name, [self._assembled(part) for part in which.parts], which.weights)
         else:
             device = which.device or self._device
-            objective = create(which.name, which.checkpoint, device, self.config.model.name, self._embedders)
+            objective = create(which.name, which.checkpoint, device, self.config.model.name, self.embedders)
         return objective if which.scale is None else Unit(objective, *which.scale)
-
-    @cached_property
-    def _embedders(self) -> Embedders:
-        """One model for all objectives and measures that use it."""
-        return Embedders()
 
     @property
     def _device(self) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 from PIL.Image import Image
 
 from experiments.run.cached_generator import CachedGenerator, Made
+from experiments.run.library import for_task
 from experiments.run.protocol import Protocol, Scores, Task, Value, task_value
 from fabric.generator import Request
 from fabric.params import FabricParams
@@ -87,7 +88,10 @@ def try_plays(
     Raises:
         ValueError: a task lacks what an objective needs.
     """
-    under_way = [_UnderWay(k, *given, new_session(given[0], generator.protocol)) for k, given in enumerate(plays)]
+    under_way = [
+        _UnderWay(k, task, for_task(params, task), new_session(task, generator.protocol))
+        for k, (task, params) in enumerate(plays)
+    ]
     for number in range(generator.protocol.rounds):
         if going := [played for played in under_way if played.failure is None]:
             _play_round(generator, going, objectives, number)
@@ -162,7 +166,8 @@ def new_session(task: Task, protocol: Protocol) -> Session:
     """A session before its first round; its seed depends on the protocol's, the prompt and the time."""
     again = (task.time,) if task.time else ()
     seed = generator_for("task", protocol.seed, task.prompt, *again).initial_seed()
-    return Session(task.prompt, seed, protocol.steps, protocol.size, task.liked, task.disliked, task.negative_prompt)
+    liked = (*task.liked, *task.library)
+    return Session(task.prompt, seed, protocol.steps, protocol.size, liked, task.disliked, task.negative_prompt)
 
 
 def _scored(

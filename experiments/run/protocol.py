@@ -26,6 +26,8 @@ class Task:
         liked: feedback given from the start.
         disliked: likewise.
         negative_prompt: for the unconditional pass.
+        library: pictures that are liked from the start too, the nearest to the prompt first; see
+            `experiments.run.library`.
         time: 0, and 1, 2, ... to try it again with other seeds.
     """
 
@@ -34,6 +36,7 @@ class Task:
     liked: tuple[FeedbackImage, ...] = ()
     disliked: tuple[FeedbackImage, ...] = ()
     negative_prompt: str = ""
+    library: tuple[FeedbackImage, ...] = ()
     time: int = 0
 
 

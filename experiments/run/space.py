@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from optuna.distributions import BaseDistribution, FloatDistribution
 
 from experiments.config.parts import RangeConfig
-from experiments.run.model_space import ModelSpace
 from fabric.params import BY_PICTURE, FabricParams
 
 _OF_PICTURE = {"weights": "weight", "timing": "timing"}  # before a blank and an image's id
@@ -27,14 +26,28 @@ def split_name(parameter: str) -> tuple[str, str | None]:
     return (what, image) if what in _OF_PICTURE.values() and image else (parameter, None)
 
 
+class OtherSpace(Protocol):
+    """Parameters of trials that FABRIC's settings say nothing of."""
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Optuna's form of it; empty where nothing is sought."""
+
+    def setting(self, params: FabricParams, values: Mapping[str, Any]) -> FabricParams:
+        """Settings with what a trial's values say."""
+
+    def values(self, params: FabricParams) -> dict[str, Any]:
+        """A trial's values of settings."""
+
+
 class Space:
-    """What is sought of FABRIC's parameters, and of the model.
+    """What is sought of FABRIC's parameters, and besides.
 
     Args:
         sought: ranges by field; `weights` and `timing` are those of each image's.
         base: values of other fields.
         images: ids of feedback images, whose weights and timing are sought if those are; more may come on the way.
-        of_model: what is sought of the model; nothing by default.
+        others: what is sought besides FABRIC's parameters.
     """
 
     def __init__(
@@ -42,14 +55,14 @@ class Space:
         sought: Mapping[str, RangeConfig],
         base: FabricParams,
         images: Sequence[str] = (),
-        of_model: ModelSpace | None = None,
+        others: Sequence[OtherSpace] = (),
     ) -> None:
         self.sought = {field: range_ for field, range_ in sought.items() if field not in BY_PICTURE}
         self.base = base
         self._by_picture = {field: sought[field] for field in BY_PICTURE if field in sought}
         self.images = tuple(images) if self._by_picture else ()
         self._window = {"start", "end"} <= self.sought.keys()
-        self.of_model = of_model
+        self.others = tuple(others)
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -62,7 +75,9 @@ class Space:
             found[SHARE] = FloatDistribution(0.0, 1.0)
         for field, range_ in self._by_picture.items():
             found |= {picture_name(field, image): FloatDistribution(range_.low, range_.high) for image in self.images}
-        return found | (self.of_model.distributions if self.of_model is not None else {})
+        for other in self.others:
+            found |= other.distributions
+        return found
 
     def _name(self, field: str) -> str:
         return SHARE if field == "start" and self._window else field
@@ -77,7 +92,9 @@ class Space:
             its = {image: float(values.get(picture_name(field, image), 0.0)) for image in self.images}
             fields[field] = {**getattr(self.base, field), **its}
         params = replace(self.base, **fields)
-        return params if self.of_model is None else self.of_model.setting(params, values)
+        for other in self.others:
+            params = other.setting(params, values)
+        return params
 
     def values(self, params: FabricParams) -> dict[str, Any]:
         """A trial's values of settings, cut to the ranges; what is not sought is lost."""
@@ -88,7 +105,9 @@ class Space:
             found[SHARE] = params.start / params.end if params.end > 0 else 0.0
         for knob, range_ in self._by_picture.items():
             found |= {picture_name(knob, image): range_.cut(params.of_picture(knob, image)) for image in self.images}
-        return found | (self.of_model.values(params) if self.of_model is not None else {})
+        for other in self.others:
+            found |= other.values(params)
+        return found
 
 
 def absent(name: str) -> float | None:

@@ -222,8 +222,8 @@ def check_pictures(study: Study, tasks: Sequence[Mapping[str, Any]]) -> None:
         study.set_user_attr(PICTURES, list(tasks))
         return
     for place, (before, now) in enumerate(zip(known, tasks, strict=True)):
-        for kind in ("targets", "liked", "disliked"):
-            if before[kind] != now[kind]:
+        for kind in ("targets", "liked", "disliked", "library"):
+            if before.get(kind, []) != now[kind]:
                 raise ValueError(
                     f"prompts.{place}.{kind}: other pictures than the run began with; allowed: the same, or another run"
                 )

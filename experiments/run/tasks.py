@@ -44,13 +44,14 @@ def held_out_tasks(config: RunConfig, own: Sequence[Task]) -> list[Task]:
 
 
 def pictures_of(tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    """What tasks are, pictures by their content: prompt and ids of targets, liked and disliked images."""
+    """What tasks are, pictures by their content: prompt and ids of targets, liked, disliked and library images."""
     return [
         {
             "prompt": task.prompt,
             "targets": [FeedbackImage(target).id for target in task.targets],
             "liked": [image.id for image in task.liked],
             "disliked": [image.id for image in task.disliked],
+            "library": [image.id for image in task.library],
         }
         for task in tasks
     ]

@@ -103,7 +103,7 @@ class Runner:
         known = study.user_attrs.get(name)
         if known is None:
             setting = self.generator.protocol.plain
-            tasks = [replace(task, liked=(), disliked=(), time=time) for task in self.tasks]
+            tasks = [replace(task, liked=(), disliked=(), library=(), time=time) for task in self.tasks]
             outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
             known = [outcome.scores.tolist() for outcome in outcomes]
             study.set_user_attr(name, known)

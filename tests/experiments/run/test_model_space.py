@@ -73,7 +73,7 @@ def test_every_setting_gets_its_scale_of_a_lora(lora: str) -> None:
 def test_what_is_sought_of_the_model_survives_and_else_is_as_it_was() -> None:
     sought = ModelSpaceConfig(scheduler=("ddim", "euler-a"), loras=RangeConfig(low=0, high=1))
     model = ModelConfig(scheduler="euler-a", loras={"a": 0.5, "b": 3.0})
-    space = Space({"strength": RangeConfig(low=0, high=8)}, FabricParams(), (), ModelSpace(sought, model))
+    space = Space({"strength": RangeConfig(low=0, high=8)}, FabricParams(), (), [ModelSpace(sought, model)])
     assert list(space.distributions) == ["strength", "scheduler", "lora a", "lora b"]
     setting = Setting(strength=2.0, scheduler="ddim", loras={"a": 0.25, "b": 0.75})
     assert space.params(space.values(setting)) == setting
