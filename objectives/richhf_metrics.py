@@ -65,7 +65,7 @@ class WordMetrics:
         precision: share of the words called misaligned that are, over all words.
         recall: share of the misaligned words that are called so, over all words.
         f1: harmonic mean of the two.
-        f1_by_picture: mean over pictures of the same, as the paper has it; 1 where no word is, or is called, misaligned.
+        f1_by_picture: mean over pictures of the same, as the paper has it; 1 where no word is misaligned or called so.
     """
 
     precision: float
