@@ -8,6 +8,9 @@ Notation:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -40,6 +43,7 @@ _BACKGROUNDS = torch.tensor(
 )
 _POSITIONS = torch.tensor([(0.0, 0.0), (-11.0, 0.0), (11.0, 0.0), (0.0, -11.0), (0.0, 11.0)])
 _RADII = torch.tensor([10.5, 14.5, 19.0])
+_IN_SHADOW = 0.25  # of the light
 _LIGHT_X = torch.tensor([0.0, -1.0, 1.0])  # where the light comes from: soft, left, right
 _CORNERS = torch.tensor([(10.0, 10.0), (54.0, 10.0), (10.0, 54.0), (54.0, 54.0)])
 
@@ -142,6 +146,83 @@ def _companion(canvas: Tensor, scenes: Scenes, centre: Tensor, x: Tensor, y: Ten
     return canvas
 
 
+@dataclass(frozen=True)
+class _Pose:
+    """Where the main shape is.
+
+    Attributes:
+        x: coordinates of pixels, as y.
+        y: likewise.
+        centre: B x 2, of the shape.
+        dx: x relative to it, as dy.
+        dy: likewise.
+        radius: B x 1 x 1, in pixels.
+        distance_at: signed distance to the shape, in pixels, of a point relative to its centre.
+    """
+
+    x: Tensor
+    y: Tensor
+    centre: Tensor
+    dx: Tensor
+    dy: Tensor
+    radius: Tensor
+    distance_at: Callable[[Tensor, Tensor], Tensor]
+
+
+def _pose(scenes: Scenes) -> _Pose:
+    jitter = scenes.jitter
+    x, y = _pixels(len(scenes))
+    centre = SIDE / 2 + _POSITIONS[scenes.column("position")] + (jitter[:, 0:2] * 2 - 1) * 1.5
+    radius = (_RADII[scenes.column("size")] * (0.95 + 0.10 * jitter[:, 3]))[:, None, None]
+    turn = _signed(jitter[:, 2], 0.18)
+    cos, sin = torch.cos(turn), torch.sin(turn)
+
+    def distance_at(u: Tensor, v: Tensor) -> Tensor:
+        p = torch.stack([cos * u + sin * v, cos * v - sin * u], dim=-1) / radius[..., None]
+        return _main_distance(scenes, p) * radius
+
+    return _Pose(x, y, centre, x - centre[:, 0, None, None], y - centre[:, 1, None, None], radius, distance_at)
+
+
+def _pixels(count: int) -> tuple[Tensor, Tensor]:
+    """Coordinates x and y of the middles of pixels."""
+    grid = torch.arange(SIDE) + 0.5
+    y, x = torch.meshgrid(grid, grid, indexing="ij")
+    return x.expand(count, -1, -1), y.expand(count, -1, -1)
+
+
+def _lit(canvas: Tensor, scenes: Scenes, x: Tensor) -> Tensor:
+    """In the light that falls from one side."""
+    light = _LIGHT_X[scenes.column("light")][:, None, None]
+    side_light = 1 + 0.34 * light * (x / SIDE - 0.5) * 2
+    return (canvas * side_light[:, None]).clamp(0, 1)
+
+
+def backdrop(scenes: Scenes) -> Tensor:
+    """Pictures of scenes without main shape, companion and shadow; as `render`."""
+    x, y = _pixels(len(scenes))
+    return _lit(_style(_background(scenes, x, y), scenes, x, y), scenes, x)
+
+
+def _shadow(scenes: Scenes, pose: _Pose) -> Tensor:
+    """Opacity of the main shape's shadow, B x S x S."""
+    light = _LIGHT_X[scenes.column("light")][:, None, None]
+    distance = pose.distance_at(pose.dx + 5.5 * light, pose.dy - 3.5)
+    return (0.22 + 0.22 * light.abs()) * _coverage(distance - 1.0, 5.0)
+
+
+def shadowed(scenes: Scenes, depth: Tensor | float = 1.0) -> Tensor:
+    """Backdrops with the main shape's shadow on them, as dark as usual times a depth that broadcasts to B x 64 x 64."""
+    opacity = (_shadow(scenes, _pose(scenes)) * depth).clamp(max=1)
+    return backdrop(scenes) * (1 - (1 - _IN_SHADOW) * opacity[:, None])
+
+
+def shape_coverage(scenes: Scenes) -> Tensor:
+    """Share of each pixel that the main shape with its rim covers, B x 64 x 64."""
+    pose = _pose(scenes)
+    return _coverage(pose.distance_at(pose.dx, pose.dy) - 1.3)
+
+
 def render(scenes: Scenes) -> Tensor:
     """Pictures of scenes.
 
@@ -151,33 +232,18 @@ def render(scenes: Scenes) -> Tensor:
     Returns:
         B x 3 x 64 x 64 float32 tensor in [0, 1].
     """
-    jitter = scenes.jitter
-    grid = torch.arange(SIDE) + 0.5
-    y, x = torch.meshgrid(grid, grid, indexing="ij")
-    x, y = x.expand(len(scenes), -1, -1), y.expand(len(scenes), -1, -1)
+    jitter, pose = scenes.jitter, _pose(scenes)
+    x, y, dx, dy = pose.x, pose.y, pose.dx, pose.dy
     canvas = _style(_background(scenes, x, y), scenes, x, y)
 
-    centre = SIDE / 2 + _POSITIONS[scenes.column("position")] + (jitter[:, 0:2] * 2 - 1) * 1.5
-    radius = (_RADII[scenes.column("size")] * (0.95 + 0.10 * jitter[:, 3]))[:, None, None]
-    dx, dy = x - centre[:, 0, None, None], y - centre[:, 1, None, None]
-    turn = _signed(jitter[:, 2], 0.18)
-    cos, sin = torch.cos(turn), torch.sin(turn)
-
-    def distance_at(u: Tensor, v: Tensor) -> Tensor:
-        p = torch.stack([cos * u + sin * v, cos * v - sin * u], dim=-1) / radius[..., None]
-        return _main_distance(scenes, p) * radius
-
-    light = _LIGHT_X[scenes.column("light")][:, None, None]
-    shadow = distance_at(dx + 5.5 * light, dy - 3.5)
-    depth = 0.22 + 0.22 * light.abs()
-    canvas = _paint(canvas, canvas * 0.25, depth * _coverage(shadow - 1.0, 5.0))
-    canvas = _companion(canvas, scenes, centre, x, y)
+    canvas = _paint(canvas, canvas * _IN_SHADOW, _shadow(scenes, pose))
+    canvas = _companion(canvas, scenes, pose.centre, x, y)
 
     colour = _COLOURS[scenes.column("colour")] + (jitter[:, 4:7] * 2 - 1) * 0.03
     fill = _texture(colour[:, :, None, None].expand(-1, -1, SIDE, SIDE), scenes, dx, dy)
-    shade = 1 + 0.20 * (light * dx - 0.4 * dy) / radius
-    distance = distance_at(dx, dy)
+    light = _LIGHT_X[scenes.column("light")][:, None, None]
+    shade = 1 + 0.20 * (light * dx - 0.4 * dy) / pose.radius
+    distance = pose.distance_at(dx, dy)
     canvas = _paint(canvas, torch.full((), 0.98), 0.9 * _coverage(distance - 1.3))  # a light rim
     canvas = _paint(canvas, fill * shade[:, None], _coverage(distance))
-    side_light = 1 + 0.34 * light * (x / SIDE - 0.5) * 2
-    return (canvas * side_light[:, None]).clamp(0, 1)
+    return _lit(canvas, scenes, x)
