@@ -7,7 +7,9 @@ shown.
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -64,6 +66,52 @@ class RichRating(BaseModel):
         if unknown := [place for place in self.misaligned_words if place not in range(count)]:
             raise ValueError(f"misaligned_words: {unknown[0]}; allowed: 0 to {count - 1}, places of words")
         return self
+
+
+SCORES = ("plausibility", "alignment", "aesthetics", "overall")
+
+
+@dataclass(frozen=True)
+class RichLabel:
+    """What all raters of an image say together, as RichHF-18K has it.
+
+    Attributes:
+        prompt: of the image.
+        scores: of `SCORES`, means of `(rating - 1) / 4`; 0 to 1, higher is better.
+        artifact_map: mean of the raters' maps, 0 to 1.
+        misalignment_map: likewise.
+        misaligned: for each word of `tokens(prompt)` whether most raters miss it.
+    """
+
+    prompt: str
+    scores: tuple[float, ...]
+    artifact_map: Heatmap
+    misalignment_map: Heatmap
+    misaligned: tuple[bool, ...]
+
+
+def aggregate(ratings: Sequence[RichRating], size: tuple[int, int]) -> RichLabel:
+    """One label of the ratings of one image: means of scores and maps, words by majority.
+
+    Args:
+        ratings: one or more, of one prompt.
+        size: height and width of the maps.
+
+    Raises:
+        ValueError: there are none, or they are of different prompts.
+    """
+    prompts = {rating.prompt for rating in ratings}
+    if len(prompts) != 1:
+        raise ValueError(f"ratings: of {len(prompts)} prompts; allowed: one or more of one prompt")
+    prompt = prompts.pop()
+    missed = [sum(place in rating.misaligned_words for rating in ratings) for place in range(len(tokens(prompt)))]
+    return RichLabel(
+        prompt,
+        tuple(statistics.fmean((getattr(rating, name) - 1) / 4 for rating in ratings) for name in SCORES),
+        np.mean([heatmap(rating.artifact_points, size) for rating in ratings], axis=0),
+        np.mean([heatmap(rating.misalignment_points, size) for rating in ratings], axis=0),
+        tuple(count > len(ratings) / 2 for count in missed),
+    )
 
 
 def heatmap(points: Sequence[tuple[float, float]], size: tuple[int, int], radius: float = 1 / 20) -> Heatmap:

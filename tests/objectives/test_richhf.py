@@ -6,9 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from objectives.richhf import RichRating, heatmap, tokens
+from objectives.richhf import SCORES, RichRating, aggregate, heatmap, tokens
 
-SCORES = ("plausibility", "alignment", "aesthetics", "overall")
 PROMPT = 'a red star, at night: "soft" light'
 
 
@@ -59,3 +58,18 @@ def test_ratings_survive_json() -> None:
 def test_bad_ratings_are_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         RichRating.model_validate({**rating().model_dump(), **changes})
+
+
+def test_raters_are_put_together() -> None:
+    def rating(rater: str, overall: int, words: tuple[int, ...], points: tuple[tuple[float, float], ...]) -> RichRating:
+        scores = {"plausibility": 5, "alignment": 3, "aesthetics": 1, "overall": overall}
+        return RichRating(rater=rater, prompt="a red star", misaligned_words=words, artifact_points=points, **scores)
+
+    ratings = [rating("ann", 1, (1,), ((0.5, 0.5),)), rating("bob", 2, (1, 2), ()), rating("cat", 2, (), ())]
+    label = aggregate(ratings, (20, 20))
+    assert label.scores == pytest.approx((1.0, 0.5, 0.0, (0 + 0.25 + 0.25) / 3))
+    assert label.misaligned == (False, True, False)
+    assert label.artifact_map.max() == pytest.approx(1 / 3)
+    assert label.misalignment_map.max() == 0
+    with pytest.raises(ValueError, match="ratings: of 0 prompts; allowed: one or more of one prompt"):
+        aggregate([], (20, 20))

@@ -60,12 +60,21 @@ def utility(scenes: Scenes, asked: Tensor, said: Tensor, level: Tensor) -> Tenso
     Returns:
         B values: 4 x share of the stated attributes kept + 2 x (1 - level) + taste (0 to 3.3).
     """
-    kept = ((scenes.attributes == asked) & said).sum(1) / said.sum(1).clamp(min=1)
-    taste = torch.zeros(len(scenes))
+    return PROMPT_WORTH * kept_share(scenes, asked, said) + FORM_WORTH * (1 - level) + taste(scenes)
+
+
+def kept_share(scenes: Scenes, asked: Tensor, said: Tensor) -> Tensor:
+    """Share of the stated attributes that scenes keep, B; see `utility`."""
+    return ((scenes.attributes == asked) & said).sum(1) / said.sum(1).clamp(min=1)
+
+
+def taste(scenes: Scenes) -> Tensor:
+    """How much scenes are to the simulated person's taste, whatever the prompt: B values from 0 to 3.3."""
+    total = torch.zeros(len(scenes))
     for name, liking in TASTE.items():
         table = torch.tensor([liking.get(value, 0.0) for value in SCENES.attributes[name]])
-        taste = taste + table[scenes.column(name)]
-    return PROMPT_WORTH * kept + FORM_WORTH * (1 - level) + taste
+        total = total + table[scenes.column(name)]
+    return total
 
 
 def draw_choices(count: int, generator: torch.Generator) -> PromptOptions:
