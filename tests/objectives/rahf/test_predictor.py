@@ -1,0 +1,71 @@
+"""Predictions of an untrained model, from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import CLIPImageProcessor
+
+from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.tokenizer import build_tokenizer
+from objectives.checkpoints import MissingWeightsError
+from objectives.rahf.config import RahfConfig
+from objectives.rahf.model import Rahf
+from objectives.rahf.predictor import RahfPredictor, encode_words
+from objectives.richhf import SCORES, tokens
+from objectives.testing import sample_images
+
+PROMPTS = ["a red star, at night", "a blue ring"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("rahf")
+    tokenizer = build_tokenizer(SCENES, 12)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Rahf(RahfConfig(len(tokenizer), width=16, layers=1, heads=2, max_words=12, stem=(8, 8)))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    side = {"height": 64, "width": 64}
+    CLIPImageProcessor(
+        size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    ).save_pretrained(folder)
+    return folder
+
+
+def test_every_word_has_its_first_token() -> None:
+    tokenizer = build_tokenizer(SCENES, 12)
+    words = encode_words(tokenizer, ["a red xylophone star", "ring"], 12)
+    first = words.first[0]
+    assert [tokenizer.decode(words.ids[0, place]).strip() for place in first[:2]] == ["a", "red"]
+    assert first == sorted(first)
+    assert len(first) == 4
+    assert int(words.mask[1].sum()) < int(words.mask[0].sum())
+    cut = encode_words(tokenizer, ["red " * 40], 12)
+    assert cut.ids.shape == (1, 12)
+    assert cut.first[0][-1] == -1
+
+
+def test_predictions_are_in_range_and_do_not_depend_on_the_batch(folder: Path) -> None:
+    images = sample_images(2)
+    predictor = RahfPredictor(str(folder))
+    together = predictor(images, PROMPTS)
+    alone = [RahfPredictor(str(folder))([image], [prompt])[0] for image, prompt in zip(images, PROMPTS, strict=True)]
+    for one, other, prompt in zip(together, alone, PROMPTS, strict=True):
+        assert one.scores.keys() == set(SCORES)
+        assert all(0 <= score <= 1 for score in one.scores.values())
+        assert one.scores == pytest.approx(other.scores, abs=1e-5)
+        assert one.artifact_map.shape == one.misalignment_map.shape == (64, 64)
+        assert one.artifact_map.min() >= 0
+        assert len(one.misaligned) == len(tokens(prompt))
+        assert one.misaligned == pytest.approx(other.misaligned, abs=1e-5)
+    assert predictor(images[:1], PROMPTS[1:])[0].scores != together[0].scores
+    assert predictor(images, PROMPTS)[0] is together[0]
+
+
+def test_a_missing_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MissingWeightsError, match="allowed: a hub id or a folder of a RAHF model"):
+        RahfPredictor(str(tmp_path / "nowhere")).prepare()
