@@ -61,12 +61,12 @@ class Rahf(PreTrainedModel):
         self.kinds = nn.Parameter(torch.zeros(2, width))  # what is image and what is text
         self.tasks = nn.Parameter(0.02 * torch.randn(len(TASKS), width))
         layer = nn.TransformerEncoderLayer(
-            width, config.heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+            width, config.heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, config.layers, nn.LayerNorm(width), enable_nested_tensor=False)
         self.maps = nn.ModuleList(_MapHead(width, self.vision.skips, config.image_size) for _ in MAPS)
-        self.scores = nn.ModuleList(_perceptron(2 * width, width) for _ in SCORES)
-        self.words = _perceptron(2 * width, width)
+        self.scores = nn.ModuleList(_perceptron(2 * width, width // 2) for _ in SCORES)
+        self.words = _perceptron(2 * width, width // 2)
         self.post_init()
         # Of encoders within modules transformers does not see which weights are one and the same, as T5's embeddings.
         for name, module in self.named_modules():

@@ -10,12 +10,13 @@ import statistics
 import time
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
 from scipy import stats
 from torch import Tensor
 
 from experiments.embedded.gates.result import Check, GateResult
 from experiments.embedded.models.classifier import AttributeClassifier
+from experiments.embedded.models.codec import reconstructions
 from experiments.embedded.models.preference import OPTIONS, draw_choices, pictures_of
 from experiments.embedded.shipped import Judge, Preference
 from experiments.embedded.training.pool import to_signed
@@ -26,14 +27,6 @@ from fabric.seeding import generator_for
 
 GENERATOR_STEPS = 16
 GENERATOR_GUIDANCE = 4.0
-
-
-@torch.no_grad()
-def reconstructions(codec: AutoencoderKL, images: Tensor) -> Tensor:
-    """Pictures in [-1, 1] through the codec."""
-    return torch.cat(
-        [codec.decode(codec.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(64)]
-    )
 
 
 def psnr(images: Tensor, originals: Tensor) -> float:

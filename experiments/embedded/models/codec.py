@@ -87,3 +87,11 @@ def train_codec(config: Config, pool: Pool) -> tuple[AutoencoderKL, float]:
 def _latent_std(codec: AutoencoderKL, pool: Pool, device: torch.device) -> float:
     batch = pool.draw(256, generator_for("latent-std")).images.to(device)
     return float(codec.encode(batch).latent_dist.mean.std())
+
+
+@torch.no_grad()
+def reconstructions(codec: AutoencoderKL, images: Tensor) -> Tensor:
+    """Pictures in [-1, 1] through the codec."""
+    return torch.cat(
+        [codec.decode(codec.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(64)]
+    )

@@ -6,7 +6,7 @@ Notation:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from experiments.embedded.models.preference import kept_share, taste
-from experiments.embedded.world.scenes.faults import visible, with_faults
+from experiments.embedded.world.scenes.faults import Faulty, visible, with_faults
 from experiments.embedded.world.scenes.render import render, shape_coverage
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import SIDE, Scenes
@@ -25,6 +25,7 @@ from objectives.richhf import SCORES, RichRating, tokens
 _SAID = dict.fromkeys(SCENES.attributes, 0.5) | {"shape": 1.0, "light": 0.25}
 _CHANGED = (0.35, 0.3, 0.2, 0.15)  # how often 0, 1, 2 or 3 of the stated attributes are not shown
 _FAULT_COSTS = 0.35  # of plausibility, for each fault of full severity: the mean over pictures is about 2 in 3
+_DAMAGED = 0.2
 _BEST_TASTE = 3.3
 _OBJECT = ("shape", "colour", "texture", "size", "position", "light")
 _EMPTY_WORDS = frozenset({"a", "an", "and", "at", "from", "in", "of", "on", "one", "the", "with"})
@@ -54,17 +55,24 @@ class RichTruth:
     misaligned: list[tuple[bool, ...]]
 
 
-def draw_truth(count: int, generator: torch.Generator) -> RichTruth:
+Damage = Callable[[Tensor, Sequence[str], Tensor, torch.Generator], Tensor]
+"""From pictures, their captions, severities in (0, 1] and a source of randomness to pictures."""
+
+
+def draw_truth(count: int, generator: torch.Generator, damage: Damage | None = None) -> RichTruth:
     """Draws pictures of which some have faults, and some do not show what their prompt says.
 
     Args:
         count: B.
         generator: the source of randomness.
+        damage: further faults, which a fifth of the pictures get instead; none by default.
     """
     asked, said = SCENES.sample(count, generator), SCENES.draw_said(count, generator, _SAID)
     prompts = SCENES.captions_stating(asked, said, generator)
     shown, changed = _broken(asked, said, generator)
     faulty = with_faults(shown, generator)
+    if damage is not None:
+        faulty = _damaged(faulty, shown, damage, generator)
     plausibility = (1 - _FAULT_COSTS * faulty.severity).clamp(min=0)
     alignment = kept_share(shown, asked.attributes, said)
     aesthetics = 0.8 * taste(shown) / _BEST_TASTE + 0.2 * plausibility
@@ -82,6 +90,20 @@ def draw_truth(count: int, generator: torch.Generator) -> RichTruth:
             for row, prompt in enumerate(prompts)
         ],
     )
+
+
+def _damaged(faulty: Faulty, shown: Scenes, damage: Damage, generator: torch.Generator) -> Faulty:
+    """The same with a fifth of the pictures damaged in another way."""
+    rows = torch.rand(len(shown), generator=generator) < _DAMAGED
+    if not rows.any():
+        return faulty
+    some = shown[rows]
+    clean, strength = render(some), 0.25 + 0.75 * torch.rand(len(some), generator=generator)
+    pictures, maps, severity = faulty.pictures.clone(), faulty.maps.clone(), faulty.severity.clone()
+    pictures[rows] = damage(clean, SCENES.captions(some, SCENES.full_prompt), strength, generator).clamp(0, 1)
+    maps[rows] = visible(clean, pictures[rows])
+    severity[rows] = strength * (maps[rows].amax(dim=(1, 2)) > 0)
+    return Faulty(pictures, maps, severity)
 
 
 def _broken(asked: Scenes, said: Tensor, generator: torch.Generator) -> tuple[Scenes, Tensor]:
