@@ -215,9 +215,10 @@ def _of_rapidata(row: Mapping[str, Any]) -> LabelledPicture:
     scores = {name: float(row[column]) for name, column in _RAPIDATA.items()}
     scores["overall"] = sum(scores.values()) / len(scores)
     size = (picture.height, picture.width)
-    maps = [_normalised(row.get(f"{kind}_heatmap"), size) for kind in ("coherence", "alignment")]
+    artifacts, misalignment = (_normalised(row.get(f"{kind}_heatmap"), size) for kind in ("coherence", "alignment"))
     words = _missed(prompt, row.get("word_scores") or "[]")
-    return LabelledPicture(picture, RichLabel(prompt, tuple(scores[name] for name in SCORES), *maps, words))
+    label = RichLabel(prompt, tuple(scores[name] for name in SCORES), artifacts, misalignment, words)
+    return LabelledPicture(picture, label)
 
 
 def _normalised(values: Any, size: tuple[int, int]) -> Heatmap:

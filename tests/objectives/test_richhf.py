@@ -62,8 +62,16 @@ def test_bad_ratings_are_named(changes: dict[str, object], message: str) -> None
 
 def test_raters_are_put_together() -> None:
     def rating(rater: str, overall: int, words: tuple[int, ...], points: tuple[tuple[float, float], ...]) -> RichRating:
-        scores = {"plausibility": 5, "alignment": 3, "aesthetics": 1, "overall": overall}
-        return RichRating(rater=rater, prompt="a red star", misaligned_words=words, artifact_points=points, **scores)
+        return RichRating(
+            rater=rater,
+            prompt="a red star",
+            plausibility=5,
+            alignment=3,
+            aesthetics=1,
+            overall=overall,
+            misaligned_words=words,
+            artifact_points=points,
+        )
 
     ratings = [rating("ann", 1, (1,), ((0.5, 0.5),)), rating("bob", 2, (1, 2), ()), rating("cat", 2, (), ())]
     label = aggregate(ratings, (20, 20))

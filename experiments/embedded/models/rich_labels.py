@@ -197,7 +197,7 @@ def _points(heatmap: Tensor, generator: np.random.Generator) -> tuple[tuple[floa
     parts, count = ndimage.label(heatmap.numpy())
     found: list[tuple[float, float]] = []
     for part in range(1, count + 1):
-        pixels: Sequence[Sequence[int]] = np.argwhere(parts == part)
+        pixels = np.argwhere(parts == part)
         if generator.random() < _MISSED:
             continue
         down, across = pixels[int(generator.integers(len(pixels)))]
