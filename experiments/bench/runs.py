@@ -64,7 +64,7 @@ def main(arguments: list[str], results: Path = FOLDER) -> int:
         print(f"error: run: {folder} has no comparison; run fabric-bo compare first", file=sys.stderr)
         return 2
     command = f"make run CONFIG=experiments/configs/{folder.name}.yaml"
-    write_results(results / f"{folder.name}.json", command, of_comparison(found))
+    write_results(results / f"{folder.name}.json", command, {"run": folder.name, **of_comparison(found)})
     return 0
 
 

@@ -164,7 +164,8 @@ def runs_table(*runs: Mapping[str, Any]) -> str:
         names = {str(run["names"][kind]) for run in runs}
         cells = [_interval(run["better"].get(kind), "{:+.3f}") for run in runs]
         rows.append([label.format(" or ".join(sorted(names))), *cells])
-    return _table(["tuned settings", *(f"{run['objective']}, {run['prompts']} prompts" for run in runs)], rows)
+    heads = [f"{run['run']}: {run['objective']}, {run['prompts']} prompts" for run in runs]
+    return _table(["tuned settings", *heads], rows)
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]], left: int = 1) -> str:
@@ -199,7 +200,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "studio": (studio_table, ("studio",)),
     "generation": (generation_table, ("generation",)),
     "flops": (flops_table, ("flops",)),
-    "runs": (runs_table, ("embedded", "pickscore")),
+    "runs": (runs_table, ("emoji", "embedded", "pickscore")),
 }
 """By the name of their markers: how a table is made, and from which results."""
 

@@ -69,11 +69,11 @@ def test_differences_are_paired_by_seed() -> None:
 def test_runs_stand_side_by_side() -> None:
     one = read_results("embedded")
     other = copy.deepcopy(one)
-    other |= {"objective": "pickscore", "prompts": 20, "value": 21.5}
+    other |= {"run": "mine", "objective": "pickscore", "prompts": 20, "value": 21.5}
     other["names"]["best of as many"] = "best of 9"
     del other["better"]["best known"]
     lines = runs_table(one, other).splitlines()
-    assert lines[0] == "| tuned settings | clip-target, 14 prompts | pickscore, 20 prompts |"
+    assert lines[0] == "| tuned settings | embedded: clip-target, 14 prompts | mine: pickscore, 20 prompts |"
     assert lines[2].endswith("| 21.500 |")
     assert lines[4].endswith("|  |")
     assert "best of 6 or best of 9" in lines[-1]
