@@ -22,9 +22,9 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
-# CONFIG=experiments/configs/embedded.yaml is a run in the world of scenes, .../pickscore.yaml one for its
+# CONFIG=experiments/configs/emoji.yaml is a run in the world of emoji, .../pickscore.yaml one for the
 # preference judge. A run that was broken off is taken up where it was left.
-CONFIG = experiments/configs/emoji.yaml
+CONFIG = experiments/configs/embedded.yaml
 OUTPUT = runs/$(basename $(notdir $(CONFIG)))
 
 run: setup ## optimise FABRIC on the embedded model, compare with fixed settings, write the report

@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from optuna.distributions import FloatDistribution
+
 from experiments.config.read import check_config
 from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
@@ -37,8 +39,9 @@ def main(output: Path, trials: int = 12, steps: int = 6) -> Run:
     }
     plan = Plan.of(check_config(config))
     print("sought:")
-    for name, distribution in plan.space.distributions.items():
-        print(f"  {name}: {distribution}")
+    for name, range_ in plan.space.distributions.items():
+        if isinstance(range_, FloatDistribution):
+            print(f"  {name}: {range_.low:g} to {range_.high:g}{', by its logarithm' if range_.log else ''}")
     print("tried first:", ", ".join(plan.known_settings))
     run = optimize(plan)
     print(run.recommended()[1].to_yaml())

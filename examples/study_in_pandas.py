@@ -1,6 +1,6 @@
 """What a run left behind, as a table: every run is an ordinary Optuna study.
 
-python examples/study_in_pandas.py runs/emoji
+python examples/study_in_pandas.py runs/embedded
 """
 
 from __future__ import annotations
@@ -47,5 +47,5 @@ def main(folder: Path) -> pd.DataFrame:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python examples/study_in_pandas.py FOLDER, of a run such as runs/emoji")
+        sys.exit("usage: python examples/study_in_pandas.py FOLDER, of a run such as runs/embedded")
     main(Path(sys.argv[1]))

@@ -79,7 +79,7 @@ _ALL = (
         unit="factor",
         meaning="Factor on the weights in the outermost self-attention layers; 1: official FABRIC, 0: these layers see "
         "no pictures, which saves most of what feedback costs.",
-        effect="More copies fine texture from the pictures; less leaves it to the prompt.",
+        effect="More copies palette and fine texture from the pictures; less leaves them to the prompt.",
     ),
     Knob(
         *("recency", 0, 1, 1.0),

@@ -200,7 +200,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "studio": (studio_table, ("studio",)),
     "generation": (generation_table, ("generation",)),
     "flops": (flops_table, ("flops",)),
-    "runs": (runs_table, ("emoji", "embedded", "pickscore")),
+    "runs": (runs_table, ("embedded", "pickscore", "emoji")),
 }
 """By the name of their markers: how a table is made, and from which results."""
 

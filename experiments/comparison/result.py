@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.comparison.arms import PLAIN, WITHOUT, Arm, Measured
-from experiments.config.setting import Setting
+from experiments.config.setting import read_settings
 from experiments.intervals import Difference, paired_difference
 from experiments.run.protocol import Scores, task_value
 
@@ -112,7 +112,7 @@ class Comparison:
 
 
 def _measured(values: Mapping[str, Any]) -> Measured:
-    arm = Arm(values["name"], values["kind"], Setting.from_dict(values["params"]))
+    arm = Arm(values["name"], values["kind"], read_settings(values["params"]))
     scores, measures = (
         {name: np.array(table, dtype=np.float64) for name, table in values[part].items()}  # None is NaN
         for part in ("scores", "measures")

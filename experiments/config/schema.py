@@ -24,7 +24,7 @@ from experiments.config.parts import (
     StopConfig,
     TaskConfig,
 )
-from experiments.config.setting import Setting
+from experiments.config.setting import read_settings
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.worlds import WORLDS
 from fabric.knobs import KNOBS
@@ -136,7 +136,7 @@ class RunConfig(Part):
     def _settings(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, values in given.items():
             try:
-                Setting.from_dict(values)
+                read_settings(values)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{name}: {error}") from error
         return given

@@ -60,6 +60,16 @@ class Setting(FabricParams):
         return {**self.fabric.to_dict(), **said}
 
 
+def read_settings(values: Mapping[str, Any]) -> FabricParams:
+    """Settings from field names and values: FABRIC's parameters, as a `Setting` where more is said than they have.
+
+    Raises:
+        ValueError: a name is unknown or a value out of range.
+    """
+    fabric = {knob.name for knob in fields(FabricParams)}
+    return Setting.from_dict(values) if values.keys() - fabric else FabricParams.from_dict(values)
+
+
 def model_state(params: FabricParams) -> ModelState:
     """The model's state that settings ask for."""
     if not isinstance(params, Setting):

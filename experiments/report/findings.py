@@ -21,7 +21,7 @@ from experiments.comparison.compare import read_comparison
 from experiments.comparison.result import Comparison
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
-from experiments.config.setting import Setting, model_state
+from experiments.config.setting import model_state, read_settings
 from experiments.report.given import given_of, label, plan_of
 from experiments.run.space import absent
 from experiments.run.stopping import finished
@@ -192,7 +192,7 @@ class Findings:
     def _one(self, trial: FrozenTrial, values: list[float], errors: list[float]) -> Tried:
         own = is_own(self.study, trial)
         place = place_of(self.study, trial, self.study.get_trials(deepcopy=False))
-        names, params = list(self.presets), Setting.from_dict(trial.user_attrs[PARAMS])
+        names, params = list(self.presets), read_settings(trial.user_attrs[PARAMS])
         name = names[place] if own and place < len(names) else None
         return Tried(
             trial.number,

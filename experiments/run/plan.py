@@ -12,7 +12,7 @@ from functools import cached_property
 
 from experiments.config.parts import ObjectiveConfig
 from experiments.config.schema import RunConfig
-from experiments.config.setting import Setting
+from experiments.config.setting import read_settings
 from experiments.embedded.measures import AttributeAgreement
 from experiments.embedded.worlds import WORLDS
 from experiments.run.cached_generator import CachedGenerator
@@ -145,7 +145,7 @@ class Plan:
             names[image]: replace(strong, weights={other: float(other == image) for other in images})
             for image in images
         }
-        others = {name: Setting.from_dict(values) for name, values in self.config.known.items()}
+        others = {name: read_settings(values) for name, values in self.config.known.items()}
         return {**self.presets, **alone, **others}
 
     # What scores

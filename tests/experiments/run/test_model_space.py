@@ -16,7 +16,7 @@ from PIL import Image
 from experiments.cli import main
 from experiments.config.parts import ModelConfig, ModelSpaceConfig, RangeConfig
 from experiments.config.read import check_config
-from experiments.config.setting import Setting, model_state
+from experiments.config.setting import Setting, model_state, read_settings
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.model_space import ModelSpace
 from experiments.run.optimize import read_run
@@ -83,7 +83,8 @@ def test_what_is_sought_of_the_model_survives_and_else_is_as_it_was() -> None:
         "lora a": 0.5,
         "lora b": 1.0,
     }
-    assert Setting.from_dict(setting.to_dict()) == setting
+    assert read_settings(setting.to_dict()) == setting
+    assert type(read_settings(FabricParams().to_dict())) is FabricParams
     assert FabricParams.from_dict(Setting(strength=2.0).to_dict()) == FabricParams(strength=2.0)
 
 

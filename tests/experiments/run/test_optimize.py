@@ -39,6 +39,7 @@ TINY = {
     "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 2, "size": [32, 32]},
     "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
     "trials": 6,
+    "replicate": 0,
 }
 _TWO_PROMPTS = {"count": 2, "seed": 1}
 
