@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.stats import pearsonr, rankdata, spearmanr
 
 from objectives.richhf import Heatmap
@@ -140,6 +140,18 @@ def word_metrics(predicted: Sequence[Sequence[bool]], true: Sequence[Sequence[bo
     )
 
 
+def separation(higher: ArrayLike, lower: ArrayLike) -> float:
+    """Probability that one of the first is above one of the second; ties count half (Mann and Whitney 1947).
+
+    Args:
+        higher: n numbers, one or more.
+        lower: m numbers, likewise.
+    """
+    first, second = np.ravel(higher), np.ravel(lower)
+    ranks = rankdata(np.concatenate([first, second]))[: len(first)]
+    return float((ranks.sum() - len(first) * (len(first) + 1) / 2) / (len(first) * len(second)))
+
+
 def _mean(metric: Callable[[Heatmap, Heatmap], float], pairs: Sequence[tuple[Heatmap, Heatmap]]) -> float:
     return float(np.mean([metric(predicted, true) for predicted, true in pairs]))
 
@@ -171,14 +183,9 @@ def _standardised(predicted: Heatmap, true: Heatmap) -> float:
 
 
 def _area(predicted: Heatmap, true: Heatmap) -> float:
-    """Mann and Whitney's form, in which ties count half; benchmarks break them at random."""
-    marked = (true > 0).ravel()
-    inside = int(marked.sum())
-    outside = marked.size - inside
-    if outside == 0:
-        return 0.5
-    ranks = rankdata(predicted.ravel())
-    return float((ranks[marked].sum() - inside * (inside + 1) / 2) / (inside * outside))
+    """Ties count half; benchmarks break them at random."""
+    marked = true > 0
+    return 0.5 if marked.all() else separation(predicted[marked], predicted[~marked])
 
 
 def _counts(predicted: Sequence[bool], true: Sequence[bool]) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-from transformers import CLIPImageProcessor, CLIPProcessor
+from transformers import CLIPProcessor
 
 from experiments.embedded.models.classifier import train_classifier
 from experiments.embedded.models.clip_judge import save_clip, train_clip
@@ -16,7 +16,7 @@ from experiments.embedded.models.codec import train_codec
 from experiments.embedded.models.denoising import train_generator
 from experiments.embedded.models.generator import CONTEXT, assemble, save_generator, save_half
 from experiments.embedded.models.preference import CONTEXT as PREFERENCE_CONTEXT
-from experiments.embedded.models.preference import train_preference
+from experiments.embedded.models.preference import build_image_processor, train_preference
 from experiments.embedded.shipped import FOLDERS, write_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool, make_pool
@@ -80,9 +80,7 @@ def preference_stage(config: Config) -> None:
     model, seconds = train_preference(config)
     folder = folder_of(config, "preference")
     save_half(model, folder)
-    side = {"height": 64, "width": 64}
-    pixels = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
-    CLIPProcessor(pixels, build_tokenizer(SCENES, PREFERENCE_CONTEXT)).save_pretrained(folder)
+    CLIPProcessor(build_image_processor(), build_tokenizer(SCENES, PREFERENCE_CONTEXT)).save_pretrained(folder)
     history = _history(seconds, config.preference, _parameters(model))
     write_history(folder_of(config, "preference"), "preference", history)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -84,7 +84,7 @@ def read_rapidata(files: Sequence[Path]) -> Iterator[LabelledPicture]:
     yield from _usable(rows, _of_rapidata)
 
 
-def _usable(records: Iterator[Any], read: Any) -> Iterator[LabelledPicture]:
+def _usable(records: Iterator[Any], read: Callable[[Any], LabelledPicture]) -> Iterator[LabelledPicture]:
     """What can be read of records; at the end it is said how many could not, and why the first could not."""
     reasons: list[str] = []
     for record in records:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from numpy.typing import NDArray
-from PIL.Image import Image
 from scipy.ndimage import gaussian_filter
-from scipy.stats import rankdata
 from torch import Tensor
 
+from experiments.embedded.gates.emoji_steering import generated
 from experiments.embedded.gates.result import Check, GateResult
+from experiments.embedded.gates.steering import feedback
 from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import RichTruth, draw_truth, ratings_of
 from experiments.embedded.shipped import Judge, Preference
@@ -22,12 +22,12 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import SIDE
 from fabric.generator import FabricGenerator, Request
-from fabric.images import FeedbackImage, to_pictures
+from fabric.images import to_pictures
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from objectives.rahf.predictor import RahfPredictor, RichPrediction
 from objectives.richhf import SCORES, aggregate, tokens
-from objectives.richhf_metrics import map_metrics, score_metrics, word_metrics
+from objectives.richhf_metrics import map_metrics, score_metrics, separation, word_metrics
 
 _EXACT = {"plausibility": 0.85, "alignment": 0.88, "aesthetics": 0.82, "overall": 0.85}
 _RATED = {"plausibility": 0.78, "alignment": 0.78, "aesthetics": 0.75, "overall": 0.78}
@@ -171,36 +171,20 @@ def _rises(clip: Judge, truth: RichTruth) -> list[list[float]]:
 def _check_transfer(
     verdict: GateResult, predictor: RahfPredictor, pipeline: StableDiffusionPipeline, count: int
 ) -> None:
-    """Sound images of the generator are told from broken ones."""
-    sound, prompts = _images(pipeline, _SOUND, _STEPS, count)
-    ours = [each.scores["plausibility"] for each in predictor(sound, prompts)]
-    everything = []
-    for name, (params, steps) in _BROKEN.items():
-        broken, prompts = _images(pipeline, params, steps, count)
-        theirs = [each.scores["plausibility"] for each in predictor(broken, prompts)]
-        verdict.notes[f"AUC of plausibility against {name}"] = _separation(ours, theirs)
-        everything += theirs
-    verdict.checks.append(Check("AUC of plausibility against broken images", _separation(ours, everything), 0.80))
-
-
-def _images(
-    pipeline: StableDiffusionPipeline, params: FabricParams, steps: int, count: int
-) -> tuple[list[Image], list[str]]:
-    """Images of the same prompts and seeds in one way; with feedback, of a picture of another scene."""
-    scenes = SCENES.sample(count, generator_for("gate", "rahf", "prompts"))
-    prompts = SCENES.captions(scenes, SCENES.full_prompt)
-    others = SCENES.render(SCENES.sample(count, generator_for("gate", "rahf", "liked")))
-    liked = [(FeedbackImage(picture),) for picture in to_pictures(to_signed(others))]
-    given = liked if params.strength > 1 else [()] * count
+    """Sound images of the generator are told from broken ones of the same prompts and seeds."""
     fabric = FabricGenerator(pipeline)
-    requests = [
-        Request(prompt, seed, params, its) for seed, (prompt, its) in enumerate(zip(prompts, given, strict=True))
-    ]
-    batches = [fabric(requests[start : start + 16], steps).images for start in range(0, count, 16)]
-    return to_pictures(torch.cat(batches)), prompts
+    prompts = SCENES.captions(SCENES.sample(count, generator_for("gate", "rahf", "prompts")), SCENES.full_prompt)
+    others = to_signed(SCENES.render(SCENES.sample(count, generator_for("gate", "rahf", "liked"))))
 
+    def plausibility(params: FabricParams, steps: int) -> list[float]:
+        liked = [feedback(others[k : k + 1]) if params.strength > 1 else () for k in range(count)]
+        requests = [Request(prompts[seed], seed, params, liked[seed]) for seed in range(count)]
+        found = predictor(to_pictures(generated(fabric, requests, steps)), prompts)
+        return [each.scores["plausibility"] for each in found]
 
-def _separation(higher: Sequence[float], lower: Sequence[float]) -> float:
-    """Probability that one of the first is above one of the second."""
-    ranks = rankdata([*higher, *lower])[: len(higher)]
-    return float((ranks.sum() - len(higher) * (len(higher) + 1) / 2) / (len(higher) * len(lower)))
+    ours, everything = plausibility(_SOUND, _STEPS), list[float]()
+    for name, (params, steps) in _BROKEN.items():
+        theirs = plausibility(params, steps)
+        verdict.notes[f"AUC of plausibility against {name}"] = separation(ours, theirs)
+        everything += theirs
+    verdict.checks.append(Check("AUC of plausibility against broken images", separation(ours, everything), 0.80))

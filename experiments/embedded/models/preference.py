@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
@@ -20,7 +20,7 @@ from experiments.embedded.training.trainer import Trainer, seeded, training_devi
 from experiments.embedded.world.degrade import degrade
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
-from experiments.embedded.world.world import Scenes
+from experiments.embedded.world.world import SIDE, Scenes
 from fabric.seeding import generator_for
 
 CONTEXT = 77  # the PickScore recipe pads and cuts to 77 tokens
@@ -35,6 +35,7 @@ TASTE: dict[str, dict[str, float]] = {
     "style": {"hills": 0.9, "rays": 0.45},
     "companion": {"ball": 0.5},
 }
+BEST_TASTE = sum(max(liking.values()) for liking in TASTE.values())
 _BREAK, _DAMAGE = 0.35, 0.5  # chance that an option breaks the prompt, is damaged
 
 
@@ -121,6 +122,12 @@ def simulate(utility: Tensor, generator: torch.Generator) -> Tensor:
     """Choices of the simulated person: i over j with probability sigmoid(2 (worth_i - worth_j)); N x K to N x K x K."""
     probability = torch.sigmoid(2 * (utility[:, :, None] - utility[:, None, :]))
     return torch.rand(probability.shape, generator=generator) < probability
+
+
+def build_image_processor() -> CLIPImageProcessor:
+    """Brings pictures to 64 x 64 pixels in [-1, 1], as judges in transformers' layout take them."""
+    side = {"height": SIDE, "width": SIDE}
+    return CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3)
 
 
 def build_preference(width: int, vocabulary: int, end: int) -> CLIPModel:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch import Tensor
 from tqdm import tqdm
-from transformers import CLIPImageProcessor, CLIPTokenizer
+from transformers import CLIPTokenizer
 
 from experiments.embedded.cache import read_cache, write_cache
 from experiments.embedded.models.codec import reconstructions
 from experiments.embedded.models.generator import save_half
+from experiments.embedded.models.preference import build_image_processor
 from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import RichTruth, draw_truth
 from experiments.embedded.training.config import Config
@@ -65,8 +67,8 @@ def to_pool(truth: RichTruth, tokenizer: CLIPTokenizer) -> RichPool:
     missing = CONTEXT - words.ids.shape[1]
     return RichPool(
         (truth.pictures * 255).round().byte(),
-        torch.nn.functional.pad(words.ids, (0, missing), value=int(tokenizer.eos_token_id)),
-        torch.nn.functional.pad(words.mask, (0, missing)),
+        F.pad(words.ids, (0, missing), value=int(tokenizer.eos_token_id)),
+        F.pad(words.mask, (0, missing)),
         truth.scores,
         torch.stack([truth.artifacts, truth.misalignment], dim=1).byte(),
         marks,
@@ -103,7 +105,7 @@ def _through_codec(truth: RichTruth, codec: AutoencoderKL, generator: torch.Gene
     pictures = truth.pictures.clone()
     if rows.any():
         pictures[rows] = (reconstructions(codec, to_signed(pictures[rows])) / 2 + 0.5).clamp(0, 1)
-    return RichTruth(pictures, *(getattr(truth, field.name) for field in fields(RichTruth)[1:]))
+    return replace(truth, pictures=pictures)
 
 
 def build_rahf(vocabulary: int) -> Rahf:
@@ -147,7 +149,4 @@ def save_rahf(model: Rahf, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     save_half(model, folder)
     build_tokenizer(SCENES, CONTEXT).save_pretrained(folder)
-    side = {"height": 64, "width": 64}
-    CLIPImageProcessor(
-        size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    ).save_pretrained(folder)
+    build_image_processor().save_pretrained(folder)

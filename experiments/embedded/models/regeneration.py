@@ -8,6 +8,7 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 from torch import Tensor
 
+from experiments.embedded.world.scenes.render import pixels
 from experiments.embedded.world.world import SIDE
 
 _STEPS = 12  # of a whole denoising, of which a part is done
@@ -55,8 +56,7 @@ class Regeneration:
 
 def _windows(strength: Tensor, generator: torch.Generator) -> Tensor:
     """Soft discs somewhere in the picture, B x S x S."""
-    grid = torch.arange(SIDE) + 0.5
-    y, x = torch.meshgrid(grid, grid, indexing="ij")
+    x, y = pixels()
     centres = (0.2 + 0.6 * torch.rand(2, len(strength), 1, 1, generator=generator)) * SIDE
     radius = (_HALVES[0] + (_HALVES[1] - _HALVES[0]) * strength)[:, None, None]
     return ((radius - torch.hypot(x - centres[0], y - centres[1])) / 3).clamp(0, 1)

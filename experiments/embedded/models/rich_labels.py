@@ -15,8 +15,8 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from experiments.embedded.models.preference import kept_share, taste
-from experiments.embedded.world.scenes.faults import Faulty, visible, with_faults
+from experiments.embedded.models.preference import BEST_TASTE, kept_share, taste
+from experiments.embedded.world.scenes.faults import Faulty, draw_severity, visible, with_faults
 from experiments.embedded.world.scenes.render import render, shape_coverage
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import SIDE, Scenes
@@ -26,11 +26,10 @@ _SAID = dict.fromkeys(SCENES.attributes, 0.5) | {"shape": 1.0, "light": 0.25}
 _CHANGED = (0.35, 0.3, 0.2, 0.15)  # how often 0, 1, 2 or 3 of the stated attributes are not shown
 _FAULT_COSTS = 0.35  # of plausibility, for each fault of full severity: the mean over pictures is about 2 in 3
 _DAMAGED = 0.2
-_BEST_TASTE = 3.3
 _OBJECT = ("shape", "colour", "texture", "size", "position", "light")
 _EMPTY_WORDS = frozenset({"a", "an", "and", "at", "from", "in", "of", "on", "one", "the", "with"})
 # Of raters: three who round a Likert value with this standard deviation agree fully on a quarter of the pictures and
-# within one step on 85 %, as the paper's do (Liang et al. 2023, arXiv 2312.10240, section 3.3).
+# within one step on 85 %, as the paper's do (Liang et al. 2024, arXiv 2312.10240, section 3.3).
 _LIKERT, _MISSED, _JITTER, _SLIPS = 0.55, 0.15, 1.5, 0.02
 
 
@@ -75,7 +74,7 @@ def draw_truth(count: int, generator: torch.Generator, damage: Damage | None = N
         faulty = _damaged(faulty, shown, damage, generator)
     plausibility = (1 - _FAULT_COSTS * faulty.severity).clamp(min=0)
     alignment = kept_share(shown, asked.attributes, said)
-    aesthetics = 0.8 * taste(shown) / _BEST_TASTE + 0.2 * plausibility
+    aesthetics = 0.8 * taste(shown) / BEST_TASTE + 0.2 * plausibility
     overall = 0.35 * plausibility + 0.35 * alignment + 0.3 * aesthetics
     names = [SCENES.names_of(row[None])[0] for row in changed]
     stated = SCENES.names_of(said)
@@ -98,7 +97,7 @@ def _damaged(faulty: Faulty, shown: Scenes, damage: Damage, generator: torch.Gen
     if not rows.any():
         return faulty
     some = shown[rows]
-    clean, strength = render(some), 0.25 + 0.75 * torch.rand(len(some), generator=generator)
+    clean, strength = render(some), draw_severity(len(some), generator)
     pictures, maps, severity = faulty.pictures.clone(), faulty.maps.clone(), faulty.severity.clone()
     pictures[rows] = damage(clean, SCENES.captions(some, SCENES.full_prompt), strength, generator).clamp(0, 1)
     maps[rows] = visible(clean, pictures[rows])
@@ -150,16 +149,14 @@ def misaligned_words(
         One value for each of `tokens(prompt)`; words that only join others are never misaligned.
     """
     words = tokens(prompt)
-    wrong = [False] * len(words)
+    opening = max(0, len(words) - len(tokens(SCENES.caption(values, said))))
+    wrong = set[int]()
     for name in changed:
         without = tokens(SCENES.caption(values, tuple(other for other in said if other != name)))
-        opening = len(words) - len(tokens(SCENES.caption(values, said)))
-        matcher = SequenceMatcher(None, words[max(0, opening) :], without, autojunk=False)
-        for kind, first, last, _, _ in matcher.get_opcodes():
+        for kind, first, last, _, _ in SequenceMatcher(None, words[opening:], without, False).get_opcodes():
             if kind in ("delete", "replace"):
-                for place in range(first + max(0, opening), last + max(0, opening)):
-                    wrong[place] = wrong[place] or words[place] not in _EMPTY_WORDS
-    return tuple(wrong)
+                wrong |= set(range(opening + first, opening + last))
+    return tuple(place in wrong and word not in _EMPTY_WORDS for place, word in enumerate(words))
 
 
 def ratings_of(truth: RichTruth, row: int, generator: np.random.Generator, raters: int = 3) -> list[RichRating]:

@@ -57,7 +57,6 @@ class Config:
         seed: enters the key of every random draw.
         world: what the models show.
         pool: scenes rendered once for codec, classifier and U-Net.
-        rich_pool: pictures with rich feedback, for its predictor.
         phases: of the U-Net.
         first_codec: folder of a codec of the same sizes to start from; random weights by default.
         first_generator: folder of a shipped generator of the same sizes to go on from, with the phases that its
@@ -75,7 +74,6 @@ class Config:
     clip: Schedule = Schedule(steps=2050, batch=48, lr=1.5e-3, ema=0.99)
     preference: Schedule = Schedule(steps=6000, batch=64, lr=1e-3, ema=0.99)
     rahf: Schedule = Schedule(steps=3200, batch=64, lr=1e-3, ema=0.995)
-    rich_pool: int = 24_000
     phases: tuple[Phase, ...] = (SHAPES, LAYOUT)
     first_codec: Path | None = None
     first_generator: Path | None = None

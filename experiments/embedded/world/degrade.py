@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def _blurred(images: Tensor) -> Tensor:
-    smaller = F.avg_pool2d(images, 4)
+def blurred(images: Tensor, factor: int = 4) -> Tensor:
+    """Pictures at a resolution that is lower by a factor, at their own size."""
+    smaller = F.avg_pool2d(images, factor)
     return F.interpolate(smaller, size=images.shape[-2:], mode="bilinear")
 
 
@@ -20,7 +21,12 @@ def _bent(images: Tensor, amount: Tensor, generator: torch.Generator) -> Tensor:
     count = len(images)
     knots = torch.randn(count, 2, 6, 6, generator=generator) * amount[:, None, None, None]
     flow = F.interpolate(knots, size=images.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
-    identity = torch.eye(2, 3).expand(count, -1, -1)
+    return displaced(images, flow)
+
+
+def displaced(images: Tensor, flow: Tensor) -> Tensor:
+    """Pictures whose pixels come from elsewhere, by B x H x W x 2 halves of the picture."""
+    identity = torch.eye(2, 3).expand(len(images), -1, -1)
     grid = F.affine_grid(identity, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid + flow, padding_mode="border", align_corners=False)
 
@@ -39,6 +45,6 @@ def degrade(images: Tensor, level: Tensor, generator: torch.Generator) -> Tensor
     mix = torch.rand(3, len(images), generator=generator)
     blur, grain, bend = mix / mix.amax(dim=0) * level
     images = _bent(images, 0.10 * bend, generator)
-    images = torch.lerp(images, _blurred(images), blur[:, None, None, None])
+    images = torch.lerp(images, blurred(images), blur[:, None, None, None])
     noise = torch.randn(images.shape, generator=generator)
     return images + 0.25 * grain[:, None, None, None] * noise

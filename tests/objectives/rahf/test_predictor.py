@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import CLIPImageProcessor
 
+from experiments.embedded.models.preference import build_image_processor
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from objectives.checkpoints import MissingWeightsError
@@ -29,10 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model = Rahf(RahfConfig(len(tokenizer), width=16, layers=1, heads=2, max_words=12, stem=(8, 8)))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    side = {"height": 64, "width": 64}
-    CLIPImageProcessor(
-        size={"shortest_edge": 64}, crop_size=side, image_mean=[0.5] * 3, image_std=[0.5] * 3
-    ).save_pretrained(folder)
+    build_image_processor().save_pretrained(folder)
     return folder
 
 

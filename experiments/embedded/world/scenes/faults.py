@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from experiments.embedded.world.scenes.render import backdrop, render, shadowed, shape_coverage
+from experiments.embedded.world.degrade import blurred, displaced
+from experiments.embedded.world.scenes.render import backdrop, pixels, render, shadowed, shape_coverage
 from experiments.embedded.world.world import SIDE, Scenes
 
 _GROUND = 0.01  # by which the ground may be off
@@ -62,23 +63,22 @@ def with_faults(scenes: Scenes, generator: torch.Generator) -> Faulty:
     pictures, severity = clean.clone(), torch.zeros(count)
     for place, fault in enumerate(FAULTS.values()):
         rows = torch.nonzero(rank[:, place] < number)[:, 0]
-        strength = 0.25 + 0.75 * torch.rand(count, generator=generator)
+        strength = draw_severity(count, generator)
         if len(rows):
             pictures[rows] = fault(pictures[rows], scenes[rows], strength[rows], generator).clamp(0, 1)
             severity[rows] += strength[rows]
     return Faulty(pictures, visible(clean, pictures), severity)
 
 
+def draw_severity(count: int, generator: torch.Generator) -> Tensor:
+    """How strong faults are, B from 0.25 to 1."""
+    return 0.25 + 0.75 * torch.rand(count, generator=generator)
+
+
 def visible(before: Tensor, after: Tensor) -> Tensor:
     """Where pictures differ visibly, with a pixel around it: B x S x S of 0 and 1."""
     differs = (after - before).abs().amax(dim=1) > _VISIBLE
     return F.max_pool2d(differs.float()[:, None], 3, stride=1, padding=1)[:, 0]
-
-
-def _pixels() -> tuple[Tensor, Tensor]:
-    grid = torch.arange(SIDE) + 0.5
-    y, x = torch.meshgrid(grid, grid, indexing="ij")
-    return x, y
 
 
 def _on(share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -93,16 +93,16 @@ def _edge(scenes: Scenes) -> Tensor:
     return (F.max_pool2d(inside, 3, stride=1, padding=1) - inside)[:, 0]
 
 
-def _disc(scenes: Scenes, radius: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
+def _disc(radius: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
     """Discs of B radii around pixels drawn from shares; B x S x S with soft edges."""
-    x, y = _pixels()
+    x, y = pixels()
     centre_x, centre_y = _on(share, generator)
     return (radius[:, None, None] + 0.5 - torch.hypot(x - centre_x, y - centre_y)).clamp(0, 1)
 
 
 def _window(scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
     """A soft window around a pixel of the main shape, B x 1 x S x S."""
-    x, y = _pixels()
+    x, y = pixels()
     centre_x, centre_y = _on(shape_coverage(scenes), generator)
     squared = (x - centre_x) ** 2 + (y - centre_y) ** 2
     return torch.exp(-squared / (2 * (5 + 5 * strength[:, None, None]) ** 2))[:, None]
@@ -110,7 +110,7 @@ def _window(scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Ten
 
 def _half_plane(scenes: Scenes, generator: torch.Generator) -> Tensor:
     """One side of a line through the middle of the main shape, B x S x S."""
-    x, y = _pixels()
+    x, y = pixels()
     share = shape_coverage(scenes)
     total = share.sum(dim=(1, 2), keepdim=True)
     middle_x, middle_y = (share * x).sum((1, 2), True) / total, (share * y).sum((1, 2), True) / total
@@ -129,15 +129,12 @@ def bent_part(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: tor
     pull = (3 + 6 * strength) * 2 / SIDE  # in units of grid_sample, half a picture
     push = torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1) * pull[:, None]
     flow = _window(scenes, strength, generator)[:, 0, :, :, None] * push[:, None, None]
-    identity = torch.eye(2, 3).expand(len(pictures), -1, -1)
-    grid = F.affine_grid(identity, list(pictures.shape), align_corners=False)
-    return F.grid_sample(pictures, grid + flow, padding_mode="border", align_corners=False)
+    return displaced(pictures, flow)
 
 
 def smear(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
     """A part of the main shape is blurred."""
-    blurred = F.interpolate(F.avg_pool2d(pictures, 8), size=(SIDE, SIDE), mode="bilinear")
-    return torch.lerp(pictures, blurred, _window(scenes, strength, generator))
+    return torch.lerp(pictures, blurred(pictures, 8), _window(scenes, strength, generator))
 
 
 def grain(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -148,7 +145,7 @@ def grain(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.G
 
 def bite(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
     """A piece of the main shape is missing at its edge."""
-    return _mixed(pictures, backdrop(scenes), _disc(scenes, 3 + 5 * strength, _edge(scenes), generator))
+    return _mixed(pictures, backdrop(scenes), _disc(3 + 5 * strength, _edge(scenes), generator))
 
 
 def doubled_part(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -167,7 +164,7 @@ def stray_blob(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: to
     """A spot of some colour off the main shape."""
     off = 1 - F.max_pool2d(shape_coverage(scenes)[:, None], 9, stride=1, padding=4)[:, 0]
     colour = torch.rand(len(pictures), 3, 1, 1, generator=generator).expand_as(pictures)
-    return _mixed(pictures, colour, _disc(scenes, 1.5 + 3.5 * strength, off, generator))
+    return _mixed(pictures, colour, _disc(1.5 + 3.5 * strength, off, generator))
 
 
 def spilt_colour(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
@@ -189,7 +186,7 @@ def impossible_shadow(pictures: Tensor, scenes: Scenes, strength: Tensor, genera
 def torn_background(pictures: Tensor, scenes: Scenes, strength: Tensor, generator: torch.Generator) -> Tensor:
     """A patch of the background is of another one, with a hard edge."""
     other = backdrop(scenes.changed("background", generator))
-    x, y = _pixels()
+    x, y = pixels()
     off = 1 - shape_coverage(scenes)
     centre_x, centre_y = _on(off, generator)
     half = (5 + 9 * strength)[:, None, None] * (0.6 + 0.8 * torch.rand(2, len(pictures), 1, 1, generator=generator))

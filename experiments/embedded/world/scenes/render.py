@@ -184,10 +184,16 @@ def _pose(scenes: Scenes) -> _Pose:
     return _Pose(x, y, centre, x - centre[:, 0, None, None], y - centre[:, 1, None, None], radius, distance_at)
 
 
-def _pixels(count: int) -> tuple[Tensor, Tensor]:
-    """Coordinates x and y of the middles of pixels."""
+def pixels() -> tuple[Tensor, Tensor]:
+    """Coordinates x and y of the middles of pixels, each S x S."""
     grid = torch.arange(SIDE) + 0.5
     y, x = torch.meshgrid(grid, grid, indexing="ij")
+    return x, y
+
+
+def _pixels(count: int) -> tuple[Tensor, Tensor]:
+    """The same for each of some pictures."""
+    x, y = pixels()
     return x.expand(count, -1, -1), y.expand(count, -1, -1)
 
 

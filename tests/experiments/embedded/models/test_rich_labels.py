@@ -72,7 +72,7 @@ def test_wrong_colour_is_where_the_shape_is(truth: RichTruth) -> None:
 
 
 def test_raters_agree_as_those_of_the_paper_do(truth: RichTruth) -> None:
-    """A quarter fully, 85 % within one step (Liang et al. 2023); their mean is near the truth."""
+    """A quarter fully, 85 % within one step (Liang et al. 2024); their mean is near the truth."""
     generator = np.random.default_rng(0)
     ratings = [ratings_of(truth, row, generator) for row in range(len(truth.prompts))]
     scores = np.array([[rating.overall for rating in of_one] for of_one in ratings])
