@@ -7,7 +7,7 @@ Notation:
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -126,6 +126,12 @@ def _fit(observations: Observations) -> SingleTaskGP:
     return fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
 
 
+def _fit_all(observations: Observations, constraints: Sequence[SingleTaskGP]) -> ModelListGP:
+    """Models of several objectives, and after them those of constraints."""
+    count = observations.Y.shape[1]
+    return ModelListGP(*(_fit(observations.objective(k)) for k in range(count)), *constraints)
+
+
 def _expected_improvement(
     observations: Observations, X_pending: Tensor | None, seed: int, *, doubting: bool
 ) -> qLogNoisyExpectedImprovement:
@@ -136,13 +142,27 @@ def _expected_improvement(
     if doubting and observations.features is not None and stagnates(model, observations.X):
         model = shorten_lengthscales(model)
     constraints = fit_constraints(observations)
+    objective = GenericMCObjective(_first) if constraints else None
+    both = ModelListGP(model, *constraints) if constraints else model
+    return _noisy_improvement(both, observations, X_pending, seed, objective, _allowed(1, len(constraints)))
+
+
+def _noisy_improvement(
+    model: SingleTaskGP | ModelListGP,
+    observations: Observations,
+    X_pending: Tensor | None,
+    seed: int,
+    objective: GenericMCObjective | None,
+    constraints: list[Callable[[Tensor], Tensor]] | None,
+) -> qLogNoisyExpectedImprovement:
+    """Of what an objective makes of a model's outcomes."""
     # Updates of a cached root are no faster here, and give NaN where settings were tried twice.
     return qLogNoisyExpectedImprovement(
-        ModelListGP(model, *constraints) if constraints else model,
+        model,
         observations.X,
         sampler=normal(seed),
-        objective=GenericMCObjective(_first) if constraints else None,
-        constraints=_allowed(1, len(constraints)),
+        objective=objective,
+        constraints=constraints,
         X_pending=X_pending,
         prune_baseline=True,
         cache_root=False,
@@ -180,7 +200,7 @@ def _expected_hypervolume_improvement(
     observations: Observations, X_pending: Tensor | None, seed: int
 ) -> qLogNoisyExpectedHypervolumeImprovement:
     count, constraints = observations.Y.shape[1], fit_constraints(observations)
-    model = ModelListGP(*(_fit(observations.objective(k)) for k in range(count)), *constraints)
+    model = _fit_all(observations, constraints)
     reference = infer_reference_point(observations.Y[is_non_dominated(observations.Y)])
     with _nothing_compiled():
         return qLogNoisyExpectedHypervolumeImprovement(
@@ -201,23 +221,15 @@ def _expected_scalarised_improvement(
 ) -> qLogNoisyExpectedImprovement:
     """Of the worst objective by random weights, others for each proposal (qNParEGO; Daulton 2020, arXiv 2006.05078)."""
     count, constraints = observations.Y.shape[1], fit_constraints(observations)
-    model = ModelListGP(*(_fit(observations.objective(k)) for k in range(count)), *constraints)
+    model = _fit_all(observations, constraints)
     weights = sample_simplex(count, seed=seed, dtype=torch.float64).squeeze(0)
     scalarised = get_chebyshev_scalarization(weights, observations.Y)
 
     def worst(samples: Tensor, X: Tensor | None = None) -> Tensor:
         return scalarised(samples[..., :count], X)
 
-    return qLogNoisyExpectedImprovement(
-        model,
-        observations.X,
-        sampler=normal(seed),
-        objective=GenericMCObjective(worst),
-        constraints=_allowed(count, len(constraints)),
-        X_pending=X_pending,
-        prune_baseline=True,
-        cache_root=False,
-    )
+    allowed = _allowed(count, len(constraints))
+    return _noisy_improvement(model, observations, X_pending, seed, GenericMCObjective(worst), allowed)
 
 
 @contextmanager

@@ -77,6 +77,18 @@ def without_repeats(trials: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], d
     return alone, repetitions
 
 
-def scores_of(trial: FrozenTrial, repetitions: Sequence[FrozenTrial] = ()) -> dict[str, Any]:
-    """Scores by block, of a trial and of those that repeat it; see `SCORES`."""
-    return {name: score for one in (trial, *repetitions) for name, score in (read_attribute(one, SCORES) or {}).items()}
+def scores_of(
+    trial: FrozenTrial, repetitions: Sequence[FrozenTrial] = (), constraint: str | None = None
+) -> dict[str, Any]:
+    """Scores by block, of a trial and of those that repeat it; see `SCORES`.
+
+    Args:
+        trial: the first of them.
+        repetitions: the others.
+        constraint: name of one, whose values by block are meant; see `CONSTRAINT_SCORES`.
+    """
+    found: dict[str, Any] = {}
+    for one in (trial, *repetitions):
+        stated = read_attribute(one, SCORES if constraint is None else CONSTRAINT_SCORES) or {}
+        found |= stated if constraint is None else stated.get(constraint, {})
+    return found

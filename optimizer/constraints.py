@@ -16,7 +16,7 @@ import torch
 from optuna.trial import FrozenTrial
 from torch import Tensor
 
-from optimizer.attributes import CONSTRAINT_SCORES, read_attribute
+from optimizer.attributes import scores_of
 from optimizer.blocks import effects
 
 _log = logging.getLogger(__name__)
@@ -62,15 +62,9 @@ def observe_constraints(
         _log.warning("constraints %s are not stated by all trials, and count for none", ", ".join(others))
     if not names:
         return None
-    tables = {name: [_scores(name, trial, repetitions.get(trial.number, ())) for trial in trials] for name in names}
+    tables = {name: [scores_of(trial, repetitions.get(trial.number, ()), name) for trial in trials] for name in names}
     if all(scores for table in tables.values() for scores in table):
         columns = [effects(table) for table in tables.values()]
         values, variances = (torch.from_numpy(np.stack(column, axis=1)) for column in zip(*columns, strict=True))
         return Constraints(names, values, variances)
     return Constraints(names, torch.tensor([[values[name] for name in names] for values in stated]).double(), None)
-
-
-def _scores(name: str, trial: FrozenTrial, repetitions: Sequence[FrozenTrial]) -> dict[str, float]:
-    """A constraint's values by block, of a trial and of those that repeat it."""
-    tables = (read_attribute(one, CONSTRAINT_SCORES) or {} for one in (trial, *repetitions))
-    return {block: value for table in tables for block, value in table.get(name, {}).items()}

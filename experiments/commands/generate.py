@@ -13,10 +13,10 @@ from PIL import Image
 
 from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
-from experiments.config.setting import Setting, model_state
+from experiments.config.setting import Setting, fabric_params, model_state
 from experiments.embedded.vocabulary import unknown_words
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered
-from experiments.run.library import library_weights, read_library, with_library
+from experiments.run.library import for_task, read_library, with_library
 from experiments.run.progress import Progress
 from experiments.run.protocol import Task
 from fabric.bank import ReferenceBank
@@ -48,11 +48,14 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     liked, disliked = (
         {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
     )
-    given = _params(options)
-    params, unused = _by_picture(given.fabric if isinstance(given, Setting) else given, options, {**liked, **disliked})
+    params, unused = _by_picture(_params(options), options, {**liked, **disliked})
     for name, images in unused.items():
         progress.warn(f"warning: {name}: no liked or disliked picture has the id {', '.join(images)}")
-    recipe = Recipe(options.steps, _scheduler(options, given), options.model, _loras(options, given))
+    recipe = Recipe(options.steps, _scheduler(options, params), options.model, _loras(options, params))
+    tasks = [Task(prompt, (), (*liked.values(),), (*disliked.values(),)) for prompt in options.prompts]
+    if options.library:
+        progress.doing("looking for the nearest pictures of the library")
+        tasks = _with_library(tasks, options, params)
     progress.doing("loading the model")
     pipeline = load(
         options.model,
@@ -69,17 +72,16 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
             progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
     fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
     fabric.check(options.steps, size)
-    tasks = [Task(prompt, (), (*liked.values(),), (*disliked.values(),)) for prompt in options.prompts]
     requests = [
         Request(
             task.prompt,
             options.seed + k,
-            replace(params, weights={**params.weights, **library_weights(given, task.library)}),
+            fabric_params(for_task(params, task)),
             (*task.liked, *task.library),
             task.disliked,
             options.negative_prompt,
         )
-        for task in _with_library(tasks, options, given)
+        for task in tasks
         for k in range(options.num_images)
     ]
     batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
@@ -167,15 +169,13 @@ def _number(path: Path) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _with_library(tasks: Sequence[Task], options: argparse.Namespace, given: FabricParams) -> Sequence[Task]:
+def _with_library(tasks: Sequence[Task], options: argparse.Namespace, given: FabricParams) -> list[Task]:
     """Tasks with the pictures of the library that are nearest to their prompts, as many as the settings say."""
-    if not options.library:
-        return tasks
     count = given.library_count if isinstance(given, Setting) else None
     most = _NEAREST if count is None else math.ceil(count)
     device = str(checked_device(options.device))
     pictures, embedder = read_library(options.library, options.model, device, Embedders())
-    return with_library(tasks, pictures, embedder, most)
+    return list(with_library(tasks, pictures, embedder, most))
 
 
 def _scheduler(options: argparse.Namespace, given: FabricParams) -> str:

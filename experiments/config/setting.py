@@ -49,15 +49,15 @@ class Setting(FabricParams):
         if self.library_weight is not None and not 0 <= self.library_weight <= 1:
             raise ValueError(f"library_weight: {self.library_weight} is out of range; allowed: 0 to 1")
 
-    @property
-    def fabric(self) -> FabricParams:
-        """FABRIC's parameters alone."""
-        return FabricParams(**{knob.name: getattr(self, knob.name) for knob in fields(FabricParams)})
-
     def to_dict(self) -> dict[str, Any]:
         """All fields of FABRIC, and of the others those that are said; `from_dict` gives equal settings."""
         said = {name: value for name, value in super().to_dict().items() if value not in (None, {})}
-        return {**self.fabric.to_dict(), **said}
+        return {**fabric_params(self).to_dict(), **said}
+
+
+def fabric_params(params: FabricParams) -> FabricParams:
+    """What settings say of FABRIC alone."""
+    return FabricParams(**{knob.name: getattr(params, knob.name) for knob in fields(FabricParams)})
 
 
 def read_settings(values: Mapping[str, Any]) -> FabricParams:

@@ -71,7 +71,7 @@ def settings_table(found: Findings) -> Table:
         [f"gain: {objective}", *(_gain(found, m, trial, k < len(chosen)) for k, trial in enumerate(tried)), "0"]
         for m, objective in enumerate(found.objectives)
     ]
-    rows = [[name, *(_setting(found, params, name) for params in settings)] for name in _fields(found)]
+    rows = [[name, *(_setting(found, params, name) for params in settings)] for name in (*KNOBS, *_besides(found))]
     return Table("", heads, lead + rows, len(lead))
 
 
@@ -104,12 +104,17 @@ def interval(value: Recommendation) -> str:
     return f"{value.mean:+.3f} [{value.low:+.3f}, {value.high:+.3f}]"
 
 
-def _fields(found: Findings) -> list[str]:
-    sought = found.config.model_space
-    has_library = found.config.library is not None
-    others = {"scheduler": bool(sought.scheduler), "loras": sought.loras is not None}
-    others |= dict.fromkeys(("library_count", "library_weight"), has_library)
-    return [*FabricParams().to_dict(), *(name for name, is_sought in others.items() if is_sought)]
+def _besides(found: Findings) -> dict[str, str]:
+    """What was sought besides FABRIC's parameters, by name, and what each is."""
+    sought, notes = found.config.model_space, dict[str, str]()
+    if sought.scheduler:
+        notes["scheduler"] = f"Of the denoising. Sought among {', '.join(sought.scheduler)}."
+    if (scales := sought.loras) is not None:
+        notes["loras"] = f"How much each LoRA counts. Sought from {scales.low:g} to {scales.high:g}."
+    if found.config.library is not None:
+        notes["library_count"] = "How many pictures of the library count, the nearest to the prompt first. Sought."
+        notes["library_weight"] = "How much each of them counts. Sought from 0 to 1."
+    return notes
 
 
 def parameter_notes(found: Findings) -> dict[str, str]:
@@ -119,13 +124,7 @@ def parameter_notes(found: Findings) -> dict[str, str]:
         notes[name] += f" Sought from {sought.low:g} to {sought.high:g}{', by the logarithm' if sought.log else ''}."
     for name in found.config.fixed:
         notes[name] += " Fixed."
-    sought_of_model = found.config.model_space
-    notes["scheduler"] = f"Of the denoising. Sought among {', '.join(sought_of_model.scheduler)}."
-    notes["library_count"] = "How many pictures of the library count, the nearest to the prompt first. Sought."
-    notes["library_weight"] = "How much each of them counts. Sought from 0 to 1."
-    if (scales := sought_of_model.loras) is not None:
-        notes["loras"] = f"How much each LoRA counts. Sought from {scales.low:g} to {scales.high:g}."
-    return notes
+    return notes | _besides(found)
 
 
 def _setting(found: Findings, params: FabricParams, name: str) -> str:

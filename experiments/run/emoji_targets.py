@@ -18,7 +18,8 @@ from PIL.Image import Image
 from torch import Tensor
 
 from experiments.embedded.cache import read_cache, write_cache
-from experiments.embedded.gates.emoji_steering import PLAIN, generated
+from experiments.embedded.gates.emoji_steering import PLAIN
+from experiments.embedded.gates.steering import generated
 from experiments.embedded.world.world import Scenes, concatenate
 from experiments.embedded.worlds import WORLDS
 from experiments.run.hidden_targets import HiddenTargets

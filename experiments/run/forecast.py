@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
 from experiments.run.plan import Plan
 from experiments.run.progress import in_words
 from fabric.generator import Request
+from optimizer.samplers.replicating import LEADERS
 
 _PROBED_STEPS = 2
 _FEEDBACK_COSTS = 1.3  # times a plain image, with a handful of feedback images; `fabric-bo bench generation`
@@ -33,7 +35,7 @@ class Forecast:
         alone: of them each given picture alone, tried next.
         known: of them what other runs recommended, tried after that.
         repetitions: of them the last ones, which try the best settings again.
-        plain_images: without feedback, to compare with.
+        plain_images: without feedback, to compare with; once more for each time that the best settings are tried again.
         images_per_trial: of a trial that is not stopped early.
         seconds_per_image: without feedback, measured.
         output: folder of the run.
@@ -87,20 +89,19 @@ class Forecast:
 
     def _trials(self) -> str:
         """How many settings are tried, and whose they are."""
-        presets = min(self.presets, self.trials)
-        alone = min(self.alone, self.trials - presets)
-        parts = [f"{_count(presets, 'preset')} of the authors"]
-        if alone:
-            parts.append(f"{_count(alone, 'given picture')} alone")
-        known = min(self.known, self.trials - presets - alone)
-        if known:
-            parts.append(f"{_count(known, 'known setting')}")
-        repetitions = min(self.repetitions, self.trials - presets - alone - known)
-        if proposed := self.trials - presets - alone - known - repetitions:
-            parts.append(f"{proposed} proposed by {self.sampler}")
-        if repetitions:
-            parts.append(f"{repetitions} of the best settings again")
-        return f"{self.trials}: {', '.join(parts)}"
+        counts, left = [], self.trials
+        for wanted in (self.presets, self.alone, self.known, self.repetitions):
+            counts.append(min(wanted, left))
+            left -= counts[-1]
+        presets, alone, known, repetitions = counts
+        parts = {
+            f"{_count(presets, 'preset')} of the authors": True,
+            f"{_count(alone, 'given picture')} alone": alone,
+            _count(known, "known setting"): known,
+            f"{left} proposed by {self.sampler}": left,
+            f"{repetitions} of the best settings again": repetitions,
+        }
+        return f"{self.trials}: {', '.join(text for text, count in parts.items() if count)}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -134,7 +135,7 @@ def forecast(plan: Plan) -> Forecast:
         alone=len(plan.known_settings) - len(plan.presets) - len(config.known),
         known=len(config.known),
         repetitions=config.repetitions,
-        plain_images=prompts * protocol.rounds * protocol.images,
+        plain_images=(1 + math.ceil(config.repetitions / LEADERS)) * prompts * protocol.rounds * protocol.images,
         images_per_trial=(prompts * (protocol.rounds - 1) + given) * protocol.images,
         seconds_per_image=_seconds_for_an_image(plan),
         output=str(config.output),

@@ -24,22 +24,6 @@ from objectives.registry import create
 _COUNT, _WEIGHT = "library_count", "library_weight"
 
 
-def nearest(
-    prompts: Sequence[str], pictures: Sequence[FeedbackImage], embedder: Embedder, most: int
-) -> list[tuple[FeedbackImage, ...]]:
-    """The pictures that are nearest to each prompt, the nearest first.
-
-    Args:
-        prompts: P texts.
-        pictures: of the library.
-        embedder: that reads texts.
-        most: of one prompt.
-    """
-    cosine = embedder.texts(prompts) @ embedder.images([image.picture for image in pictures]).T
-    order = cosine.argsort(dim=1, descending=True, stable=True)[:, :most].tolist()
-    return [tuple(pictures[place] for place in row) for row in order]
-
-
 def read_library(
     paths: Sequence[Path], model: str, device: str, embedders: Embedders, checkpoint: str | None = None
 ) -> tuple[list[FeedbackImage], Embedder]:
@@ -65,35 +49,33 @@ def read_library(
 def with_library(
     tasks: Sequence[Task], pictures: Sequence[FeedbackImage], embedder: Embedder, most: int
 ) -> tuple[Task, ...]:
-    """Tasks, each with the pictures of a library that are nearest to its prompt and not given already."""
+    """Tasks, each with the pictures of a library that are nearest to its prompt and not given already.
+
+    Args:
+        tasks: one or more.
+        pictures: of the library, the nearest of which come first.
+        embedder: that reads texts.
+        most: pictures of one task.
+    """
+    cosine = embedder.texts([task.prompt for task in tasks]) @ embedder.images([image.picture for image in pictures]).T
     found = []
-    for task in tasks:
+    for task, order in zip(tasks, cosine.argsort(dim=1, descending=True, stable=True).tolist(), strict=True):
         given = {image.id for image in (*task.liked, *task.disliked)}
-        others = [image for image in pictures if image.id not in given]
-        found.append(replace(task, library=nearest([task.prompt], others, embedder, most)[0] if others else ()))
+        near = [pictures[place] for place in order if pictures[place].id not in given]
+        found.append(replace(task, library=tuple(near[:most])))
     return tuple(found)
 
 
-def library_weights(params: FabricParams, library: Sequence[FeedbackImage]) -> dict[str, float]:
-    """How much the pictures of a library count: the first so many a weight, a part of a picture a part of it.
+def for_task(params: FabricParams, task: Task) -> FabricParams:
+    """Settings as they are for one task: of its library the first so many pictures have the weight that is said.
 
-    Args:
-        params: settings; where they say nothing of a library, all of its pictures count.
-        library: the nearest pictures first.
-
-    Returns:
-        Weights by image id.
+    A part of a picture has a part of it. Where settings say nothing of a library, all of its pictures count.
     """
     if not isinstance(params, Setting) or params.library_count is None:
-        return {}
+        return params
     count, weight = params.library_count, 1.0 if params.library_weight is None else params.library_weight
-    return {image.id: weight * min(1.0, max(0.0, count - place)) for place, image in enumerate(library)}
-
-
-def for_task(params: FabricParams, task: Task) -> FabricParams:
-    """Settings as they are for one task: what is said of a library is said of its pictures."""
-    weights = library_weights(params, task.library)
-    return replace(params, weights={**params.weights, **weights}) if weights else params
+    its = {image.id: weight * min(1.0, max(0.0, count - place)) for place, image in enumerate(task.library)}
+    return replace(params, weights={**params.weights, **its})
 
 
 class LibrarySpace:

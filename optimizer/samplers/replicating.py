@@ -25,6 +25,7 @@ from optimizer.samplers.model_based import MODEL_ERRORS
 from optimizer.samplers.proposals import publish, wait_for_earlier
 
 _log = logging.getLogger(__name__)
+LEADERS = 4  # settings that are tried again
 
 
 class Replicating(BaseSampler):
@@ -39,7 +40,7 @@ class Replicating(BaseSampler):
         leaders: settings that are repeated.
     """
 
-    def __init__(self, sampler: KnownFirst, after: int, encoding: Encoding, leaders: int = 4) -> None:
+    def __init__(self, sampler: KnownFirst, after: int, encoding: Encoding, leaders: int = LEADERS) -> None:
         self.sampler = sampler
         self.after = after
         self.encoding = encoding

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from experiments.embedded import shipped
 from experiments.embedded.gates.cards import Card, WorldCards, save_grid
-from experiments.embedded.gates.emoji_steering import PLAIN, STEPS, generated, steered, with_guidance
+from experiments.embedded.gates.emoji_steering import PLAIN, STEPS, steered, with_guidance
 from experiments.embedded.gates.result import share
-from experiments.embedded.gates.steering import feedback
+from experiments.embedded.gates.steering import feedback, generated
 from experiments.embedded.world.emoji.art import SETS
 from experiments.embedded.world.emoji.concepts import CONCEPTS
 from experiments.embedded.world.emoji.draw import BACKDROPS

@@ -9,10 +9,10 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from experiments.embedded.gates.emoji_steering import PLAIN, STEPS, generated, steered, with_guidance
+from experiments.embedded.gates.emoji_steering import PLAIN, STEPS, steered, with_guidance
 from experiments.embedded.gates.model_gates import psnr
 from experiments.embedded.gates.result import Check, GateResult
-from experiments.embedded.gates.steering import Feedback, feedback
+from experiments.embedded.gates.steering import Feedback, feedback, generated
 from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.models.codec import reconstructions
 from experiments.embedded.shipped import Judge

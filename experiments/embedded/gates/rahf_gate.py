@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from experiments.embedded.gates.emoji_steering import generated
 from experiments.embedded.gates.result import Check, GateResult
-from experiments.embedded.gates.steering import feedback
+from experiments.embedded.gates.steering import feedback, generated
 from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import RichTruth, draw_truth, ratings_of
 from experiments.embedded.shipped import Judge, Preference

@@ -23,6 +23,7 @@ SESSION_STEPS = 20  # as in the authors' experiments
 GUIDANCE = 4.0
 PER_ROUND = 4
 ROUNDS = 3
+_BATCH = 16
 
 
 Feedback = tuple[FeedbackImage, ...]
@@ -51,6 +52,11 @@ def generate(
     """One image of the prompt for each seed and setting, B x 3 x 64 x 64 in [-1, 1]."""
     requests = [Request(prompt, seed, setting, liked, disliked) for seed, setting in zip(seeds, settings, strict=True)]
     return fabric(requests, steps).images
+
+
+def generated(fabric: FabricGenerator, requests: list[Request], steps: int) -> Tensor:
+    """An image of each request, B x 3 x 64 x 64 in [-1, 1]."""
+    return torch.cat([fabric(requests[k : k + _BATCH], steps).images for k in range(0, len(requests), _BATCH)])
 
 
 def draw_targets(count: int, seed: int) -> Scenes:

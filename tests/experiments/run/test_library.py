@@ -18,7 +18,7 @@ from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import Scenes
 from experiments.files.pictures import save_png
 from experiments.run.cached_generator import CachedGenerator
-from experiments.run.library import for_task, library_weights, read_library, with_library
+from experiments.run.library import for_task, read_library, with_library
 from experiments.run.optimize import read_run
 from experiments.run.play import play
 from experiments.run.protocol import Protocol, Task
@@ -65,11 +65,11 @@ def test_the_picture_that_a_prompt_describes_is_near(folder: Path) -> None:
 
 def test_the_first_so_many_count_and_a_part_of_one_in_part() -> None:
     library = [FeedbackImage(Image.new("RGB", (8, 8), (place, 0, 0))) for place in range(4)]
-    weights = library_weights(Setting(library_count=2.5, library_weight=0.5), library)
-    assert list(weights.values()) == [0.5, 0.5, 0.25, 0.0]
-    assert list(library_weights(Setting(library_count=9.0), library).values()) == [1.0] * 4
-    assert library_weights(FabricParams(), library) == {}
     task = Task("a star", library=tuple(library))
+    weights = for_task(Setting(library_count=2.5, library_weight=0.5), task).weights
+    assert list(weights.values()) == [0.5, 0.5, 0.25, 0.0]
+    assert list(for_task(Setting(library_count=9.0), task).weights.values()) == [1.0] * 4
+    assert for_task(FabricParams(), task).weights == {}
     params = for_task(Setting(library_count=1.0, weights={"other": 0.5}), task)
     assert params.weights == {"other": 0.5, **dict(zip((image.id for image in library), (1.0, 0, 0, 0), strict=True))}
     assert for_task(FabricParams(strength=2), task) == FabricParams(strength=2)
