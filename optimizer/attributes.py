@@ -24,8 +24,8 @@ The mean over blocks is the value that Optuna's `Trial.set_constraint` states, o
 the noise of constraints is known from pairs.
 """
 
-REPEATS = "optimizer:repeats"
-"""Of a trial that tries another's settings again, in blocks of its own: a `Repeat`."""
+REPLICATION = "optimizer:replication"
+"""Of a trial that tries another's settings again, in blocks of its own: a `Replication`."""
 
 LOST = "optimizer:lost"
 """True for a trial that failed because its process was stopped or died, not by its settings."""
@@ -42,53 +42,53 @@ def read_attribute(trial: FrozenTrial, key: str) -> Any:
     return trial.user_attrs.get(key, trial.user_attrs.get(_FORMER.get(key, key)))
 
 
-class Repeat(NamedTuple):
-    """What a trial repeats.
+class Replication(NamedTuple):
+    """What a trial replicates.
 
     Attributes:
         trial: number of the first with these settings.
-        time: 1 for the first repetition.
+        number: 1 for the first replication of it, 2 for the second.
     """
 
     trial: int
-    time: int
+    number: int
 
 
-def repeat_of(trial: FrozenTrial) -> Repeat | None:
-    """What a trial repeats; None for one that tries settings for the first time."""
-    stated = trial.user_attrs.get(REPEATS)
-    return None if stated is None else Repeat(**stated)
+def replication_of(trial: FrozenTrial) -> Replication | None:
+    """What a trial replicates; None for one that tries settings for the first time."""
+    stated = trial.user_attrs.get(REPLICATION)
+    return None if stated is None else Replication(**stated)
 
 
-def without_repeats(trials: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], dict[int, list[FrozenTrial]]]:
+def without_replications(trials: Sequence[FrozenTrial]) -> tuple[list[FrozenTrial], dict[int, list[FrozenTrial]]]:
     """Trials that stand for themselves, and those that add blocks to one of them, by its number.
 
-    A repetition stands for itself where it or the first of these settings states no scores by block, since then it is
+    A replication stands for itself where it or the first of these settings states no scores by block, since then it is
     one more observation of the same point.
     """
     stating = {trial.number for trial in trials if read_attribute(trial, SCORES)}
-    alone, repetitions = list[FrozenTrial](), dict[int, list[FrozenTrial]]()
+    alone, replications = list[FrozenTrial](), dict[int, list[FrozenTrial]]()
     for trial in trials:
-        repeat = repeat_of(trial)
-        if repeat is not None and {trial.number, repeat.trial} <= stating:
-            repetitions.setdefault(repeat.trial, []).append(trial)
+        replication = replication_of(trial)
+        if replication is not None and {trial.number, replication.trial} <= stating:
+            replications.setdefault(replication.trial, []).append(trial)
         else:
             alone.append(trial)
-    return alone, repetitions
+    return alone, replications
 
 
 def scores_of(
-    trial: FrozenTrial, repetitions: Sequence[FrozenTrial] = (), constraint: str | None = None
+    trial: FrozenTrial, replications: Sequence[FrozenTrial] = (), constraint: str | None = None
 ) -> dict[str, Any]:
-    """Scores by block, of a trial and of those that repeat it; see `SCORES`.
+    """Scores by block, of a trial and of those that replicate it; see `SCORES`.
 
     Args:
         trial: the first of them.
-        repetitions: the others.
+        replications: the others.
         constraint: name of one, whose values by block are meant; see `CONSTRAINT_SCORES`.
     """
     found: dict[str, Any] = {}
-    for one in (trial, *repetitions):
+    for one in (trial, *replications):
         stated = read_attribute(one, SCORES if constraint is None else CONSTRAINT_SCORES) or {}
         found |= stated if constraint is None else stated.get(constraint, {})
     return found

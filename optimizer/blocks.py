@@ -6,7 +6,7 @@ Blocks differ far more than trials do, and that part is common to all trials, so
 nor into its noise.
 
 Notation:
-    T: trials, B: blocks; a trial that was stopped early has only some of them, one that was repeated has more.
+    T: trials, B: blocks; a trial that was stopped early has only some of them, one that was replicated has more.
 """
 
 from __future__ import annotations

@@ -46,13 +46,13 @@ class Constraints:
 
 
 def observe_constraints(
-    trials: Sequence[FrozenTrial], repetitions: Mapping[int, Sequence[FrozenTrial]] = MappingProxyType({})
+    trials: Sequence[FrozenTrial], replications: Mapping[int, Sequence[FrozenTrial]] = MappingProxyType({})
 ) -> Constraints | None:
     """Constraints of trials; None where there are none that all of them state.
 
     Args:
         trials: n that are observed.
-        repetitions: trials that add blocks to one of them, by its number.
+        replications: trials that add blocks to one of them, by its number.
     """
     if not trials:
         return None
@@ -62,7 +62,7 @@ def observe_constraints(
         _log.warning("constraints %s are not stated by all trials, and count for none", ", ".join(others))
     if not names:
         return None
-    tables = {name: [scores_of(trial, repetitions.get(trial.number, ()), name) for trial in trials] for name in names}
+    tables = {name: [scores_of(trial, replications.get(trial.number, ()), name) for trial in trials] for name in names}
     if all(scores for table in tables.values() for scores in table):
         columns = [effects(table) for table in tables.values()]
         values, variances = (torch.from_numpy(np.stack(column, axis=1)) for column in zip(*columns, strict=True))

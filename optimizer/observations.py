@@ -20,14 +20,14 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from optimizer.attributes import LOST, STANDARD_ERROR, read_attribute, scores_of, without_repeats
+from optimizer.attributes import LOST, STANDARD_ERROR, read_attribute, scores_of, without_replications
 from optimizer.blocks import effects
 from optimizer.constraints import Constraints, observe_constraints
 from optimizer.encoding import Absent, Encoding
 
 _log = logging.getLogger(__name__)
-Repetitions = Mapping[int, Sequence[FrozenTrial]]
-"""Trials that repeat another's settings, by its number."""
+Replications = Mapping[int, Sequence[FrozenTrial]]
+"""Trials that replicate another's settings, by its number."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def relative_space(
 def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
     """Values of finished trials, turned so that higher is better; pruned trials count where they state `SCORES`.
 
-    Trials that repeat another's settings add their blocks to it; see `REPEATS`.
+    Trials that replicate another's settings add their blocks to it; see `REPLICATION`.
 
     Args:
         study: says the directions.
@@ -92,9 +92,9 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
         encoding: of the present space.
     """
     signs = _signs(study)
-    trials, repetitions = without_repeats(trials)
+    trials, replications = without_replications(trials)
     encoded = [(trial, point) for trial in trials if (point := encoding.encode(trial.params)) is not None]
-    measured = _measured([trial for trial, _ in encoded], repetitions, len(signs))
+    measured = _measured([trial for trial, _ in encoded], replications, len(signs))
     encoded = [(trial, point) for trial, point in encoded if trial.number in measured]
     values = [measured[trial.number] for trial, _ in encoded]
     X = torch.stack([point for _, point in encoded]) if encoded else torch.zeros(0, encoding.dimensions).double()
@@ -102,7 +102,7 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
     features = None if encoding.feature_map is None else encoding.features
     told = [trial for trial, _ in encoded]
     numbers = [trial.number for trial in told]
-    return Observations(X, Y * signs, _variances(values), numbers, features, observe_constraints(told, repetitions))
+    return Observations(X, Y * signs, _variances(values), numbers, features, observe_constraints(told, replications))
 
 
 def with_failures(observations: Observations, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
@@ -158,12 +158,12 @@ def _complete(trial: FrozenTrial) -> bool:
     return trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values))
 
 
-def _measured(trials: Sequence[FrozenTrial], repetitions: Repetitions, objectives: int) -> dict[int, _Value]:
+def _measured(trials: Sequence[FrozenTrial], replications: Replications, objectives: int) -> dict[int, _Value]:
     """By trial number: from scores by block where a trial states them, else the trial's own value."""
     complete = [trial for trial in trials if _complete(trial)]
     alone = {trial.number: _Value(trial.values, _stated_variances(trial, objectives)) for trial in complete}
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
-    blocked = _in_blocks([*complete, *pruned], repetitions, objectives)
+    blocked = _in_blocks([*complete, *pruned], replications, objectives)
     if not alone.keys() & blocked.keys():  # nothing that was tried to its end states scores
         return alone
     if rest := alone.keys() - blocked.keys():
@@ -174,10 +174,10 @@ def _measured(trials: Sequence[FrozenTrial], repetitions: Repetitions, objective
     return {**alone, **blocked}
 
 
-def _in_blocks(trials: Sequence[FrozenTrial], repetitions: Repetitions, objectives: int) -> dict[int, _Value]:
+def _in_blocks(trials: Sequence[FrozenTrial], replications: Replications, objectives: int) -> dict[int, _Value]:
     """Values and variances of the trials that state finite scores by block, by number."""
     tables = {
-        trial.number: _finite(scores_of(trial, repetitions.get(trial.number, ())), objectives) for trial in trials
+        trial.number: _finite(scores_of(trial, replications.get(trial.number, ())), objectives) for trial in trials
     }
     tables = {number: table for number, table in tables.items() if table}
     if not tables:

@@ -97,10 +97,10 @@ def _recommendation(done: Run) -> CommandResult:
         unfinished.write_text(params.to_yaml(), encoding="utf-8")
     objective = config.objective[0].name
     sure = "" if best.low > 0 or best.high < 0 else ": it holds 0, so no gain is shown on these prompts"
-    again = done.repetitions(best.number)
-    repeated = f", tried {len(again) + 1} times with other seeds" if again else ""
+    again = done.replications(best.number)
+    replicated = f", tried {len(again) + 1} times with other seeds" if again else ""
     lines = [
-        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} over no feedback{repeated}",
+        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} over no feedback{replicated}",
         f"95 % interval: {best.low:+.4f} to {best.high:+.4f}{sure}",
         f"written to: {path}",
         f"next: fabric-bo compare {shlex.quote(str(config.output))}",
@@ -110,7 +110,7 @@ def _recommendation(done: Run) -> CommandResult:
         "objective": objective,
         "gain": best.mean,
         "interval": [best.low, best.high],
-        "repetitions": again,
+        "replications": again,
         "params": params.to_dict(),
         "file": str(path),
     }

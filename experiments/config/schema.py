@@ -238,7 +238,7 @@ class RunConfig(Part):
         return self.world or known.name
 
     @property
-    def repetitions(self) -> int:
+    def replications(self) -> int:
         """Trials that try the best settings again."""
         return int(self.replicate * self.trials)
 

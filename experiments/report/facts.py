@@ -16,7 +16,7 @@ from experiments.run.storage import storage_url, without_password
 from experiments.run.study import VERSIONS
 from experiments.run.trials import PLAIN, SEEDS, TIMES
 from fabric.models import EMBEDDED_MODELS
-from optimizer.attributes import repeat_of
+from optimizer.attributes import replication_of
 
 
 def config_text(found: Findings) -> str:
@@ -45,7 +45,7 @@ def counts(found: Findings) -> dict[str, str]:
     times = [trial.user_attrs.get(TIMES, {}) for trial in study.get_trials(deepcopy=False)]
     generating, scoring = (sum(seconds.get(part, 0.0) for seconds in times) for part in ("generating", "scoring"))
     protocol = config.protocol
-    again = sum(repeat_of(trial) is not None for trial in finished(study))
+    again = sum(replication_of(trial) is not None for trial in finished(study))
     facts = {
         "trials": f"{complete} complete, {pruned} stopped early, {failed} failed"
         + (f", {running} running" if running else "")

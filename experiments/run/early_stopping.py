@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from optimizer.attributes import scores_of, without_repeats
+from optimizer.attributes import scores_of, without_replications
 from optimizer.blocks import effects
 from optimizer.encoding import Encoding
 from optimizer.recommendation import FittedModel
@@ -47,7 +47,7 @@ class EarlyStopping:
         if len(scores) < _LEAST or point is None:
             return False
         states = (TrialState.COMPLETE, TrialState.PRUNED)
-        others, repetitions = without_repeats(self.study.get_trials(deepcopy=False, states=states))
-        told = (scores_of(other, repetitions.get(other.number, ())) for other in others)
+        others, replications = without_replications(self.study.get_trials(deepcopy=False, states=states))
+        told = (scores_of(other, replications.get(other.number, ())) for other in others)
         values, variances = effects([*filter(None, told), scores])
         return self.fitted.chance_of_beating(point, float(values[-1]), float(variances[-1])) < self.chance

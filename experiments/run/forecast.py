@@ -34,7 +34,7 @@ class Forecast:
         presets: of them the authors', tried first.
         alone: of them each given picture alone, tried next.
         known: of them what other runs recommended, tried after that.
-        repetitions: of them the last ones, which try the best settings again.
+        replications: of them the last ones, which try the best settings again.
         plain_images: without feedback, to compare with; once more for each time that the best settings are tried again.
         images_per_trial: of a trial that is not stopped early.
         seconds_per_image: without feedback, measured.
@@ -55,7 +55,7 @@ class Forecast:
     presets: int
     alone: int
     known: int
-    repetitions: int
+    replications: int
     plain_images: int
     images_per_trial: int
     seconds_per_image: float
@@ -90,16 +90,16 @@ class Forecast:
     def _trials(self) -> str:
         """How many settings are tried, and whose they are."""
         counts, left = [], self.trials
-        for wanted in (self.presets, self.alone, self.known, self.repetitions):
+        for wanted in (self.presets, self.alone, self.known, self.replications):
             counts.append(min(wanted, left))
             left -= counts[-1]
-        presets, alone, known, repetitions = counts
+        presets, alone, known, replications = counts
         parts = {
             f"{_count(presets, 'preset')} of the authors": True,
             f"{_count(alone, 'given picture')} alone": alone,
             _count(known, "known setting"): known,
             f"{left} proposed by {self.sampler}": left,
-            f"{repetitions} of the best settings again": repetitions,
+            f"{replications} of the best settings again": replications,
         }
         return f"{self.trials}: {', '.join(text for text, count in parts.items() if count)}"
 
@@ -134,8 +134,8 @@ def forecast(plan: Plan) -> Forecast:
         presets=len(plan.presets),
         alone=len(plan.known_settings) - len(plan.presets) - len(config.known),
         known=len(config.known),
-        repetitions=config.repetitions,
-        plain_images=(1 + math.ceil(config.repetitions / LEADERS)) * prompts * protocol.rounds * protocol.images,
+        replications=config.replications,
+        plain_images=(1 + math.ceil(config.replications / LEADERS)) * prompts * protocol.rounds * protocol.images,
         images_per_trial=(prompts * (protocol.rounds - 1) + given) * protocol.images,
         seconds_per_image=_seconds_for_an_image(plan),
         output=str(config.output),

@@ -24,7 +24,7 @@ from experiments.run.study import Store, check_pictures, open_study, read_study,
 from experiments.run.tasks import pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
-from optimizer.attributes import LOST, repeat_of
+from optimizer.attributes import LOST, replication_of
 from optimizer.observations import Observations, observe
 from optimizer.recommendation import FittedModel, Recommendation, balanced, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
@@ -76,10 +76,10 @@ class Run:
         best = balanced(pareto(observations))[0]
         return best, self.plan.space.params(self.study.trials[best.number].params)
 
-    def repetitions(self, number: int) -> list[int]:
+    def replications(self, number: int) -> list[int]:
         """Finished trials that tried a trial's settings again, with other seeds."""
-        again = ((trial.number, repeat_of(trial)) for trial in finished(self.study))
-        return [other for other, repeat in again if repeat is not None and repeat.trial == number]
+        again = ((trial.number, replication_of(trial)) for trial in finished(self.study))
+        return [other for other, replication in again if replication is not None and replication.trial == number]
 
     def best_known(self) -> tuple[str, FabricParams] | None:
         """Fixed FABRIC at its best: the known setting with the highest gain on the run's own prompts, and its name.
@@ -133,7 +133,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
         feature_map=plan.feature_map,
         seed=config.seed,
     )
-    sampler = Replicating(searching, max(len(first), config.trials - config.repetitions), plan.encoding)
+    sampler = Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
     values = config.model_dump(mode="json")
     name = run_name(values, config.output)
     store = open_study(config.output, values, len(config.objective), sampler, name)

@@ -163,8 +163,8 @@ def _setting(protocol: Protocol, session: Session, params: FabricParams) -> Fabr
 
 
 def new_session(task: Task, protocol: Protocol) -> Session:
-    """A session before its first round; its seed depends on the protocol's, the prompt and the time."""
-    again = (task.time,) if task.time else ()
+    """A session before its first round; its seed depends on the protocol's, the prompt and the replication."""
+    again = (task.replication,) if task.replication else ()
     seed = generator_for("task", protocol.seed, task.prompt, *again).initial_seed()
     liked = (*task.liked, *task.library)
     return Session(task.prompt, seed, protocol.steps, protocol.size, liked, task.disliked, task.negative_prompt)

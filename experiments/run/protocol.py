@@ -28,7 +28,7 @@ class Task:
         negative_prompt: for the unconditional pass.
         library: pictures that are liked from the start too, the nearest to the prompt first; see
             `experiments.run.library`.
-        time: 0, and 1, 2, ... to try it again with other seeds.
+        replication: 0, and 1, 2, ... to try it again with other seeds.
     """
 
     prompt: str
@@ -37,7 +37,7 @@ class Task:
     disliked: tuple[FeedbackImage, ...] = ()
     negative_prompt: str = ""
     library: tuple[FeedbackImage, ...] = ()
-    time: int = 0
+    replication: int = 0
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,11 @@ from experiments.run.play import Outcome, play, try_plays
 from experiments.run.protocol import Scores, task_value
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
-from optimizer.attributes import CONSTRAINT_SCORES, SCORES, repeat_of
+from optimizer.attributes import CONSTRAINT_SCORES, SCORES, replication_of
 
 PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
-with; constraints come after the objectives. With `:1`, `:2`, ... after it those for repetitions; see `Task.time`."""
+with; constraints come after the objectives. With `:1`, `:2`, ... after it those of replications; see `Task`."""
 
 PARAMS, ROUNDS, PROMPTS, SEEDS, TIMES, MADE = "params", "rounds", "prompts used", "seeds", "seconds", "images made"
 ATTENTION = "attention"
@@ -42,13 +42,13 @@ class _Attempt:
     """A trial under way.
 
     Attributes:
-        time: 0 for one that does not repeat another; see `Task.time`.
+        replication: 0 for one that does not replicate another; see `Task.replication`.
         plain: scores of its tasks without feedback.
     """
 
     trial: Trial
     params: FabricParams
-    time: int
+    replication: int
     plain: list[Scores]
     outcomes: list[Outcome] = field(default_factory=list)
     stopped: bool = False
@@ -92,18 +92,18 @@ class Runner:
         folder.mkdir(parents=True, exist_ok=True)
         self.artifacts = FileSystemArtifactStore(folder)
 
-    def plain(self, study: Study, time: int = 0) -> list[Scores]:
+    def plain(self, study: Study, replication: int = 0) -> list[Scores]:
         """Scores of the tasks' images without feedback, P of M x R x n; computed once for a study.
 
         Args:
             study: keeps them.
-            time: see `Task.time`.
+            replication: see `Task.replication`.
         """
-        name = f"{PLAIN}:{time}" if time else PLAIN
+        name = _tagged(PLAIN, replication)
         known = study.user_attrs.get(name)
         if known is None:
             setting = self.generator.protocol.plain
-            tasks = [replace(task, liked=(), disliked=(), library=(), time=time) for task in self.tasks]
+            tasks = [replace(task, liked=(), disliked=(), library=(), replication=replication) for task in self.tasks]
             outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
             known = [outcome.scores.tolist() for outcome in outcomes]
             study.set_user_attr(name, known)
@@ -130,7 +130,9 @@ class Runner:
         start = 0
         while start < len(self.tasks) and (going := [attempt for attempt in tries if attempt.goes_on]):
             batch = self.tasks[start : start + self._at_once(len(going))]
-            plays = [(replace(task, time=attempt.time), attempt.params) for attempt in going for task in batch]
+            plays = [
+                (replace(task, replication=attempt.replication), attempt.params) for attempt in going for task in batch
+            ]
             outcomes = try_plays(self.generator, plays, self.scored, self.on_round)
             for place, attempt in enumerate(going):
                 attempt.outcomes += outcomes[place * len(batch) : (place + 1) * len(batch)]
@@ -152,10 +154,10 @@ class Runner:
         return {attempt.trial.number: attempt.failure for attempt in tries if attempt.failure is not None}
 
     def _attempt(self, study: Study, trial: Trial) -> _Attempt:
-        """A trial before its first task, in its time."""
-        repeat = repeat_of(study.get_trials(deepcopy=False)[trial.number])
-        time = 0 if repeat is None else repeat.time
-        return _Attempt(trial, self.plan.space.params(trial.params), time, self.plain(study, time))
+        """A trial before its first task."""
+        stated = replication_of(study.get_trials(deepcopy=False)[trial.number])
+        replication = 0 if stated is None else stated.number
+        return _Attempt(trial, self.plan.space.params(trial.params), replication, self.plain(study, replication))
 
     def _at_once(self, trials: int) -> int:
         """Tasks that fill a batch."""
@@ -170,14 +172,17 @@ class Runner:
         ]
 
     def _stops(self, attempt: _Attempt, stopping: EarlyStopping) -> bool:
-        protected = attempt.trial.number < len(self.plan.known_settings) or attempt.time > 0
+        protected = attempt.trial.number < len(self.plan.known_settings) or attempt.replication > 0
         return not protected and stopping.stops(attempt.trial, self._scores(attempt))
 
     def _scores(self, attempt: _Attempt) -> dict[str, Any]:
         """See `optimizer.attributes.SCORES`; a block is a prompt with its seeds."""
         count = len(self.plan.objectives)
         gains = self._gains(attempt)
-        return {_block(k, attempt.time): gain[0] if count == 1 else gain[:count] for k, gain in enumerate(gains)}
+        return {
+            _tagged(f"{k}", attempt.replication): gain[0] if count == 1 else gain[:count]
+            for k, gain in enumerate(gains)
+        }
 
     def _constraint_scores(self, attempt: _Attempt) -> dict[str, dict[str, float]]:
         """See `optimizer.attributes.CONSTRAINT_SCORES`: what is lacking, so that at most 0 is allowed."""
@@ -185,7 +190,8 @@ class Runner:
         gains = self._gains(attempt)
         return {
             constraint.name: {
-                _block(k, attempt.time): constraint.at_least - gain[first + c] for k, gain in enumerate(gains)
+                _tagged(f"{k}", attempt.replication): constraint.at_least - gain[first + c]
+                for k, gain in enumerate(gains)
             }
             for c, constraint in enumerate(constraints)
         }
@@ -224,9 +230,9 @@ class Runner:
                     upload_artifact(artifact_store=self.artifacts, file_path=str(path), study_or_trial=trial)
 
 
-def _block(place: int, time: int) -> str:
-    """Name of the block of a prompt's place, in its time."""
-    return f"{place}:{time}" if time else f"{place}"
+def _tagged(name: str, replication: int) -> str:
+    """The name of what every replication has of its own: a block, the scores of plain images."""
+    return f"{name}:{replication}" if replication else name
 
 
 def picture_name(prompt: int, number: int, image: int) -> str:

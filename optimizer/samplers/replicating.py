@@ -2,7 +2,7 @@
 
 The best of many noisy values is too good by its noise (the winner's curse). A search ends with a few trials that tell
 the leaders apart: Boesel, Nelson and Kim 2003, "Using ranking and selection to 'clean up' after simulation
-optimization". Blocks are `optimizer.blocks`'; a trial that repeats others says so, see `optimizer.attributes.REPEATS`.
+optimization". Blocks are `optimizer.blocks`'; a trial that replicates another says so (`optimizer.attributes`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optimizer.attributes import LOST, REPEATS, Repeat, read_attribute, repeat_of
+from optimizer.attributes import LOST, REPLICATION, Replication, read_attribute, replication_of
 from optimizer.encoding import Encoding
 from optimizer.observations import observe
 from optimizer.recommendation import ranking
@@ -37,7 +37,7 @@ class Replicating(BaseSampler):
         sampler: proposes before.
         after: trials that it has.
         encoding: of the space, for the model that says which settings are best.
-        leaders: settings that are repeated.
+        leaders: settings that are replicated.
     """
 
     def __init__(self, sampler: KnownFirst, after: int, encoding: Encoding, leaders: int = LEADERS) -> None:
@@ -54,11 +54,11 @@ class Replicating(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Settings of a trial; what it leaves out is drawn by `sample_independent`."""
-        repeat = self._repeat(study, trial)
-        if repeat is None:
+        replication = self._replication(study, trial)
+        if replication is None:
             return self.sampler.sample_relative(study, trial, search_space)
-        study._storage.set_trial_user_attr(trial._trial_id, REPEATS, repeat._asdict())
-        params = study.get_trials(deepcopy=False)[repeat.trial].params
+        study._storage.set_trial_user_attr(trial._trial_id, REPLICATION, replication._asdict())
+        params = study.get_trials(deepcopy=False)[replication.trial].params
         settings = {name: value for name, value in params.items() if name in search_space}
         publish(study, trial, settings, search_space)
         return settings
@@ -66,15 +66,15 @@ class Replicating(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A parameter that is not proposed with the others: as in the trial that is repeated, where it has it."""
+        """A parameter that is not proposed with the others: as in the trial that is replicated, where it has it."""
         trials = study.get_trials(deepcopy=False)
-        repeat = repeat_of(trials[trial.number])
-        if repeat is not None and param_name in trials[repeat.trial].params:
-            return trials[repeat.trial].params[param_name]
+        replication = replication_of(trials[trial.number])
+        if replication is not None and param_name in trials[replication.trial].params:
+            return trials[replication.trial].params[param_name]
         return self.sampler.sample_independent(study, trial, param_name, param_distribution)
 
-    def _repeat(self, study: Study, trial: FrozenTrial) -> Repeat | None:
-        """What a trial is to repeat; None before the end, and where nothing can be said to be best."""
+    def _replication(self, study: Study, trial: FrozenTrial) -> Replication | None:
+        """What a trial is to replicate; None before the end, and where nothing can be said to be best."""
         if place_of(study, trial, study.get_trials(deepcopy=False)) < self.after:
             return None
         trials = wait_for_earlier(study, trial)
@@ -84,15 +84,17 @@ class Replicating(BaseSampler):
         try:
             best = ranking(observations)[: self.leaders]
         except MODEL_ERRORS as error:
-            _log.warning("trial %d: no model says what is best, so it repeats nothing (%s)", trial.number, error)
+            _log.warning("trial %d: no model says what is best, so it replicates nothing (%s)", trial.number, error)
             return None
-        earlier = (repeat for other in trials if other.number < trial.number and (repeat := _tried_again(other)))
-        times = Counter(repeat.trial for repeat in earlier)
-        number = min(best, key=lambda number: times[number])
-        return Repeat(number, times[number] + 1)
+        earlier = (
+            replication for other in trials if other.number < trial.number and (replication := _tried_again(other))
+        )
+        tried = Counter(replication.trial for replication in earlier)
+        number = min(best, key=lambda number: tried[number])
+        return Replication(number, tried[number] + 1)
 
 
-def _tried_again(trial: FrozenTrial) -> Repeat | None:
-    """What a trial repeats; one that was lost with its process repeats nothing."""
+def _tried_again(trial: FrozenTrial) -> Replication | None:
+    """What a trial replicates; one that was lost with its process replicates nothing."""
     lost = trial.state == TrialState.FAIL and read_attribute(trial, LOST) is not None
-    return None if lost else repeat_of(trial)
+    return None if lost else replication_of(trial)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from experiments.cli import main
@@ -30,6 +29,7 @@ from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from objectives.embedders import Embedders
 from objectives.registry import create
+from tests.experiments.run.commands import whole_run
 
 PROTOCOL = Protocol(rounds=1, images=2, steps=3, size=(32, 32), batch=4, guidance=4)
 
@@ -98,27 +98,20 @@ def test_a_library_of_which_nothing_counts_is_as_if_it_were_not_there(folder: Pa
 def test_a_run_finds_how_much_of_a_library_counts(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, output = tmp_path / "run.yaml", tmp_path / "run"
-    values = {
-        "prompts": ["a red star", "a blue ring"],
-        "objective": "clip-prompt",
-        "library": {"pictures": [str(folder)], "most": 3},
-        "protocol": {"rounds": 1, "images": 2, "steps": 2, "batch": 4, "size": [32, 32], "prune": 0},
-        "space": {"strength": [0.05, 8, "log"]},
-        "held_out": {"prompts": ["a green moon"]},
-        "trials": 7,
-        "output": str(output),
-    }
-    file.write_text(yaml.safe_dump(values))
-    assert main(["--quiet", "optimize", str(file)]) == 0
+    output = whole_run(
+        tmp_path,
+        rounds=1,
+        prompts=["a red star", "a blue ring"],
+        library={"pictures": [str(folder)], "most": 3},
+        held_out={"prompts": ["a green moon"]},
+        trials=7,
+    )
     study = read_run(output).study
     assert {"library_count", "library_weight", "strength"} == study.trials[0].params.keys()
     assert study.trials[0].params["library_count"] == 3  # fixed FABRIC takes them all
     first, second = study.trials[0].user_attrs[ATTENTION]
     assert len(first) == len(second) == 3
     assert first.keys() != second.keys()  # each prompt has pictures of its own
-    assert main(["--quiet", "compare", str(output)]) == 0
-    assert main(["--quiet", "report", str(output)]) == 0
     assert "How many pictures of the library count" in (output / "report.html").read_text()
     params = read_run(output).recommended()[1]
     assert isinstance(params, Setting)
@@ -128,8 +121,8 @@ def test_a_run_finds_how_much_of_a_library_counts(
     with Image.open(next((tmp_path / "images").glob("*.png"))) as picture:
         facts = json.loads(picture.text["fabric"])  # type: ignore[attr-defined]
     assert len(facts["liked"]) == math.ceil(params.library_count)
-    values["library"] = {"pictures": [str(tmp_path / "nowhere")]}
-    file.write_text(yaml.safe_dump({**values, "output": str(tmp_path / "other")}))
+    nowhere = f"library.pictures=[{tmp_path / 'nowhere'}]"
     capsys.readouterr()
-    assert main(["--quiet", "optimize", str(file)]) == 2
+    other = ["--output", str(tmp_path / "other"), "--set", nowhere]
+    assert main(["--quiet", "optimize", str(tmp_path / "run.yaml"), *other]) == 2
     assert "nowhere" in capsys.readouterr().err

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from diffusers import StableDiffusionPipeline
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
@@ -25,6 +24,7 @@ from experiments.run.space import Space
 from fabric.generator import FabricGenerator, Request
 from fabric.models import load, locate
 from fabric.params import FabricParams, preset
+from tests.experiments.run.commands import whole_run
 
 PROTOCOL = Protocol(rounds=1, images=1, steps=4, size=(32, 32), batch=2, guidance=4)
 PLAIN = PROTOCOL.plain
@@ -93,22 +93,14 @@ def test_what_is_sought_of_the_model_survives_and_else_is_as_it_was() -> None:
 def test_a_run_finds_scheduler_and_scale_and_generate_uses_them(
     lora: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file, folder = tmp_path / "run.yaml", tmp_path / "run"
-    values = {
-        "prompts": ["a red star"],
-        "objective": "clip-prompt",
-        "model": {"loras": {lora: 0.5}},
-        "model_space": {"scheduler": ["euler-a", "ddim"], "loras": [0, 1]},
-        "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 4, "size": [32, 32]},
-        "space": {"strength": [0.05, 8, "log"]},
-        "held_out": {"prompts": ["a blue ring"]},
-        "trials": 8,
-        "output": str(folder),
-    }
-    file.write_text(yaml.safe_dump(values))
-    assert main(["--quiet", "optimize", str(file)]) == 0
-    assert main(["--quiet", "compare", str(folder)]) == 0
-    assert main(["--quiet", "report", str(folder)]) == 0
+    folder = whole_run(
+        tmp_path,
+        prompts=["a red star"],
+        model={"loras": {lora: 0.5}},
+        model_space={"scheduler": ["euler-a", "ddim"], "loras": [0, 1]},
+        held_out={"prompts": ["a blue ring"]},
+        trials=8,
+    )
     page = (folder / "report.html").read_text()
     assert "Sought among euler-a, ddim." in page
     assert "style: " in page

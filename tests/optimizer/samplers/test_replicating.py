@@ -12,7 +12,7 @@ import pytest
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import Trial, TrialState
 
-from optimizer.attributes import LOST, SCORES, Repeat, repeat_of
+from optimizer.attributes import LOST, SCORES, Replication, replication_of
 from optimizer.encoding import Encoding
 from optimizer.observations import observe
 from optimizer.recommendation import ranking
@@ -30,18 +30,18 @@ def _study(name: str = SAMPLERS[0], leaders: int = 2, path: str | None = None) -
 
 def _tell(study: optuna.Study, trial: Trial) -> None:
     """Scores of a trial, in blocks of its own time."""
-    repeat = repeat_of(study.trials[trial.number])
-    time = 0 if repeat is None else repeat.time
-    noise = np.random.default_rng([trial.number, time]).normal(0, NOISE, BLOCKS)
-    scores = {f"{block}:{time}": float(trial.params["x"] + noise[block]) for block in range(BLOCKS)}
+    replication = replication_of(study.trials[trial.number])
+    number = 0 if replication is None else replication.number
+    noise = np.random.default_rng([trial.number, number]).normal(0, NOISE, BLOCKS)
+    scores = {f"{block}:{number}": float(trial.params["x"] + noise[block]) for block in range(BLOCKS)}
     trial.set_user_attr(SCORES, scores)
     study.tell(trial, float(np.mean(list(scores.values()))))
 
 
-def _next_repeat(study: optuna.Study) -> Repeat | None:
-    """What the next trial repeats; it is left running."""
+def _next_replication(study: optuna.Study) -> Replication | None:
+    """What the next trial replicates; it is left running."""
     trial = study.ask(SPACE)
-    return repeat_of(study.trials[trial.number])
+    return replication_of(study.trials[trial.number])
 
 
 def _searched(name: str = SAMPLERS[0], leaders: int = 2, path: str | None = None) -> optuna.Study:
@@ -54,18 +54,18 @@ def _searched(name: str = SAMPLERS[0], leaders: int = 2, path: str | None = None
 @pytest.mark.parametrize("name", ["gp", "random"])
 def test_the_best_settings_are_tried_again_in_turn(name: str) -> None:
     study = _searched(name)
-    assert all(repeat_of(trial) is None for trial in study.trials)
+    assert all(replication_of(trial) is None for trial in study.trials)
     for time in (1, 2):
         best = ranking(observe(study, study.trials, Encoding(SPACE)))[:2]
         for _ in range(2):
             trial = study.ask(SPACE)
-            repeat = repeat_of(study.trials[trial.number])
-            assert repeat is not None
-            assert repeat.time == time
-            assert repeat.trial in best or time == 2
-            assert trial.params == study.trials[repeat.trial].params
+            replication = replication_of(study.trials[trial.number])
+            assert replication is not None
+            assert replication.number == time
+            assert replication.trial in best or time == 2
+            assert trial.params == study.trials[replication.trial].params
             _tell(study, trial)
-    again = Counter(repeat.trial for trial in study.trials if (repeat := repeat_of(trial)))
+    again = Counter(replication.trial for trial in study.trials if (replication := replication_of(trial)))
     assert max(again.values()) <= 2
 
 
@@ -74,12 +74,12 @@ def test_a_repetition_adds_blocks_to_the_first_of_its_settings() -> None:
     before = observe(study, study.trials, Encoding(SPACE))
     trial = study.ask(SPACE)
     _tell(study, trial)
-    repeat = repeat_of(study.trials[trial.number])
-    assert repeat is not None
+    replication = replication_of(study.trials[trial.number])
+    assert replication is not None
     after = observe(study, study.trials, Encoding(SPACE))
     assert after.numbers == before.numbers
-    row = after.numbers.index(repeat.trial)
-    both = [*study.trials[repeat.trial].user_attrs[SCORES].values(), *study.trials[-1].user_attrs[SCORES].values()]
+    row = after.numbers.index(replication.trial)
+    both = [*study.trials[replication.trial].user_attrs[SCORES].values(), *study.trials[-1].user_attrs[SCORES].values()]
     assert float(after.Y[row, 0]) == pytest.approx(np.mean(both))
     assert after.Yvar is not None
     others = [k for k in range(len(after.numbers)) if k != row]
@@ -90,26 +90,26 @@ def test_those_who_ask_at_once_repeat_different_settings(tmp_path: Path) -> None
     study = _searched(leaders=4, path=f"sqlite:///{tmp_path / 'study.db'}")
     with ThreadPoolExecutor(4) as pool:
         asked = list(pool.map(lambda _: study.ask(SPACE), range(4)))
-    repeats = [repeat_of(study.trials[trial.number]) for trial in asked]
-    assert len({repeat.trial for repeat in repeats if repeat is not None}) == 4
+    replicates = [replication_of(study.trials[trial.number]) for trial in asked]
+    assert len({replication.trial for replication in replicates if replication is not None}) == 4
 
 
 def test_a_lost_repetition_is_made_again() -> None:
     study = _searched()
     lost = study.ask(SPACE)
-    expected = repeat_of(study.trials[lost.number])
+    expected = replication_of(study.trials[lost.number])
     lost.set_user_attr(LOST, True)
     study.tell(lost, state=TrialState.FAIL)
-    assert _next_repeat(study) == expected
+    assert _next_replication(study) == expected
 
 
 def test_a_repetition_that_fails_by_itself_is_not_made_again() -> None:
     study = _searched()
     failed = study.ask(SPACE)
-    first = repeat_of(study.trials[failed.number])
+    first = replication_of(study.trials[failed.number])
     study.tell(failed, state=TrialState.FAIL)
     assert first is not None
-    second = _next_repeat(study)
+    second = _next_replication(study)
     assert second is not None
     assert second != first
 
@@ -118,7 +118,7 @@ def test_without_a_finished_trial_the_search_goes_on() -> None:
     study = _study()
     for _ in range(SEARCH):
         study.tell(study.ask(SPACE), state=TrialState.PRUNED)
-    assert _next_repeat(study) is None
+    assert _next_replication(study) is None
 
 
 def test_parameters_that_are_asked_for_one_by_one_are_repeated_too() -> None:
@@ -126,7 +126,7 @@ def test_parameters_that_are_asked_for_one_by_one_are_repeated_too() -> None:
     trial = study.ask()
     x = trial.suggest_float("x", 0, 1)
     kind = trial.suggest_categorical("kind", ["a", "b"])  # new since
-    repeat = repeat_of(study.trials[trial.number])
-    assert repeat is not None
-    assert x == study.trials[repeat.trial].params["x"]
+    replication = replication_of(study.trials[trial.number])
+    assert replication is not None
+    assert x == study.trials[replication.trial].params["x"]
     assert kind in ("a", "b")

@@ -15,7 +15,7 @@ from experiments.run.optimize import Run, optimize, read_run
 from experiments.run.plan import Plan
 from experiments.run.study import open_study
 from experiments.run.trials import PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS
-from optimizer.attributes import LOST, SCORES, repeat_of
+from optimizer.attributes import LOST, SCORES, replication_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]
 
@@ -35,13 +35,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_the_last_trials_repeat_the_best_with_other_seeds(run: Run) -> None:
     *searched, one, two = run.study.trials
-    assert [repeat_of(trial) for trial in searched] == [None] * 4
-    repeated = [repeat_of(one), repeat_of(two)]
-    assert [repeat.time for repeat in repeated if repeat] == [1, 1]
-    assert len({repeat.trial for repeat in repeated if repeat}) == 2
-    for trial, repeat in zip((one, two), repeated, strict=True):
-        assert repeat is not None
-        first = searched[repeat.trial]
+    assert [replication_of(trial) for trial in searched] == [None] * 4
+    replicated = [replication_of(one), replication_of(two)]
+    assert [replication.number for replication in replicated if replication] == [1, 1]
+    assert len({replication.trial for replication in replicated if replication}) == 2
+    for trial, replication in zip((one, two), replicated, strict=True):
+        assert replication is not None
+        first = searched[replication.trial]
         assert trial.params == first.params
         assert not set(np.ravel(trial.user_attrs[SEEDS])) & set(np.ravel(first.user_attrs[SEEDS]))
         assert trial.user_attrs[SCORES].keys() == {"0:1", "1:1"}
