@@ -18,7 +18,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from experiments.embedded.cache import read_cache, write_cache
 from experiments.embedded.models.generator import CONTEXT, build_text_encoder, build_unet
-from experiments.embedded.models.siblings import install
+from experiments.embedded.models.siblings import install, siblings_of
 from experiments.embedded.shipped import read_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.phases import Phase
@@ -32,7 +32,6 @@ from fabric.seeding import generator_for
 _NO_PROMPT = 0.12  # share of training captions left empty, for classifier-free guidance
 _SNR_CAP = 5.0
 _READING = 0.03
-_SIBLING_POWER = 2.2  # noisier than the rest: layout is decided there
 
 
 def _scaled_latents(codec: AutoencoderKL, images: Tensor) -> Tensor:
@@ -117,7 +116,7 @@ class _Examples:
 
 
 def _draw(pool: Pool, latents: Tensor, count: int, pairs: int, phase: Phase, generator: torch.Generator) -> _Examples:
-    """Draws `count` examples; the first `pairs` are noisier and leave what is hidden to a sibling."""
+    """Draws `count` examples; the first `pairs` leave what is hidden to a sibling."""
     rows = torch.randint(len(pool), (count,), generator=generator)
     scenes = pool.scenes[rows]
     world = scenes.world
@@ -127,20 +126,22 @@ def _draw(pool: Pool, latents: Tensor, count: int, pairs: int, phase: Phase, gen
     said[torch.rand(count, generator=generator) < _NO_PROMPT] = False
     texts = world.captions_stating(scenes, said, generator)
     texts = [text if any_said else "" for text, any_said in zip(texts, said.any(dim=1), strict=True)]
-    times = [draw_times(pairs, generator, _SIBLING_POWER), draw_times(count - pairs, generator, phase.power)]
+    times = [draw_times(pairs, generator, phase.sibling_power), draw_times(count - pairs, generator, phase.power)]
     return _Examples(scenes, latents[rows].float(), said, texts, torch.cat(times))
 
 
 @torch.no_grad()
-def _with_siblings(batch: _Examples, pairs: int, codec: AutoencoderKL, generator: torch.Generator) -> _Examples:
-    """Adds siblings of the first `pairs` examples in front: other jitter, no prompt, up to half as far in the noise."""
+def _with_siblings(
+    batch: _Examples, pairs: int, shared: tuple[str, ...], codec: AutoencoderKL, generator: torch.Generator
+) -> _Examples:
+    """Adds siblings of the first `pairs` examples in front: no prompt, up to half as far in the noise."""
     if pairs == 0:
         return batch
     times = batch.times[:pairs] * (1 - 0.5 * torch.rand(pairs, generator=generator))
-    scenes = batch.scenes[slice(pairs)]
-    latents = _scaled_latents(codec, to_signed(scenes.world.render(scenes.rejittered(generator))))
+    siblings = siblings_of(batch.scenes[slice(pairs)], shared, generator)
+    latents = _scaled_latents(codec, to_signed(siblings.world.render(siblings)))
     return _Examples(
-        concatenate(scenes, batch.scenes),
+        concatenate(siblings, batch.scenes),
         torch.cat([latents, batch.latents]),
         torch.cat([torch.zeros_like(batch.said[:pairs]), batch.said]),
         [""] * pairs + batch.texts,
@@ -214,8 +215,8 @@ def train_generator(
         install(model.unet, pairs)
 
         def draw(generator: torch.Generator, phase: Phase = phase, pairs: int = pairs) -> _Examples:
-            count = phase.length.batch - pairs
-            return _with_siblings(_draw(pool, latents, count, pairs, phase, generator), pairs, codec, generator)
+            batch = _draw(pool, latents, phase.length.batch - pairs, pairs, phase, generator)
+            return _with_siblings(batch, pairs, phase.shared, codec, generator)
 
         trainer = Trainer(model, phase.length, config.workdir / phase.name)
         seconds[phase.name] = trainer.fit(partial(model.loss, draw, phase, config.seed))

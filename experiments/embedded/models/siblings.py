@@ -1,8 +1,8 @@
-"""Self-attention across two pictures of the same scene, for a share of the training batch.
+"""Self-attention across two pictures of one kind, for a share of the training batch.
 
 Large text-to-image models learn from the web's many collages that one part of a picture tells about another. The
-embedded world has none, so its U-Net sees siblings instead: some samples also attend to the hidden states of
-another picture of the same attributes, at the same noise level.
+embedded worlds have none, so their U-Nets see siblings instead: some samples also attend to the hidden states of
+another picture of the same attributes, or of those that a taste is made of.
 
 Notation:
     P: pairs. Rows 0 to P of a batch are siblings with the empty prompt, rows P to 2P attend to them, row by row.
@@ -15,6 +15,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from torch import Tensor
+
+from experiments.embedded.world.world import Scenes
 
 
 class SiblingAttnProcessor:
@@ -51,6 +53,24 @@ class SiblingAttnProcessor:
     @staticmethod
     def _mix(attn: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return torch.softmax(attn.scale * q @ k.transpose(-1, -2), dim=-1) @ v
+
+
+def siblings_of(scenes: Scenes, shared: tuple[str, ...], generator: torch.Generator) -> Scenes:
+    """Another picture for each scene, never of a combination that is held out.
+
+    Args:
+        scenes: of combinations that are not held out.
+        shared: names of the attributes that are to be the same; all of them where none is named.
+        generator: the source of randomness.
+    """
+    if not shared:
+        return scenes.rejittered(generator)
+    siblings = scenes.with_unsaid(generator, keep=shared)
+    held_out = siblings.world.is_held_out(siblings)
+    while held_out.any():
+        siblings.attributes[held_out] = scenes[held_out].with_unsaid(generator, keep=shared).attributes
+        held_out = siblings.world.is_held_out(siblings)
+    return siblings
 
 
 def install(unet: UNet2DConditionModel, pairs: int) -> None:

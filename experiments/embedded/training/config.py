@@ -44,6 +44,7 @@ LAYOUT = Phase(
     snr_floor=0.4,
     siblings=0.25,
     hidden=("position",),
+    sibling_power=2.2,  # noisier than the rest: layout is decided there
 )
 
 
@@ -83,6 +84,18 @@ class Config:
 EMOJI = Phase("unet_emoji", Schedule(steps=7_500, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
 # The first phase finds things and backdrops. What tells one hand from another is finer than that.
 HANDS = Phase("unet_hands", Schedule(steps=7_500, batch=32, lr=6e-4), NOISE, snr_floor=0.4, power=0.75)
+# A model that was not shown it takes backdrop and palette from liked pictures, but not the hand. Here one picture tells
+# about another thing: by whose hand, on what, how large. Half of the batch goes on learning prompts.
+SIBLINGS = Phase(
+    "unet_siblings",
+    Schedule(steps=6_000, batch=40, lr=6e-4),
+    NOISE,
+    snr_floor=0.4,
+    power=0.75,
+    siblings=0.25,
+    shared=("hand", "backdrop", "edge", "size"),
+    hidden=("hand", "backdrop"),
+)
 
 
 def emoji(output: Path, workdir: Path) -> Config:
@@ -100,7 +113,7 @@ def emoji(output: Path, workdir: Path) -> Config:
         output=output,
         world=emoji_world(workdir / "sets"),
         codec=Schedule(steps=2400, batch=16, lr=1e-3),
-        phases=(EMOJI, HANDS),
+        phases=(EMOJI, HANDS, SIBLINGS),
         first_codec=Path(locate(EMBEDDED)) / "vae",
     )
 

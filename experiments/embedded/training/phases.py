@@ -31,7 +31,9 @@ class Phase:
         power: of the distribution of noise levels; see `denoising.draw_times`. Below 1 prefers little noise, where
             details are decided.
         siblings: share of a batch that are siblings, each for another example to attend to; see `siblings`.
+        shared: attributes that a sibling has in common with its example; all of them where none is named.
         hidden: attributes that an example with a sibling leaves unsaid, for the sibling to tell.
+        sibling_power: `power` for examples with a sibling.
     """
 
     name: str
@@ -40,7 +42,9 @@ class Phase:
     snr_floor: float = 0.0
     power: float = 1.0
     siblings: float = 0.0
+    shared: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    sibling_power: float = 1.0
 
     @cached_property
     def schedule(self) -> DDPMScheduler:

@@ -4,8 +4,9 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from experiments.embedded.models.generator import build_unet
-from experiments.embedded.models.siblings import SiblingAttnProcessor, install
+from experiments.embedded.models.siblings import SiblingAttnProcessor, install, siblings_of
 from experiments.embedded.training.trainer import seeded
+from experiments.embedded.world.emoji.world import EmojiWorld
 from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences
 
 
@@ -49,3 +50,21 @@ def test_only_self_attention_sees_siblings() -> None:
     install(unet, 2)
     for name, processor in unet.attn_processors.items():
         assert isinstance(processor, SiblingAttnProcessor) == (".attn1." in name)
+
+
+def test_siblings_share_what_is_named_and_are_never_held_out() -> None:
+    world, generator = EmojiWorld(), torch.Generator().manual_seed(0)
+    scenes = world.sample(500, generator, held_out=False)
+    siblings = siblings_of(scenes, ("hand", "backdrop"), generator)
+    assert not world.is_held_out(siblings).any()
+    for name in ("hand", "backdrop"):
+        assert torch.equal(siblings.column(name), scenes.column(name))
+    assert (siblings.column("concept") == scenes.column("concept")).float().mean() < 0.05
+
+
+def test_siblings_share_everything_where_nothing_is_named() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scenes = EmojiWorld().sample(20, generator)
+    siblings = siblings_of(scenes, (), generator)
+    assert torch.equal(siblings.attributes, scenes.attributes)
+    assert not torch.equal(siblings.jitter, scenes.jitter)
