@@ -67,6 +67,7 @@ _BENCHES = {
     "functions": "what samplers find on public test functions whose optimum moves",
     "samplers": "what each sampler finds on the embedded model",
     "boards": "what tuned settings gain over fixed ones, over boards of two worlds",
+    "knobs": "what single knobs cost or gain, over boards of two worlds",
     "studio": "the time from a click to the next batch",
     "artist": "how soon a simulated artist gets what it has in mind",
 }

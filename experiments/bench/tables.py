@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.bench.boards import BEST_KNOWN, BEST_PRESET, PLAIN, gains, tuned, value_of, worlds_of
+from experiments.bench.boards import BEST_KNOWN, tuned
 from experiments.bench.kept import FOLDER, read_results
+from experiments.bench.knobs import changed
+from experiments.bench.over_boards import BEST_PRESET, PLAIN, gains, value_of, worlds_of
 from experiments.intervals import Difference, paired_difference
 
 ROOT = Path(__file__).parents[2]
@@ -68,16 +70,24 @@ def boards_tables(results: Mapping[str, Any]) -> str:
         [f"{row['world']} {row['board']}", row["kind"], *(f"{value_of(row, arm):.3f}" for arm in columns)]
         for row in results["rows"]
     ]
-    differences: list[list[object]] = [
-        [f"{arm} over {over}", *(gains(results, arm, over, world) for world in worlds_of(results))]
-        for arm in arms
-        for over in (BEST_PRESET, BEST_KNOWN, PLAIN)
+    pairs = [(arm, over) for arm in arms for over in (BEST_PRESET, BEST_KNOWN, PLAIN)]
+    return _stacked(_table(["board", "kind", *columns], rows, left=2), _gains_table(results, pairs))
+
+
+def knobs_table(results: Mapping[str, Any]) -> str:
+    """What each change of a setting gains, and what the setting as it is gains over no feedback."""
+    pairs = [(base, PLAIN) for base in results["base"]]
+    pairs += [(changed(base, change), base) for base in results["base"] for change in results["changes"]]
+    return _gains_table(results, pairs)
+
+
+def _gains_table(results: Mapping[str, Any], pairs: Sequence[tuple[str, str]]) -> str:
+    """What the first of two arms is better by, over all boards and those of each world."""
+    worlds = worlds_of(results)
+    rows: list[list[object]] = [
+        [f"{arm} over {over}", *(gains(results, arm, over, world) for world in worlds)] for arm, over in pairs
     ]
-    heads = [world or "all boards" for world in worlds_of(results)]
-    return _stacked(
-        _table(["board", "kind", *columns], rows, left=2),
-        _table(["mean over boards, with its 95 % interval", *heads], differences),
-    )
+    return _table(["mean over boards, with its 95 % interval", *(world or "all boards" for world in worlds)], rows)
 
 
 def quality_tables(results: Mapping[str, Any]) -> str:

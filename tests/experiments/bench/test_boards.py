@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from experiments.bench.boards import BEST_PRESET, PLAIN, gains, tuned, value_of, worlds_of
+from experiments.bench.boards import tuned
 from experiments.bench.kept import read_results
+from experiments.bench.over_boards import BEST_PRESET, PLAIN, gains, value_of, worlds_of
 from experiments.bench.tables import boards_tables
 from experiments.cli import main
 
@@ -90,8 +91,8 @@ def test_runs_on_boards_go_on_where_they_were_left(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--boards", "4"], "trials, boards: [15, 30], [4]; allowed: 1 or more trials, 2 or more boards"),
-        (["--trials", "0"], "trials, boards: [0], "),
+        (["--boards", "4"], "boards: [4]; allowed: 2 or more boards"),
+        (["--trials", "0"], "trials: 0 is out of range; allowed: 1 or more"),
         (["--config", "{folder}/prompts.yaml"], "config: {folder}/prompts.yaml has no scenes; allowed: with scenes"),
     ],
 )
