@@ -120,7 +120,7 @@ def _draw(pool: Pool, latents: Tensor, count: int, pairs: int, phase: Phase, gen
     rows = torch.randint(len(pool), (count,), generator=generator)
     scenes = pool.scenes[rows]
     world = scenes.world
-    said = world.draw_said(count, generator)
+    said = world.draw_said(count, generator, phase.said)
     for name in phase.hidden:
         said[:pairs, world.column[name]] = False
     said[torch.rand(count, generator=generator) < _NO_PROMPT] = False

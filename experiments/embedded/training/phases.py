@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,6 +31,7 @@ class Phase:
         snr_floor: added to the signal-to-noise ratio in the loss weight; see `denoising.picture_weight`.
         power: of the distribution of noise levels; see `denoising.draw_times`. Below 1 prefers little noise, where
             details are decided.
+        said: how often a caption states an attribute, 0 where not named; as the world has it by default.
         siblings: share of a batch that are siblings, each for another example to attend to; see `siblings`.
         shared: attributes that a sibling has in common with its example; all of them where none is named.
         hidden: attributes that an example with a sibling leaves unsaid, for the sibling to tell.
@@ -41,6 +43,7 @@ class Phase:
     noise: dict[str, float | str]
     snr_floor: float = 0.0
     power: float = 1.0
+    said: Mapping[str, float] | None = None
     siblings: float = 0.0
     shared: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
