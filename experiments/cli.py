@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from experiments.commands import arguments, run_arguments
+from experiments.commands import arguments, rich_arguments, run_arguments
 from experiments.commands.help import HelpFormatter
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
@@ -58,6 +58,12 @@ _COMMANDS = {
         "steer a prompt by looking, in the browser", arguments.add_studio, "commands.studio", has_result=False
     ),
     "score": _Command("scores of pictures", arguments.add_score, "commands.score"),
+    "repair": _Command("pictures whose faulty places are filled anew", rich_arguments.add_repair, "commands.repair"),
+    "train-rahf": _Command(
+        "a predictor of what people say of pictures, of your own data",
+        rich_arguments.add_train_rahf,
+        "commands.train_rahf",
+    ),
     "objectives": _Command("what there is to score with", arguments.add_objectives, "commands.objectives"),
 }
 _BENCHES = {

@@ -143,19 +143,3 @@ class DinoEmbedder(Embedder):
         model, processor = self._parts
         inputs = processor(images=images, return_tensors="pt").to(self.device, dtype_on(self.device))
         return model(**inputs).last_hidden_state[:, 0]
-
-
-class Embedders:
-    """Embedders that objectives share: one model of a checkpoint and device, and every image embedded once."""
-
-    def __init__(self) -> None:
-        self._clips: dict[tuple[str, str], OpenClipEmbedder] = {}
-        self._dinos: dict[tuple[str, str], DinoEmbedder] = {}
-
-    def clip(self, checkpoint: str, device: str) -> OpenClipEmbedder:
-        """A CLIP, made when it is first asked for."""
-        return self._clips.setdefault((checkpoint, device), OpenClipEmbedder(checkpoint, device))
-
-    def dino(self, checkpoint: str, device: str) -> DinoEmbedder:
-        """A DINOv2, made when it is first asked for."""
-        return self._dinos.setdefault((checkpoint, device), DinoEmbedder(checkpoint, device))

@@ -10,12 +10,14 @@ from objectives.aesthetic import CLIP, HEAD, Aesthetic
 from objectives.base import Need, Objective
 from objectives.checkpoints import EMBEDDED, Kind, at_hand, how_to_get
 from objectives.clip import Diversity, PictureSimilarity, PromptSimilarity
-from objectives.embedders import Embedders
 from objectives.hps import WEIGHTS, HumanPreferenceScore
 from objectives.pickscore import PICKSCORE, PickScore
+from objectives.rahf.objectives import ArtifactArea, PredictedScore
+from objectives.shared import SharedModels
 
 PAPER_CLIP = "ViT-L-14-336-quickgelu/openai"
 DINO = "facebook/dinov2-base"
+_TRAINED = "a folder that fabric-bo train-rahf wrote, or a hub id of such"
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,13 @@ class Entry:
     """An objective that can be asked for by name.
 
     Attributes:
-        make: from checkpoint, device and the embedders that objectives share.
-        checkpoint: the default; empty where there is none to choose.
+        make: from checkpoint, device and the models that objectives share.
+        checkpoint: the default; empty where no weights are published.
         judge: which embedded scorer can stand in, if any.
         about: one line.
     """
 
-    make: Callable[[str, str, Embedders], Objective]
+    make: Callable[[str, str, SharedModels], Objective]
     checkpoint: str
     judge: Kind | None
     about: str
@@ -40,8 +42,19 @@ class Entry:
         return [model for model, kinds in EMBEDDED.items() if self.judge in kinds]
 
 
-def _clip(name: str, need: Need) -> Callable[[str, str, Embedders], Objective]:
+def _clip(name: str, need: Need) -> Callable[[str, str, SharedModels], Objective]:
     return lambda checkpoint, device, models: PictureSimilarity(name, models.clip(checkpoint, device), need)
+
+
+def _predicted(score: str, about: str) -> tuple[str, Entry]:
+    """Name and entry of a score that rich feedback would have."""
+    name = f"rahf-{score}"
+    return name, Entry(
+        lambda checkpoint, device, models: PredictedScore(name, models.rahf(checkpoint, device), score),
+        "",
+        None,
+        f"{about}, as a predictor of rich feedback says",
+    )
 
 
 BUILT_IN = {
@@ -94,6 +107,20 @@ BUILT_IN = {
         None,
         "Human Preference Score v2.1",
     ),
+    **dict(
+        (
+            _predicted("plausibility", "how free of faults people would find the image"),
+            _predicted("alignment", "how well it shows the prompt"),
+            _predicted("aesthetics", "how well it looks"),
+            _predicted("overall", "how good it is all in all"),
+        )
+    ),
+    "artifact-area": Entry(
+        lambda checkpoint, device, models: ArtifactArea("artifact-area", models.rahf(checkpoint, device)),
+        "",
+        None,
+        "how much of the image people would mark as faulty; lower is better",
+    ),
 }
 
 
@@ -102,7 +129,7 @@ def create(
     checkpoint: str | None = None,
     device: str = "cpu",
     model: str | None = None,
-    shared: Embedders | None = None,
+    shared: SharedModels | None = None,
 ) -> Objective:
     """An objective by name; models are read when it is first called.
 
@@ -112,7 +139,7 @@ def create(
             scorer that knows its pictures.
         device: of its model, for built-in ones.
         model: what the images are made with; for an embedded model its scorers are the default.
-        shared: embedders that objectives have in common; one of its own by default.
+        shared: models that objectives have in common; one of its own by default.
 
     Raises:
         ValueError: there is no such objective, or it takes no such checkpoint.
@@ -121,7 +148,10 @@ def create(
         entry = BUILT_IN[name]
         _check_embedded(name, checkpoint, model)
         usual = model if model in entry.embedded else entry.checkpoint
-        return entry.make(checkpoint or usual, device, Embedders() if shared is None else shared)
+        chosen = checkpoint or usual
+        if not chosen:
+            raise ValueError(f"checkpoint: no weights of {name} are published; allowed: {_TRAINED}")
+        return entry.make(chosen, device, SharedModels() if shared is None else shared)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
     if ":" in name:
@@ -150,4 +180,6 @@ def _check_embedded(name: str, checkpoint: str | None, model: str | None) -> Non
 
 def state_of(checkpoint: str) -> str:
     """Whether a checkpoint is at hand, and if not how to get it."""
+    if not checkpoint:
+        return f"no published weights: {_TRAINED}"
     return "here" if at_hand(checkpoint) else f"not here: {how_to_get(checkpoint)}"

@@ -28,7 +28,7 @@ from experiments.bench.kept import add_results_option, command_line, write_resul
 from experiments.bench.layouts import SD15
 from experiments.bench.memory import peak_memory
 from experiments.bench.options import check_ranges
-from experiments.embedded.training.trainer import seeded
+from experiments.training.trainer import seeded
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
 from fabric.models import EMBEDDED, checked_device, load

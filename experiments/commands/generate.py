@@ -26,7 +26,7 @@ from fabric.images import FeedbackImage, find_pictures, read_picture, to_picture
 from fabric.knobs import KNOBS
 from fabric.models import checked_device, evaluations, load
 from fabric.params import BY_PICTURE, FabricParams, preset
-from objectives.embedders import Embedders
+from objectives.shared import SharedModels
 
 _NEAREST = 4  # pictures of a library
 
@@ -174,7 +174,7 @@ def _with_library(tasks: Sequence[Task], options: argparse.Namespace, given: Fab
     count = given.library_count if isinstance(given, Setting) else None
     most = _NEAREST if count is None else math.ceil(count)
     device = str(checked_device(options.device))
-    pictures, embedder = read_library(options.library, options.model, device, Embedders())
+    pictures, embedder = read_library(options.library, options.model, device, SharedModels())
     return list(with_library(tasks, pictures, embedder, most))
 
 

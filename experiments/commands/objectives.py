@@ -8,8 +8,8 @@ from typing import Any
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from objectives import plugins
-from objectives.embedders import Embedders
 from objectives.registry import BUILT_IN, state_of
+from objectives.shared import SharedModels
 
 _OWN = "a function (images, prompts) -> floats, or an Objective; also FILE.py:attribute"
 _INDENT = 18
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
 def _built_in() -> list[dict[str, Any]]:
     found = []
     for name, entry in BUILT_IN.items():
-        objective = entry.make(entry.checkpoint, "cpu", Embedders())
+        objective = entry.make(entry.checkpoint, "cpu", SharedModels())
         found.append(
             {
                 "name": name,

@@ -19,9 +19,9 @@ from experiments.run.progress import Progress
 from fabric.images import find_pictures, open_picture
 from fabric.models import checked_device
 from objectives.base import Context, Objective, ObjectiveError, check_needs
-from objectives.embedders import Embedders
 from objectives.registry import create
 from objectives.scoring import score
+from objectives.shared import SharedModels
 
 _FORMATS = (".csv", ".json")
 
@@ -43,8 +43,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     facts = [read_facts(path) or {} for path in paths]
     models = {str(fact.get("model")) for fact in facts}
     model = models.pop() if len(models) == 1 else None
-    embedders = Embedders()
-    objectives = [create(name, options.checkpoint, options.device, model, embedders) for name in options.objective]
+    shared_models = SharedModels()
+    objectives = [create(name, options.checkpoint, options.device, model, shared_models) for name in options.objective]
     shared = _shared(options)
     contexts = [replace(shared, prompt=options.prompt or fact.get("prompt")) for fact in facts]
     for objective in objectives:

@@ -20,9 +20,9 @@ from experiments.embedded.models.preference import build_image_processor, train_
 from experiments.embedded.shipped import FOLDERS, write_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool, make_pool
-from experiments.embedded.training.trainer import Schedule, training_device
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.training.trainer import Schedule, training_device
 
 
 def _history(seconds: float, schedule: Schedule, parameters: int) -> dict[str, object]:

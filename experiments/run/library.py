@@ -18,14 +18,15 @@ from experiments.run.protocol import Task
 from fabric.images import FeedbackImage, find_pictures, read_picture
 from fabric.params import FabricParams
 from objectives.clip import PromptSimilarity
-from objectives.embedders import Embedder, Embedders
+from objectives.embedders import Embedder
 from objectives.registry import create
+from objectives.shared import SharedModels
 
 _COUNT, _WEIGHT = "library_count", "library_weight"
 
 
 def read_library(
-    paths: Sequence[Path], model: str, device: str, embedders: Embedders, checkpoint: str | None = None
+    paths: Sequence[Path], model: str, device: str, shared: SharedModels, checkpoint: str | None = None
 ) -> tuple[list[FeedbackImage], Embedder]:
     """The pictures of a library, and the CLIP that says which are near.
 
@@ -33,14 +34,14 @@ def read_library(
         paths: files or folders.
         model: that generates; an embedded one brings its CLIP.
         device: of the CLIP.
-        embedders: that are shared with objectives.
+        shared: that are shared with objectives.
         checkpoint: of the CLIP; that of `clip-prompt` by default.
 
     Raises:
         ValueError: a picture or the CLIP is not to be had; the message is one line.
     """
     pictures = {image.id: image for image in (FeedbackImage(read_picture(file)) for file in find_pictures(*paths))}
-    objective = create("clip-prompt", checkpoint, device, model, embedders)
+    objective = create("clip-prompt", checkpoint, device, model, shared)
     assert isinstance(objective, PromptSimilarity), "what clip-prompt is"
     objective.prepare()
     return list(pictures.values()), objective.embedder

@@ -29,8 +29,8 @@ from fabric.params import PRESETS, FabricParams, preset
 from objectives.base import Objective
 from objectives.checkpoints import MissingWeightsError
 from objectives.combinators import Unit, combine
-from objectives.embedders import Embedders
 from objectives.registry import create
+from objectives.shared import SharedModels
 from optimizer.encoding import Encoding
 
 _ALONE = 8  # pictures at most that are tried one by one
@@ -44,12 +44,12 @@ class Plan:
     Attributes:
         config: of a run.
         tasks: what every setting is tried on; pictures are read.
-        embedders: one model for all objectives and measures that use it.
+        shared: one model for all objectives and measures that use it.
     """
 
     config: RunConfig
     tasks: tuple[Task, ...]
-    embedders: Embedders = field(default_factory=Embedders, repr=False, compare=False)
+    shared: SharedModels = field(default_factory=SharedModels, repr=False, compare=False)
 
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
@@ -77,7 +77,7 @@ class Plan:
         if (library := self.config.library) is None:
             return tuple(tasks)
         name, device = self.config.model.name, self._device
-        pictures, embedder = read_library(library.pictures, name, device, self.embedders, library.checkpoint)
+        pictures, embedder = read_library(library.pictures, name, device, self.shared, library.checkpoint)
         return with_library(tasks, pictures, embedder, library.most)
 
     @cached_property
@@ -187,7 +187,7 @@ class Plan:
         """What a comparison measures besides the objectives, as far as its weights are at hand."""
         found: dict[str, Objective] = {}
         for name in _MEASURES:
-            objective = create(name, None, self._device, self.config.model.name, self.embedders)
+            objective = create(name, None, self._device, self.config.model.name, self.shared)
             try:
                 objective.prepare()
             except MissingWeightsError:
@@ -211,7 +211,7 @@ class Plan:
             objective = combine(which.name, [self._assembled(part) for part in which.parts], which.weights)
         else:
             device = which.device or self._device
-            objective = create(which.name, which.checkpoint, device, self.config.model.name, self.embedders)
+            objective = create(which.name, which.checkpoint, device, self.config.model.name, self.shared)
         return objective if which.scale is None else Unit(objective, *which.scale)
 
     @property

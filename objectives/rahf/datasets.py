@@ -64,7 +64,7 @@ def read_richhf(files: Sequence[Path], pictures: Path) -> Iterator[LabelledPictu
         ValueError: a file is no TFRecord; the message is one line.
     """
     records = (record for file in files for record in _records(file))
-    yield from _usable(records, lambda record: _of_richhf(_features(record), pictures))
+    return _usable(records, lambda record: _of_richhf(_features(record), pictures))
 
 
 def read_rapidata(files: Sequence[Path]) -> Iterator[LabelledPicture]:
@@ -74,14 +74,14 @@ def read_rapidata(files: Sequence[Path]) -> Iterator[LabelledPicture]:
         files: parquet files.
 
     Raises:
-        ImportError: pyarrow is missing; the message says what brings it.
+        ValueError: pyarrow is missing; the message says what brings it.
     """
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise ImportError("pyarrow, which reads parquet files, is missing: pip install 'fabric-bo[train]'") from error
+        raise ValueError("pyarrow, which reads parquet files, is missing: pip install 'fabric-bo[train]'") from error
     rows = (row for file in files for batch in parquet.ParquetFile(file).iter_batches(16) for row in batch.to_pylist())
-    yield from _usable(rows, _of_rapidata)
+    return _usable(rows, _of_rapidata)
 
 
 def _usable(records: Iterator[Any], read: Callable[[Any], LabelledPicture]) -> Iterator[LabelledPicture]:

@@ -74,6 +74,12 @@ class Rahf(PreTrainedModel):
                 tied = {f"{name}.{one}": f"{name}.{other}" for one, other in module.all_tied_weights_keys.items()}
                 self.all_tied_weights_keys.update(tied)
 
+    def start_from(self, vision: PreTrainedModel, text: PreTrainedModel) -> None:
+        """Takes over the weights of pretrained encoders, of the kinds that the configuration names."""
+        for part, encoder in ((self.vision, vision), (self.text, text)):
+            assert isinstance(part, _Encoder | _TextEncoder), "the configuration names pretrained encoders"
+            part.model.load_state_dict(encoder.state_dict())
+
     def _init_weights(self, module: nn.Module) -> None:
         """Torch's own initial weights will do; those of pretrained encoders are read."""
 

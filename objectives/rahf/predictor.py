@@ -96,7 +96,8 @@ class RahfPredictor:
         with reading(self.checkpoint, "a hub id or a folder of a RAHF model"):
             model = Rahf.from_pretrained(self.checkpoint).eval().to(self.device, dtype_on(self.device))
             processor = AutoImageProcessor.from_pretrained(self.checkpoint)
-            return model, processor, AutoTokenizer.from_pretrained(self.checkpoint)
+            # With the configuration, which transformers would otherwise read anew and not know.
+            return model, processor, AutoTokenizer.from_pretrained(self.checkpoint, config=model.config)
 
     def prepare(self) -> None:
         """Reads model, image processor and tokenizer."""

@@ -13,9 +13,9 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from experiments.embedded.models.codec import build_codec
 from experiments.embedded.models.generator import CONTEXT, build_text_encoder, build_unet
-from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.training.trainer import seeded
 from fabric.encoding import Pipeline
 
 LAYOUTS = ("sd1", "v", "sdxl")

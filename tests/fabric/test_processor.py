@@ -5,7 +5,7 @@ import torch
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
-from experiments.embedded.training.trainer import seeded
+from experiments.training.trainer import seeded
 from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences, TokenMask
 
 B, R, L, C = 3, 2, 6, 8

@@ -20,3 +20,8 @@ def clip_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def dino_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return models.save_dino(tmp_path_factory.mktemp("models") / "dino")
+
+
+@pytest.fixture(scope="session")
+def rahf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return models.save_rahf(tmp_path_factory.mktemp("models") / "rahf")

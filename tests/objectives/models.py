@@ -19,9 +19,12 @@ from transformers import (
     Dinov2Model,
 )
 
-from experiments.embedded.training.trainer import seeded
+from experiments.embedded.models.preference import build_image_processor
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.training.trainer import seeded
+from objectives.rahf.config import RahfConfig
+from objectives.rahf.model import Rahf
 
 WIDTH = 32
 
@@ -89,3 +92,14 @@ def save_head(path: Path, width: int) -> Path:
         layers[f"layers.{2 * place}.bias"] = torch.randn(out, generator=generator)
     torch.save(layers, path)
     return path
+
+
+def save_rahf(folder: Path) -> Path:
+    """A predictor of rich feedback, of prompts of up to 12 tokens, as `fabric-bo train-rahf` writes it."""
+    tokenizer = build_tokenizer(SCENES, 12)
+    with seeded(0):
+        model = Rahf(RahfConfig(len(tokenizer), width=16, layers=1, heads=2, max_words=12, stem=(8, 8)))
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    build_image_processor().save_pretrained(folder)
+    return folder

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from experiments.embedded.training.trainer import seeded
+from experiments.training.trainer import seeded
 from objectives.base import Context, Objective
 from objectives.hps import HumanPreferenceScore
 from objectives.testing import ObjectiveContract, sample_images

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from objectives.base import Context
 from objectives.checkpoints import at_hand, how_to_get
-from objectives.embedders import Embedders, OpenClipEmbedder
+from objectives.embedders import OpenClipEmbedder
 from objectives.registry import BUILT_IN, create
+from objectives.shared import SharedModels
 from objectives.testing import sample_images
 
 
@@ -50,9 +51,9 @@ def test_what_is_at_hand_is_said(tmp_path: Path) -> None:
 
 
 def test_objectives_share_one_model_and_embed_an_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    embedders, counts = Embedders(), list[int]()
+    shared, counts = SharedModels(), list[int]()
     names = ("clip-target", "clip-prompt", "diversity")
-    objectives = [create(name, "embedded", shared=embedders) for name in names]
+    objectives = [create(name, "embedded", shared=shared) for name in names]
     embed = OpenClipEmbedder._embed_images
 
     def counted(self: OpenClipEmbedder, images: list[Image]) -> Tensor:

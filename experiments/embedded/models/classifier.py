@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.training.trainer import Trainer, seeded, training_device
 from experiments.embedded.world.degrade import degrade
 from experiments.embedded.world.scenes.world import SCENES
+from experiments.training.trainer import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _MILD = 0.4  # strongest damage seen in training

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.training.reading import Reader
-from experiments.embedded.training.trainer import Trainer, seeded, training_device
 from experiments.embedded.world.degrade import degrade
 from experiments.embedded.world.tokenizer import build_tokenizer
 from experiments.embedded.world.world import Scenes, concatenate
+from experiments.training.trainer import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _CONTEXT = 48

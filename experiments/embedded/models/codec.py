@@ -9,7 +9,7 @@ from torch import Tensor
 
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool
-from experiments.embedded.training.trainer import Trainer, seeded, training_device
+from experiments.training.trainer import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 _KL_WEIGHT = 1e-5

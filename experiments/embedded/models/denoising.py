@@ -24,9 +24,9 @@ from experiments.embedded.training.config import Config
 from experiments.embedded.training.phases import Phase
 from experiments.embedded.training.pool import Pool, to_signed
 from experiments.embedded.training.reading import Reader
-from experiments.embedded.training.trainer import Trainer, half_precision, seeded, training_device
 from experiments.embedded.world.tokenizer import build_tokenizer
 from experiments.embedded.world.world import Scenes, concatenate
+from experiments.training.trainer import Trainer, half_precision, seeded, training_device
 from fabric.seeding import generator_for
 
 _NO_PROMPT = 0.12  # share of training captions left empty, for classifier-free guidance

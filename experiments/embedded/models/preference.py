@@ -16,11 +16,11 @@ from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.training.reading import Reader
-from experiments.embedded.training.trainer import Trainer, seeded, training_device
 from experiments.embedded.world.degrade import degrade
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from experiments.embedded.world.world import SIDE, Scenes
+from experiments.training.trainer import Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 CONTEXT = 77  # the PickScore recipe pads and cuts to 77 tokens

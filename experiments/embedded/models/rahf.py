@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL, StableDiffusionPipeline
-from torch import Tensor
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
@@ -20,12 +18,14 @@ from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import RichTruth, draw_truth
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.training.trainer import Trainer, seeded, training_device
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.rich_feedback.pool import RichPool, filled, word_marks
+from experiments.rich_feedback.training import Parts, train
+from experiments.training.trainer import seeded
 from fabric.seeding import generator_for
 from objectives.rahf.config import RahfConfig
-from objectives.rahf.model import Rahf, rahf_loss
+from objectives.rahf.model import Rahf
 from objectives.rahf.predictor import encode_words
 
 CONTEXT = 40  # tokens of a prompt
@@ -33,46 +33,15 @@ _CHUNK = 64
 _RECONSTRUCTED = 0.3  # share of training pictures that went through the codec, as generated ones do
 
 
-@dataclass(frozen=True)
-class RichPool:
-    """Pictures with their truth, as tensors.
-
-    Attributes:
-        pixels: N x 3 x S x S bytes.
-        ids: N x L tokens.
-        mask: N x L.
-        scores: N x 4.
-        maps: N x 2 x S x S bytes, 1 where something is marked.
-        words: N x L, 1 for the first token of a misaligned word.
-        known: N x L, 1 for the first token of any word.
-    """
-
-    pixels: Tensor
-    ids: Tensor
-    mask: Tensor
-    scores: Tensor
-    maps: Tensor
-    words: Tensor
-    known: Tensor
-
-
 def to_pool(truth: RichTruth, tokenizer: CLIPTokenizer) -> RichPool:
     """A truth as tensors."""
     words = encode_words(tokenizer, truth.prompts, CONTEXT)
-    marks, known = torch.zeros(len(truth.prompts), CONTEXT), torch.zeros(len(truth.prompts), CONTEXT)
-    for row, (places, wrong) in enumerate(zip(words.first, truth.misaligned, strict=True)):
-        for place, missed in zip(places, wrong, strict=True):
-            if place >= 0:
-                known[row, place], marks[row, place] = 1.0, float(missed)
-    missing = CONTEXT - words.ids.shape[1]
     return RichPool(
         (truth.pictures * 255).round().byte(),
-        F.pad(words.ids, (0, missing), value=int(tokenizer.eos_token_id)),
-        F.pad(words.mask, (0, missing)),
+        *filled(words, CONTEXT, int(tokenizer.pad_token_id)),
         truth.scores,
-        torch.stack([truth.artifacts, truth.misalignment], dim=1).byte(),
-        marks,
-        known,
+        (255 * torch.stack([truth.artifacts, truth.misalignment], dim=1)).byte(),
+        *word_marks(words, truth.misaligned, CONTEXT),
     )
 
 
@@ -108,12 +77,15 @@ def _through_codec(truth: RichTruth, codec: AutoencoderKL, generator: torch.Gene
     return replace(truth, pictures=pictures)
 
 
-def build_rahf(vocabulary: int) -> Rahf:
+def build_rahf(seed: int) -> Parts:
     """A model with random weights, of 1.4 million parameters."""
-    return Rahf(RahfConfig(vocabulary, max_words=CONTEXT))
+    tokenizer = build_tokenizer(SCENES, CONTEXT)
+    with seeded(seed):
+        model = Rahf(RahfConfig(len(tokenizer), max_words=CONTEXT))
+    return Parts(model, build_image_processor(), tokenizer)
 
 
-def train_rahf(config: Config, pool: RichPool) -> tuple[Rahf, float]:
+def train_rahf(config: Config, pool: RichPool) -> tuple[Parts, float]:
     """Trains on the exact truth.
 
     Args:
@@ -121,32 +93,13 @@ def train_rahf(config: Config, pool: RichPool) -> tuple[Rahf, float]:
         pool: of training pictures.
 
     Returns:
-        The model in eval mode and the seconds it took.
+        The model in eval mode, and the seconds it took.
     """
-    device, tokenizer = training_device(), build_tokenizer(SCENES, CONTEXT)
-    with seeded(config.seed):
-        model = build_rahf(len(tokenizer)).to(device)
-    trainer = Trainer(model, config.rahf, config.workdir / "rahf")
-
-    def loss(step: int) -> tuple[Tensor, dict[str, float]]:
-        generator = generator_for(config.seed, "rahf", step)
-        rows = torch.randint(len(pool.pixels), (config.rahf.batch,), generator=generator)
-        longest = int(pool.mask[rows].sum(dim=1).max())
-        output = model(
-            to_signed(pool.pixels[rows]).to(device),
-            pool.ids[rows, :longest].to(device),
-            pool.mask[rows, :longest].to(device),
-        )
-        words, known = (part[rows, :longest].to(device) for part in (pool.words, pool.known))
-        return rahf_loss(output, pool.scores[rows].to(device), pool.maps[rows].float().to(device), words, known)
-
-    seconds = trainer.fit(loss)
-    return model.eval(), seconds
+    parts = build_rahf(config.seed)
+    return parts, train(parts, pool, config.rahf, config.workdir / "rahf", config.seed)
 
 
-def save_rahf(model: Rahf, folder: Path) -> None:
+def save_rahf(parts: Parts, folder: Path) -> None:
     """Writes the model in half precision, with image processor and tokenizer, as `RahfPredictor` reads it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_half(model, folder)
-    build_tokenizer(SCENES, CONTEXT).save_pretrained(folder)
-    build_image_processor().save_pretrained(folder)
+    parts.save(folder)
+    save_half(parts.model, folder)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiments.embedded.training.phases import NOISE, STABLE_DIFFUSION_NOISE, Phase
-from experiments.embedded.training.trainer import Schedule
 from experiments.embedded.world.emoji.world import emoji_world
 from experiments.embedded.world.folder import folder_world
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import World
+from experiments.training.trainer import Schedule
 from fabric.models import EMBEDDED, locate
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from diffusers import DDPMScheduler
 
-from experiments.embedded.training.trainer import Schedule
+from experiments.training.trainer import Schedule
 
 STABLE_DIFFUSION_NOISE: dict[str, float | str] = {
     "beta_start": 0.00085,

@@ -27,8 +27,8 @@ from fabric.images import FeedbackImage, to_pictures
 from fabric.models import load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
-from objectives.embedders import Embedders
 from objectives.registry import create
+from objectives.shared import SharedModels
 from tests.experiments.run.commands import whole_run
 
 PROTOCOL = Protocol(rounds=1, images=2, steps=3, size=(32, 32), batch=4, guidance=4)
@@ -47,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_picture_that_a_prompt_describes_is_near(folder: Path) -> None:
-    pictures, embedder = read_library([folder], "embedded", "cpu", Embedders())
+    pictures, embedder = read_library([folder], "embedded", "cpu", SharedModels())
     assert len(pictures) == 12
     prompts = SCENES.captions(_scenes(), SCENES.names)
     tasks = with_library([Task(prompt) for prompt in prompts], pictures, embedder, 3)
@@ -76,7 +76,7 @@ def test_the_first_so_many_count_and_a_part_of_one_in_part() -> None:
 
 
 def test_a_library_of_which_nothing_counts_is_as_if_it_were_not_there(folder: Path) -> None:
-    pictures, _ = read_library([folder], "embedded", "cpu", Embedders())
+    pictures, _ = read_library([folder], "embedded", "cpu", SharedModels())
     generator = CachedGenerator(FabricGenerator(load()), PROTOCOL)
     objective = create("clip-prompt", "embedded")
     objective.prepare()

@@ -5,32 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
-from experiments.embedded.models.preference import build_image_processor
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from objectives.checkpoints import MissingWeightsError
-from objectives.rahf.config import RahfConfig
-from objectives.rahf.model import Rahf
 from objectives.rahf.predictor import RahfPredictor, encode_words
 from objectives.richhf import SCORES, tokens
 from objectives.testing import sample_images
 
 PROMPTS = ["a red star, at night", "a blue ring"]
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rahf")
-    tokenizer = build_tokenizer(SCENES, 12)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = Rahf(RahfConfig(len(tokenizer), width=16, layers=1, heads=2, max_words=12, stem=(8, 8)))
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    build_image_processor().save_pretrained(folder)
-    return folder
 
 
 def test_every_word_has_its_first_token() -> None:
@@ -46,11 +29,13 @@ def test_every_word_has_its_first_token() -> None:
     assert cut.first[0][-1] == -1
 
 
-def test_predictions_are_in_range_and_do_not_depend_on_the_batch(folder: Path) -> None:
+def test_predictions_are_in_range_and_do_not_depend_on_the_batch(rahf_folder: Path) -> None:
     images = sample_images(2)
-    predictor = RahfPredictor(str(folder))
+    predictor = RahfPredictor(str(rahf_folder))
     together = predictor(images, PROMPTS)
-    alone = [RahfPredictor(str(folder))([image], [prompt])[0] for image, prompt in zip(images, PROMPTS, strict=True)]
+    alone = [
+        RahfPredictor(str(rahf_folder))([image], [prompt])[0] for image, prompt in zip(images, PROMPTS, strict=True)
+    ]
     for one, other, prompt in zip(together, alone, PROMPTS, strict=True):
         assert one.scores.keys() == set(SCORES)
         assert all(0 <= score <= 1 for score in one.scores.values())

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 
 from experiments.embedded.models.classifier import AttributeClassifier
-from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes.world import SCENES
+from experiments.training.trainer import seeded
 from fabric.seeding import generator_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("classifier")]

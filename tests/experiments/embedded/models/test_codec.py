@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from experiments.embedded.models.codec import build_codec, codec_loss
-from experiments.embedded.training.trainer import seeded
+from experiments.training.trainer import seeded
 from fabric.seeding import generator_for
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from experiments.embedded.models.codec import build_codec
 from experiments.embedded.models.denoising import draw_times, encode_pool, prediction_weight
 from experiments.embedded.training.pool import Pool
-from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes.world import SCENES
+from experiments.training.trainer import seeded
 from fabric.seeding import generator_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("denoising")]

@@ -14,9 +14,9 @@ from experiments.embedded.models.generator import (
     build_unet,
     save_generator,
 )
-from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.training.trainer import seeded
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("generator")]
 

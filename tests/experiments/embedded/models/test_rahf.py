@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments.embedded.models.rahf import CONTEXT, RichPool, make_rich_pool, save_rahf, to_pool, train_rahf
+from experiments.embedded.models.rahf import CONTEXT, make_rich_pool, save_rahf, to_pool, train_rahf
 from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import draw_truth
 from experiments.embedded.shipped import read_generator
 from experiments.embedded.training.config import Config
-from experiments.embedded.training.trainer import Schedule
 from experiments.embedded.world.scenes.faults import visible
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
+from experiments.rich_feedback.pool import RichPool
+from experiments.training.trainer import Schedule
 from fabric.images import to_pictures
 from fabric.seeding import generator_for
 from objectives.rahf.predictor import RahfPredictor
@@ -50,7 +51,7 @@ def test_a_window_is_made_anew_and_nothing_else() -> None:
 def test_a_pool_holds_the_truth_and_is_made_once(pool: RichPool, folder: Path) -> None:
     assert pool.pixels.shape == (64, 3, 64, 64)
     assert pool.maps.shape == (64, 2, 64, 64)
-    assert set(pool.maps.unique().tolist()) == {0, 1}
+    assert set(pool.maps.unique().tolist()) == {0, 255}
     assert ((pool.words <= pool.known) & (pool.known <= pool.mask)).all()
     written = (folder / "rich.safetensors").stat().st_mtime_ns
     again = make_rich_pool(folder / "rich.safetensors", 64, 0, read_generator())
@@ -70,10 +71,10 @@ def test_words_of_a_pool_are_those_of_its_prompts() -> None:
 
 def test_a_training_gives_a_model_that_predicts(pool: RichPool, tmp_path: Path) -> None:
     config = replace(Config(), workdir=tmp_path / "work", rahf=Schedule(steps=3, batch=8, lr=1e-3))
-    model, seconds = train_rahf(config, pool)
+    parts, seconds = train_rahf(config, pool)
     assert seconds > 0
-    assert 1.0e6 < sum(parameter.numel() for parameter in model.parameters()) < 1.5e6
-    save_rahf(model, tmp_path / "model")
+    assert 1.0e6 < sum(parameter.numel() for parameter in parts.model.parameters()) < 1.5e6
+    save_rahf(parts, tmp_path / "model")
     size = (tmp_path / "model" / "model.safetensors").stat().st_size
     assert size < 3e6
     pictures = to_pictures(pool.pixels[:2].float() / 127.5 - 1)

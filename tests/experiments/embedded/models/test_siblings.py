@@ -5,8 +5,8 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 
 from experiments.embedded.models.generator import build_unet
 from experiments.embedded.models.siblings import SiblingAttnProcessor, install, siblings_of
-from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.emoji.world import EmojiWorld
+from experiments.training.trainer import seeded
 from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from experiments.embedded.training.reading import Reader
-from experiments.embedded.training.trainer import seeded
 from experiments.embedded.world.scenes.world import SCENES
+from experiments.training.trainer import seeded
 from fabric.seeding import generator_for
 
 

@@ -1,6 +1,6 @@
-"""One training loop for every stage: resumable at any step, seeded by step, logged, averaged.
+"""One training loop for every model: resumable at any step, seeded by step, logged, averaged.
 
-A stage gives a `loss(step)` that draws its batch from `generator_for(stage, step)`, so a run that was stopped and
+A `loss(step)` draws its batch from a generator that is keyed by the step, so a run that was stopped and
 resumed sees exactly the batches of one that was not.
 """
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from experiments.embedded.training.trainer import Schedule, Trainer, seeded, training_device
+from experiments.training.trainer import Schedule, Trainer, seeded, training_device
 from fabric.seeding import generator_for
 
 SCHEDULE = Schedule(steps=12, batch=16, lr=0.05, warmup=3, ema=0.7)
-SECONDS = "experiments.embedded.training.trainer.time"
+SECONDS = "experiments.training.trainer.time"
 
 
 class Clock:

@@ -1,0 +1,1 @@
+"""Rich feedback: predictors trained on it, and what they are used for besides scoring."""

@@ -1,0 +1,1 @@
+"""Training that is resumable, whatever the model."""
