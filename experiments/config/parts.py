@@ -148,6 +148,18 @@ class ConstraintConfig(Part):
         return self.objective.name
 
 
+class FilterConfig(Part):
+    """Which images may be liked.
+
+    Attributes:
+        objective: see `ObjectiveConfig`.
+        at_least: least score, in its own units; the greatest where lower is better.
+    """
+
+    objective: ObjectiveConfig
+    at_least: float
+
+
 class ProtocolConfig(Part):
     """How a setting is tried; see `experiments.run.protocol.Protocol`.
 
@@ -155,6 +167,8 @@ class ProtocolConfig(Part):
         guidance: of plain images and of the presets; 7 as the authors', 4 for the embedded model.
         prune: a setting stops early when the chance that it is better than the recommended one, by what was seen of it
             so far, is less; true for 0.02, false for 0, which is never.
+        feedback: what of a round steers those after it: liked (its best image), disliked (its worst) or both.
+        like_only: what an image must be to be liked; all may be by default.
     """
 
     rounds: Positive = 3
@@ -166,6 +180,8 @@ class ProtocolConfig(Part):
     value: Literal["last", "best", "all"] = "last"
     guidance: Annotated[float, Field(ge=1, le=20)] | None = None
     prune: Annotated[float, Field(ge=0, lt=1)] = 0.02
+    feedback: Literal["both", "liked", "disliked"] = "both"
+    like_only: FilterConfig | None = None
 
     @field_validator("prune", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from experiments.config.parts import ObjectiveConfig
+from experiments.config.parts import FilterConfig, ObjectiveConfig
 from experiments.config.schema import RunConfig
 from experiments.config.setting import read_settings
 from experiments.embedded.measures import AttributeAgreement
@@ -19,7 +19,7 @@ from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.library import LibrarySpace, read_library, with_library
 from experiments.run.model_space import ModelSpace
-from experiments.run.protocol import Protocol, Task
+from experiments.run.protocol import Filter, Protocol, Task
 from experiments.run.space import OtherSpace, Space, absent
 from experiments.run.tasks import held_out_tasks, run_tasks
 from fabric.bank import ReferenceBank
@@ -86,8 +86,24 @@ class Plan:
         given = self.config.protocol
         size = None if given.size is None else (given.size[1], given.size[0])
         return Protocol(
-            given.rounds, given.images, given.steps, size, given.seed, given.batch, given.value, self.config.guidance
+            rounds=given.rounds,
+            images=given.images,
+            steps=given.steps,
+            size=size,
+            seed=given.seed,
+            batch=given.batch,
+            value=given.value,
+            guidance=self.config.guidance,
+            feedback=given.feedback,
+            like_only=self._filter(given.like_only),
         )
+
+    def _filter(self, given: FilterConfig | None) -> Filter | None:
+        """Which images may be liked; its model is read when it is first asked."""
+        if given is None:
+            return None
+        (objective,) = self._checked([self._assembled(given.objective)], self.tasks, "prompts", "protocol.like_only")
+        return Filter(objective, given.at_least)
 
     @cached_property
     def held_out_protocol(self) -> Protocol:
@@ -269,6 +285,8 @@ class Plan:
             ValueError: something is not to be had, or tasks and objectives do not go together.
         """
         _ = self.objectives, self.constraints, self.held_out_objectives
+        if self.protocol.like_only is not None:
+            self.protocol.like_only.objective.prepare()
 
 
 def _ids(tasks: Sequence[Task], kind: str) -> tuple[str, ...]:

@@ -133,21 +133,29 @@ def _play_round(
         played.session.requests([params] * protocol.images) for played, params in zip(going, settings, strict=True)
     ]
     generated = generator([request for batch in requests for request in batch])
-    with_baseline = any("baseline" in objective.needs for objective in objectives)
+    scored = [*objectives] if protocol.like_only is None else [*objectives, protocol.like_only.objective]
+    with_baseline = any("baseline" in objective.needs for objective in scored)
     contexts = _contexts(generator, going, requests, number, with_baseline)
     for k, (played, params) in enumerate(zip(going, settings, strict=True)):
         played.last = generated[k * protocol.images : (k + 1) * protocol.images]
         played.session.record(
             [made.image for made in played.last], [made.prompt for made in played.last], [params] * len(played.last)
         )
-    scores, failures = _scored(objectives, [made.image for made in generated], contexts, protocol.images)
+    scores, failures = _scored(scored, [made.image for made in generated], contexts, protocol.images)
     for k, played in enumerate(going):
         if k in failures:
             played.failure = failures[k]
             continue
-        row = scores[:, k]
-        played.session.choose(RoundChoice((int(row[0].argmax()),), (int(row[0].argmin()),)))
-        played.scores.append(row)
+        played.session.choose(_choice(protocol, scores[0, k], scores[-1, k]))
+        played.scores.append(scores[: len(objectives), k])
+
+
+def _choice(protocol: Protocol, scores: Scores, filtered: Scores) -> RoundChoice:
+    """What is liked and disliked of n images, by their scores and those of the filter."""
+    passes = np.ones(len(scores), dtype=bool) if protocol.like_only is None else protocol.like_only.passes(filtered)
+    best, worst = int(np.where(passes, scores, -np.inf).argmax()), int(scores.argmin())
+    liked = (best,) if passes.any() and protocol.feedback != "disliked" else ()
+    return RoundChoice(liked, (worst,) if protocol.feedback != "liked" else ())
 
 
 def _attention(made: Sequence[Made]) -> dict[str, float]:

@@ -11,8 +11,10 @@ from PIL.Image import Image
 
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
+from objectives.base import Objective, toward_higher
 
 Value = Literal["last", "best", "all"]
+Signs = Literal["both", "liked", "disliked"]
 Scores = NDArray[np.float64]
 
 
@@ -41,6 +43,24 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Filter:
+    """Which images may be liked: those of a score, whatever else speaks for them.
+
+    Attributes:
+        objective: that scores.
+        at_least: least score, as the objective counts; greatest where lower is better.
+    """
+
+    objective: Objective
+    at_least: float
+
+    def passes(self, scores: Scores) -> NDArray[np.bool_]:
+        """Which of some scores, turned so that higher is better, pass."""
+        (bound,) = toward_higher(self.objective, [self.at_least])
+        return np.asarray(scores >= bound)
+
+
+@dataclass(frozen=True)
 class Protocol:
     """How a setting is tried on a task (von Rütte et al. 2023, arXiv 2307.10159, section 4: 3 rounds of 4 images).
 
@@ -54,6 +74,8 @@ class Protocol:
         batch: images generated at once.
         value: what a task is worth: the mean of the last round, the best image, or the mean of all.
         guidance: of plain images, which settings are compared with.
+        feedback: what of a round steers those after it: its best image is liked, its worst disliked, or both.
+        like_only: what an image must be to be liked; a round without any such likes none.
     """
 
     rounds: int = 3
@@ -64,6 +86,8 @@ class Protocol:
     batch: int = 16
     value: Value = "last"
     guidance: float = 7.0
+    feedback: Signs = "both"
+    like_only: Filter | None = None
 
     @property
     def plain(self) -> FabricParams:

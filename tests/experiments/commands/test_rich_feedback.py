@@ -21,7 +21,7 @@ from experiments.studio.history.records import RichFeedback
 from experiments.studio.session import StudioSession
 from experiments.training.trainer import seeded
 from objectives.rahf.predictor import RahfPredictor
-from objectives.richhf import RichRating
+from objectives.richhf import SCORES, RichRating
 from objectives.testing import sample_images
 from tests.objectives.models import save_rahf
 
@@ -121,8 +121,9 @@ def test_what_the_studio_collected_is_a_dataset(
 
 
 def _rating(rater: str, prompt: str, score: int) -> RichRating:
-    scores = dict.fromkeys(("plausibility", "alignment", "aesthetics", "overall"), score)
-    return RichRating(rater=rater, prompt=prompt, artifact_points=((0.5, 0.5),), misaligned_words=(1,), **scores)
+    scores = dict.fromkeys(SCORES, score)
+    marks = {"artifact_points": ((0.5, 0.5),), "misaligned_words": (1,)}
+    return RichRating.model_validate({"rater": rater, "prompt": prompt, **marks, **scores})
 
 
 def test_generated_pictures_are_repaired(rahf: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,4 +102,4 @@ def test_masks_hold_what_is_above_the_threshold_grown_on_all_sides() -> None:
 )
 def test_settings_out_of_range_are_named(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"^{name}: .* is out of range; allowed: "):
-        RepairSettings(**{name: value})
+        replace(RepairSettings(), **{name: value})

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from PIL.Image import Image
 
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.play import Outcome, Play, play, try_plays
-from experiments.run.protocol import Protocol, Task
+from experiments.run.protocol import Filter, Protocol, Task
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
@@ -68,6 +70,41 @@ def test_the_best_is_liked_and_the_worst_disliked(generator: CachedGenerator) ->
             assert row.tolist() == red
     turned = play(generator, _plays(), [Redness(higher_is_better=False)])
     assert turned[0].session.rounds[0].choice.liked == outcomes[0].session.rounds[0].choice.disliked
+
+
+@pytest.mark.parametrize("feedback", ["liked", "disliked"])
+def test_feedback_of_one_sign_alone(feedback: Literal["liked", "disliked"]) -> None:
+    generator = CachedGenerator(Counting(build("sd1")), replace(PROTOCOL, feedback=feedback))
+    for outcome in play(generator, _plays(), [Redness()]):
+        for one in outcome.session.rounds:
+            assert len(one.choice.liked) == (feedback == "liked")
+            assert len(one.choice.disliked) == (feedback == "disliked")
+
+
+class Greenness(Redness):
+    """Mean green."""
+
+    name = "greenness"
+
+    def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
+        return [float(np.asarray(image)[..., 1].mean()) for image in images]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_only_what_passes_the_filter_is_liked(sign: int) -> None:
+    plain = play(CachedGenerator(FabricGenerator(build("sd1")), PROTOCOL), _plays(tasks=TASKS[:1]), [Redness()])
+    green = Greenness(higher_is_better=sign > 0)
+    scores = green(plain[0].session.rounds[0].pictures, [])
+    for bound, liked in ((max(scores) + 1, sign < 0), (min(scores) - 1, sign > 0), (float(np.mean(scores)), True)):
+        protocol = replace(PROTOCOL, rounds=1, like_only=Filter(green, bound))
+        (outcome,) = play(
+            CachedGenerator(FabricGenerator(build("sd1")), protocol), _plays(tasks=TASKS[:1]), [Redness()]
+        )
+        assert outcome.scores.shape == (1, 1, 2)  # the filter is none of the objectives
+        choice = outcome.session.rounds[0].choice
+        assert bool(choice.liked) == liked
+        assert len(choice.disliked) == 1
+        assert all(sign * scores[place] >= sign * bound for place in choice.liked)
 
 
 def test_a_task_does_not_depend_on_the_others(generator: CachedGenerator) -> None:
