@@ -58,6 +58,7 @@ _COMMANDS = {
         "steer a prompt by looking, in the browser", arguments.add_studio, "commands.studio", has_result=False
     ),
     "score": _Command("scores of pictures", arguments.add_score, "commands.score"),
+    "paper": _Command("the FABRIC paper's claims, tried on a model", arguments.add_paper, "commands.paper"),
     "repair": _Command("pictures whose faulty places are filled anew", rich_arguments.add_repair, "commands.repair"),
     "train-rahf": _Command(
         "a predictor of what people say of pictures, of your own data",

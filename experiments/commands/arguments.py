@@ -170,6 +170,37 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="to write to (default the run's)")
 
 
+def add_paper(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo paper`."""
+    parser.usage = "fabric-bo paper [E2 E5 ...] [options]"
+    parser.epilog = examples(
+        [
+            "paper --smoke",
+            "paper E2 E3 E4 --prompts 100",
+            "paper --model stable-diffusion-v1-5/stable-diffusion-v1-5 --prompt-file hps.json --pairs pairs/",
+        ]
+    )
+    parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="E2 to E11 (default all)")
+    parser.add_argument("--prompts", type=int, default=200, metavar="N", help="of each experiment")
+    parser.add_argument("--prompt-file", type=Path, metavar="FILE", help="JSON of prompts, as HPS has them")
+    parser.add_argument("--pairs", type=Path, metavar="FOLDER", help="target pictures, with prompts.csv: image,prompt")
+    parser.add_argument("--seed", type=int, default=0, help="of prompts and images")
+    parser.add_argument("--smoke", action="store_true", help="4 prompts and 2 steps, to see that everything works")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("paper"),
+        metavar="FOLDER",
+        help="of the page, and of what was played so far",
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", default=MODEL, help=MODEL_HELP)
+    model.add_argument("--preference-lora", metavar="FILE", help="a LoRA tuned for preference, for E10")
+    model.add_argument("--steps", type=int, default=20, metavar="N", help="denoising steps")
+    model.add_argument("--batch", type=int, default=16, metavar="N", help="images that are generated together")
+    add_sampling(model)
+
+
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `fabric-bo report`."""
     parser.usage = "fabric-bo report FOLDER [options]"

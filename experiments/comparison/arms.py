@@ -112,13 +112,19 @@ def measure(
         on_prompts(len(outcomes))
     spent = (generator.seconds - seconds) / (generator.count - count)
     scores = {objective.name: np.stack([o.scores[m] for o in outcomes]) for m, objective in enumerate(objectives)}
-    others = {name: _by_round(objective, tasks, outcomes) for name, objective in measures.items()}
+    others = {name: by_round(objective, tasks, outcomes) for name, objective in measures.items()}
     pictures = [_write(folder, arm, place, outcome) for place, outcome in enumerate(outcomes)]
     return Measured(arm, scores, others, spent, pictures)
 
 
-def _by_round(objective: Objective, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> Scores:
-    """Means over the images of each round, P x R, as the objective counts."""
+def by_round(objective: Objective, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> Scores:
+    """A measure of what was played: means over the images of each round, P x R, as the objective counts.
+
+    Args:
+        objective: the measure; where it needs feedback, rounds without any have NaN.
+        tasks: P of them.
+        outcomes: one for each task.
+    """
     table = np.full((len(outcomes), len(outcomes[0].session.rounds)), np.nan)
     for k, (task, outcome) in enumerate(zip(tasks, outcomes, strict=True)):
         for number, done in enumerate(outcome.session.rounds):

@@ -57,6 +57,43 @@ class AttributeAgreement(Objective):
         return scores
 
 
+class AttributeVariety(Objective):
+    """How much the images of a group differ in what prompts leave open, as the classifier reads it; 0 to 1.
+
+    For two images it is the share of those attributes in which they differ, for more the mean over all pairs.
+
+    Args:
+        world: of the pictures.
+    """
+
+    name = "classifier-variety"
+    bounds = (0.0, 1.0)
+    of_batch = True
+
+    def __init__(self, world: World) -> None:
+        self._world = world.name
+        self._columns = [world.column[name] for name in world.unsaid]
+
+    @cached_property
+    def _classifier(self) -> AttributeClassifier:
+        return read_classifier(world=self._world)
+
+    def prepare(self) -> None:
+        """Reads the classifier."""
+        _ = self._classifier
+
+    def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
+        """Scores images; see `Objective`. Every image has its group's value."""
+        groups = [(context.prompt, context.group) for context in contexts]
+        values = {}
+        for group in dict.fromkeys(groups):
+            members = [image for image, other in zip(images, groups, strict=True) if other == group]
+            read = self._classifier.read(_tensor(members))[:, self._columns]
+            differ = (read[:, None] != read[None]).double().mean(dim=2)
+            values[group] = float(differ.sum() / (len(members) * (len(members) - 1))) if len(members) > 1 else 0.0
+        return [values[group] for group in groups]
+
+
 def _tensor(images: Sequence[Image]) -> torch.Tensor:
     """N x 3 x 64 x 64 in [-1, 1]."""
     return to_signed(torch.stack([pil_to_tensor(image.convert("RGB").resize((SIDE, SIDE))) for image in images]))

@@ -9,32 +9,14 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from experiments.files.html import data_uri
 from experiments.report import facts, tables
 from experiments.report.findings import Findings, same_settings
 from experiments.report.pictures import SHOWN, SideBySide, given_pictures, held_out_pictures, run_pictures, run_prompts
 from experiments.report.plots_comparison import comparison_plots
 from experiments.report.plots_model import front_plots, model_plots
 from experiments.report.plots_search import convergence_plots, parallel_plots
-from experiments.report.style import NARROW, WIDE, Plot
+from experiments.report.style import Drawn, drawn
 from fabric.models import EMBEDDED_MODELS
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A plot as the page has it.
-
-    Attributes:
-        plot: what is said of it.
-        png: bytes of its file.
-        wide: as data, for wide screens.
-        narrow: as data, for narrow ones.
-    """
-
-    plot: Plot
-    png: bytes
-    wide: str
-    narrow: str
 
 
 @dataclass(frozen=True)
@@ -73,12 +55,7 @@ def draw(found: Findings) -> dict[str, list[Drawn]]:
         "parameters": [*model_plots(found), *parallel_plots(found)],
         "front": front_plots(found),
     }
-    return {name: [_drawn(plot) for plot in plots] for name, plots in sections.items()}
-
-
-def _drawn(plot: Plot) -> Drawn:
-    wide, narrow = plot.png(WIDE), plot.png(NARROW)
-    return Drawn(plot, wide, data_uri(wide, "png"), data_uri(narrow, "png"))
+    return {name: [drawn(plot) for plot in plots] for name, plots in sections.items()}
 
 
 def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:

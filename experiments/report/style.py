@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from experiments.comparison.arms import PLAIN, WITHOUT, Arm
 from experiments.comparison.result import BEST_OF
+from experiments.files.html import data_uri
 from fabric.params import PRESETS
 
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#d9dee4"
@@ -96,6 +97,29 @@ class Plot:
         with rc_context(_LOOK), io.BytesIO() as file:
             self.draw(layout).savefig(file, format="png", dpi=layout.dpi, metadata={"Software": None})
             return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A plot as the page has it.
+
+    Attributes:
+        plot: what is said of it.
+        png: bytes of its file.
+        wide: as data, for wide screens.
+        narrow: as data, for narrow ones.
+    """
+
+    plot: Plot
+    png: bytes
+    wide: str
+    narrow: str
+
+
+def drawn(plot: Plot) -> Drawn:
+    """A plot for wide and for narrow screens."""
+    wide, narrow = plot.png(WIDE), plot.png(NARROW)
+    return Drawn(plot, wide, data_uri(wide, "png"), data_uri(narrow, "png"))
 
 
 def panels(layout: Layout, count: int, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:

@@ -6,6 +6,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -59,6 +60,18 @@ class CachedGenerator:
         self.count = 0
         self.seconds = 0.0
         self._cache: LRUCache[Hashable, Made] = LRUCache(_CACHE_BYTES, getsizeof=_bytes)
+
+    def under(self, protocol: Protocol) -> CachedGenerator:
+        """The same generator under another protocol of the same steps and size; what is kept is common to both.
+
+        Raises:
+            ValueError: images of the two protocols are not the same.
+        """
+        if (protocol.steps, protocol.size) != (self.protocol.steps, self.protocol.size):
+            raise ValueError(f"protocol: {protocol}; allowed: {self.protocol.steps} steps, size {self.protocol.size}")
+        other = copy(self)
+        other.protocol = protocol
+        return other
 
     def __call__(self, requests: Sequence[Request]) -> list[Made]:
         """What came of each request, generated in batches."""

@@ -16,6 +16,7 @@ from fabric.seeding import generator_for
 
 Feedback = tuple[FeedbackImage, ...]
 _DRAWN = 400  # scenes, enough to meet all prompts
+_OF_ALL = 4000  # where combinations count that training saw too
 _TARGETS = 4  # of a prompt, where a taste is hidden: it has no position and no jitter
 # Liked pictures of a board: how many have the taste, and how many mislead.
 _LIKED: dict[BoardKind, tuple[int, int]] = {
@@ -86,6 +87,35 @@ class HiddenTargets(ABC):
             for k, prompt in enumerate(prompts)
         ]
 
+    def single_targets(self, count: int, seed: int, contradicted: bool = False) -> list[Task]:
+        """Prompts with a hidden target each, of any combination: prompts of others' models are not held out either.
+
+        Args:
+            count: how many.
+            seed: which.
+            contradicted: whether each target shows something else than its prompt says, in one attribute.
+
+        Raises:
+            ValueError: there are not so many prompts.
+        """
+        drawn = self._distinct(self.world.sample(_OF_ALL, generator_for("single targets", seed)), frozenset(), count)
+        prompts = self.world.captions(drawn, self.world.short_prompt)
+        if contradicted:
+            drawn = self._contradicting(drawn, generator_for("contradicted", seed))
+        pictures = self.pictures(drawn, self.world.unsaid)
+        return [Task(prompt, (target,)) for prompt, target in zip(prompts, pictures, strict=True)]
+
+    def _contradicting(self, scenes: Scenes, generator: torch.Generator) -> Scenes:
+        """The same scenes, each with one attribute changed that its prompt states."""
+        stated = self.world.short_prompt
+        which = torch.randint(len(stated), (len(scenes),), generator=generator)
+        attributes = scenes.attributes.clone()
+        for place, name in enumerate(stated):
+            changed = scenes.changed(name, generator).column(name)
+            column = self.world.column[name]
+            attributes[:, column] = torch.where(which == place, changed, attributes[:, column])
+        return Scenes(self.world, attributes, scenes.jitter)
+
     def names_of(self, kind: BoardKind) -> tuple[str, ...]:
         """The attributes that a taste is made of."""
         return {"structure": self.world.structure, "style": self.world.style}.get(kind, self.world.unsaid)
@@ -147,10 +177,14 @@ class HiddenTargets(ABC):
             if self.unshown:
                 shown = concatenate(*self.board_scenes(config.board, config.kind))
                 besides |= frozenset(self.world.captions(shown, self.world.short_prompt))
+        return self._distinct(drawn, besides, config.count)
+
+    def _distinct(self, drawn: Scenes, besides: frozenset[str], count: int) -> Scenes:
+        """The first scenes of so many different prompts."""
         first: dict[str, int] = {}
         for place, prompt in enumerate(self.world.captions(drawn, self.world.short_prompt)):
             if prompt not in besides:
                 first.setdefault(prompt, place)
-        if len(first) < config.count:
-            raise ValueError(f"scenes.count: {config.count}; allowed: 1 to {len(first)}, the prompts that there are")
-        return drawn[torch.tensor(list(first.values())[: config.count])]
+        if len(first) < count:
+            raise ValueError(f"scenes.count: {count}; allowed: 1 to {len(first)}, the prompts that there are")
+        return drawn[torch.tensor(list(first.values())[:count])]

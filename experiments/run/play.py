@@ -166,8 +166,9 @@ def _attention(made: Sequence[Made]) -> dict[str, float]:
 
 def _setting(protocol: Protocol, session: Session, params: FabricParams) -> FabricParams:
     """The setting, or plain Stable Diffusion as long as there is no feedback; see `Protocol.rounds`."""
-    there = session.liked or session.disliked
-    return params if there or session.rounds else replace(protocol.plain, prompt_dropout=0.0)
+    if session.liked or session.disliked or session.rounds:
+        return params
+    return replace(protocol.plain, prompt_dropout=params.prompt_dropout if protocol.dropout_first else 0.0)
 
 
 def new_session(task: Task, protocol: Protocol) -> Session:

@@ -76,6 +76,8 @@ class Protocol:
         guidance: of plain images, which settings are compared with.
         feedback: what of a round steers those after it: its best image is liked, its worst disliked, or both.
         like_only: what an image must be to be liked; a round without any such likes none.
+        dropout_first: whether words of the prompt are dropped in a first round without feedback too, as the paper does;
+            else that round is the same for all settings.
     """
 
     rounds: int = 3
@@ -88,6 +90,7 @@ class Protocol:
     guidance: float = 7.0
     feedback: Signs = "both"
     like_only: Filter | None = None
+    dropout_first: bool = False
 
     @property
     def plain(self) -> FabricParams:

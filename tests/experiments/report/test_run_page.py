@@ -21,6 +21,7 @@ from experiments.report import run_page as page_module
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
 from experiments.report.run_page import draw, page
+from experiments.report.style import Drawn
 from experiments.run.optimize import optimize
 from experiments.run.plan import Plan
 from experiments.run.study import open_study, read_study
@@ -182,7 +183,7 @@ def test_a_comparison_of_other_settings_is_pointed_out(folder: Path, tmp_path: P
     assert "The comparison is of other settings" in page(findings, {**_no_plots()}, tmp_path / "config.yaml")
 
 
-def _no_plots() -> dict[str, list[page_module.Drawn]]:
+def _no_plots() -> dict[str, list[Drawn]]:
     return {name: [] for name in ("comparison", "convergence", "parameters", "front")}
 
 

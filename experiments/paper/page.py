@@ -1,0 +1,39 @@
+"""One page with a verdict for each claim, and the paper's figures drawn anew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from experiments.paper.bench import Setup
+from experiments.paper.verdicts import Verdict
+from experiments.report.style import Plot, drawn
+
+_FOLDERS = (Path(__file__).parent, Path(__file__).parents[1] / "report")
+
+
+def paper_page(setup: Setup, found: Sequence[Verdict], plots: Sequence[Plot], notes: Sequence[str]) -> str:
+    """The page as HTML; whatever comes from outside is escaped.
+
+    Args:
+        setup: how arms were played.
+        found: one for each claim.
+        plots: of the experiments.
+        notes: what to be aware of.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDERS), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    said = Counter(one.said for one in found)
+    return environment.get_template("page.html.jinja").render(
+        model=setup.sources.model,
+        prompts=setup.prompts,
+        steps=setup.steps,
+        verdicts=found,
+        counts={name: said[name] for name in ("holds", "reversed", "undecided")},
+        notes=notes,
+        figures=[drawn(plot) for plot in plots],
+    )
