@@ -1,0 +1,103 @@
+"""Runs that are killed, and several processes on one study."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from experiments.cli import main
+from experiments.run.optimize import Run, optimize
+from experiments.run.plan import Plan
+from experiments.run.stopping import finished
+from experiments.run.study import read_study
+from tests.experiments.run.tiny import TWO_PROMPTS, same_trials, tiny_config, write_tiny
+from tests.processes import Child, command
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("kills")]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return optimize(Plan.of(tiny_config(tmp_path_factory.mktemp("run"), scenes=TWO_PROMPTS)))
+
+
+def _run_until_killed(module: str, owner: str, name: str, when: int, config: str) -> int:
+    """Runs until a method is called for so many times."""
+    cls = getattr(importlib.import_module(module), owner)
+    inner, calls = getattr(cls, name), []
+
+    def until_killed(*args: object, **kwargs: object) -> object:
+        calls.append(name)
+        if len(calls) == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return inner(*args, **kwargs)
+
+    setattr(cls, name, until_killed)
+    return main(["optimize", config])
+
+
+_MOMENTS = {
+    "before anything is generated": ("experiments.run.trials", "Runner", "plain", 1),
+    "between two pictures": ("experiments.run.trials", "Runner", "_upload", 4),
+    "written, but not told": ("optuna.study", "Study", "tell", 2),
+}
+_NO_HEARTBEAT = ("experiments.run.study", "Store", "alive", 2)
+
+
+def _kill(config: Path, moment: tuple[str, str, str, int]) -> None:
+    child = Child(_run_until_killed, *moment, str(config))
+    assert child.wait() == -signal.SIGKILL, child.err[-2000:]
+
+
+def test_a_run_that_is_killed_again_and_again_is_the_unbroken_run(whole: Run, tmp_path: Path) -> None:
+    config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", scenes=TWO_PROMPTS)
+    for moment in _MOMENTS.values():
+        _kill(config, moment)
+    study = optimize(Plan.of(tiny_config(tmp_path / "run", scenes=TWO_PROMPTS))).study
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.FAIL}
+    same_trials(finished(study), whole.study.trials)
+
+
+def test_a_run_that_is_killed_before_a_heartbeat_tries_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its place is given again once it counts as dead, when others were tried; at random they do not depend on it."""
+    whole = optimize(Plan.of(tiny_config(tmp_path / "whole", sampler="random", trials=4))).study.trials
+    _kill(write_tiny(tmp_path / "run.yaml", tmp_path / "run", sampler="random", trials=4), _NO_HEARTBEAT)
+    monkeypatch.setattr("experiments.run.study._GRACE", 1)
+    told = finished(optimize(Plan.of(tiny_config(tmp_path / "run", sampler="random", trials=4))).study)
+    assert len(told) == len(whole)
+    same_trials(sorted(told, key=_strength), sorted(whole, key=_strength))
+
+
+def _strength(trial: FrozenTrial) -> float:
+    return float(trial.params["strength"])
+
+
+def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.run.study._GRACE", 1)
+    optimize(Plan.of(tiny_config(tmp_path, trials=1))).study.ask()
+    time.sleep(2)
+    assert [trial.state.name for trial in optimize(Plan.of(tiny_config(tmp_path, trials=2))).study.trials] == [
+        "COMPLETE",
+        "FAIL",
+        "COMPLETE",
+    ]
+
+
+def test_two_processes_share_a_study(tmp_path: Path) -> None:
+    config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=4)
+    for child in [command("optimize", str(config)) for _ in range(2)]:
+        assert child.wait() == 0, child.err[-2000:]
+    study, _ = read_study(tmp_path / "run")
+    done = finished(study)
+    assert 4 <= len(done) <= 5  # the last may be asked for twice
+    assert len({str(trial.params) for trial in done}) == len(done)
