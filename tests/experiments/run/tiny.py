@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 import yaml
 from optuna.trial import FrozenTrial
 
@@ -33,6 +34,7 @@ def write_tiny(path: Path, folder: Path, **changes: object) -> Path:
 
 
 def same_trials(ours: Sequence[FrozenTrial], others: Sequence[FrozenTrial]) -> None:
+    """Asserts that two runs tried the same and found the same."""
     for once, twice in zip(ours, others, strict=True):
         assert twice.params == pytest.approx(once.params, rel=1e-3)  # sums depend on where arrays lie in memory
         assert twice.value == pytest.approx(once.value, abs=0.02)
