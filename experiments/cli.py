@@ -9,9 +9,10 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
@@ -208,19 +209,43 @@ def _main(given: list[str]) -> int:
         return 0
     options = _parser(given).parse_args(given)
     try:
-        result = _result(options)
+        with _stopping_at_sigterm():
+            result = _result(options)
     except (ValueError, MemoryError, OSError, ObjectiveError) as error:
         if options.verbose:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except _Terminated:
+        return 128 + signal.SIGTERM
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     if options.json:
         print(result.to_json())
     elif result.text:
         print(result.text)
     return result.code
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end, as batch systems do."""
+
+
+@contextlib.contextmanager
+def _stopping_at_sigterm() -> Iterator[None]:
+    """Within, a process that is asked to end does so as one that is interrupted: what is finished is kept, and said."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # signals are for the main thread
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _result(options: argparse.Namespace) -> CommandResult:

@@ -29,6 +29,7 @@ from fabric.seeding import generator_for
 from fabric.steering import Steering
 
 _log = logging.getLogger(__name__)
+_LARGEST = 8192  # pixels of a side; more is a mistake, which would run out of memory after a long time
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ class FabricGenerator:
 
     def _check_size(self, height: int, width: int) -> None:
         factor = self.pipeline.vae_scale_factor
-        if min(height, width) < factor or height % factor or width % factor:
-            raise ValueError(f"size: {width}x{height} is not possible; allowed: multiples of {factor}")
+        if min(height, width) < factor or max(height, width) > _LARGEST or height % factor or width % factor:
+            allowed = f"multiples of {factor} up to {_LARGEST}"
+            raise ValueError(f"size: {width}x{height} is not possible; allowed: {allowed}")
 
     def evaluations(self, steps: int) -> int:
         """How often the scheduler asks the U-Net in so many steps, and so `on_step` is called for a batch."""

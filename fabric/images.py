@@ -150,6 +150,8 @@ def _pictures_at(path: Path) -> list[Path]:
     if not path.is_dir():
         if not path.exists():
             raise ValueError(f"image: {path} does not exist")
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise ValueError(f"image: {path} is no file; allowed: {', '.join(FORMATS)}, or a folder")
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS)
     if not found:

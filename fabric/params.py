@@ -128,7 +128,7 @@ class FabricParams:
         """
         try:
             values = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise ValueError(f"parameters: not YAML ({' '.join(str(error).split())})") from error
         if not isinstance(values, dict):
             raise ValueError(f"parameters: {values!r} is not a mapping of names to values")

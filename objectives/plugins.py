@@ -54,8 +54,9 @@ def as_objective(found: Any, name: str) -> Objective:
     if isinstance(found, type) and issubclass(found, Objective):
         try:
             return found()
-        except TypeError as error:
-            raise ValueError(f"objective: {name} cannot be made without arguments ({error})") from error
+        except Exception as error:  # a stranger's class may raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            raise ValueError(f"objective: {name} cannot be made without arguments ({reason})") from error
     if isinstance(found, Objective):
         return found
     if callable(found) and _takes_two(found):
@@ -76,7 +77,9 @@ def load(reference: str) -> Objective:
         raise ValueError(f"objective: {reference!r}; allowed: module:attribute or file.py:attribute")
     try:
         module = _from_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as error:  # running a stranger's module may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # running a stranger's module may raise anything, or end the process
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise ValueError(f"objective: {place} cannot be imported ({reason})") from error
     found: Any = module

@@ -94,7 +94,7 @@ def _run(work: Callable[[], None], name: str, time_limit: float) -> _Outcome | N
     def guarded() -> None:
         try:
             work()
-        except Exception as error:  # whatever a plug-in raises is its failure, not the run's
+        except BaseException as error:  # whatever a plug-in raises, `SystemExit` too, is its own failure
             raised.append(error)
 
     thread = threading.Thread(target=guarded, name=f"objective {name}", daemon=True)
@@ -120,4 +120,7 @@ def _checked(result: object, count: int) -> _Outcome:
         return _Outcome([], f"gave {size} instead of {count} score(s)")
     if wrong := [value for value in values if not isinstance(value, Real) or isinstance(value, bool)]:
         return _Outcome([], f"gave {wrong[0]!r} instead of a number")
-    return _Outcome([float(value) for value in values])
+    try:
+        return _Outcome([float(value) for value in values])
+    except OverflowError:
+        return _Outcome([], "gave a number that is too large")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 STANDARD_ERROR = "optimizer:standard-error"
 """The standard error of the trial's value, a number or one for each objective."""
@@ -28,7 +28,10 @@ REPLICATION = "optimizer:replication"
 """Of a trial that tries another's settings again, in blocks of its own: a `Replication`."""
 
 LOST = "optimizer:lost"
-"""True for a trial that failed because its process was stopped or died, not by its settings."""
+"""Whether a failed trial says nothing of its settings, since its process was stopped or died.
+
+A worker sets it to true when it begins and to false when the settings fail, so it is right however the worker ends.
+"""
 
 _FORMER = {
     STANDARD_ERROR: "fabric-bo:standard-error",
@@ -40,6 +43,11 @@ _FORMER = {
 def read_attribute(trial: FrozenTrial, key: str) -> Any:
     """What a trial says under a key of this module or under the key's former name; None where it says nothing."""
     return trial.user_attrs.get(key, trial.user_attrs.get(_FORMER.get(key, key)))
+
+
+def is_lost(trial: FrozenTrial) -> bool:
+    """Whether a trial failed with its process, not by its settings; see `LOST`."""
+    return trial.state == TrialState.FAIL and bool(read_attribute(trial, LOST))
 
 
 class Replication(NamedTuple):

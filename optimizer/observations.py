@@ -20,7 +20,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from optimizer.attributes import LOST, STANDARD_ERROR, read_attribute, scores_of, without_replications
+from optimizer.attributes import STANDARD_ERROR, is_lost, read_attribute, scores_of, without_replications
 from optimizer.blocks import effects
 from optimizer.constraints import Constraints, observe_constraints
 from optimizer.encoding import Absent, Encoding
@@ -108,7 +108,7 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
 def with_failures(observations: Observations, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
     """The observations, and settings that failed as if they were as bad as the worst: so their surroundings are left.
 
-    A failure says something about the settings unless the trial was `LOST` with its process. What a failed setting is
+    A failure says something about the settings unless the trial was lost with its process. What a failed setting is
     worth is made up, so this is for choosing where to look next, not for what to recommend.
 
     Args:
@@ -116,7 +116,7 @@ def with_failures(observations: Observations, trials: Sequence[FrozenTrial], enc
         trials: of the study.
         encoding: of the present space.
     """
-    failed = [t for t in trials if t.state == TrialState.FAIL and t.params and read_attribute(t, LOST) is None]
+    failed = [t for t in trials if t.state == TrialState.FAIL and t.params and not is_lost(t)]
     encoded = [(trial.number, point) for trial in failed if (point := encoding.encode(trial.params)) is not None]
     if not encoded:
         return observations

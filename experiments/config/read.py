@@ -29,7 +29,7 @@ def read_values(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"config: {path} cannot be read ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict):
         raise ValueError(f"config: {path} is not a mapping of names to values")

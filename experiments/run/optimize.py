@@ -211,13 +211,11 @@ def ask(run: Run, store: Store, count: int) -> list[Trial]:
 
 @contextlib.contextmanager
 def _failing(study: Study, trials: Sequence[Trial]) -> Iterator[None]:
-    """Whatever goes wrong within, trials that are still running are marked failed."""
+    """Whatever goes wrong within, trials that are still running are marked failed; they are lost, see `Store.alive`."""
     try:
         yield
-    except BaseException as error:
+    except BaseException:
         for trial in trials:
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was finished before
-                if isinstance(error, KeyboardInterrupt):
-                    trial.set_user_attr(LOST, True)
                 study.tell(trial, state=TrialState.FAIL)
         raise

@@ -69,7 +69,10 @@ class Store:
 
     @contextlib.contextmanager
     def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
-        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`."""
+        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`.
+
+        A trial is lost from now on, unless its process says in the end that its settings failed; see `LOST`.
+        """
         ids = [self._id(trial.number) for trial in trials]
         done = threading.Event()
 
@@ -80,8 +83,9 @@ class Store:
                         self.storage.record_heartbeat(trial_id)  # a beat that is missed is made up by the next
 
         for trial, trial_id in zip(trials, ids, strict=True):
-            self.storage.record_heartbeat(trial_id)
+            trial.set_user_attr(LOST, True)
             trial.set_user_attr(_WORKER, _this_worker())
+            self.storage.record_heartbeat(trial_id)
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         try:
@@ -265,11 +269,13 @@ def stored_config(folder: Path) -> dict[str, Any]:
         ValueError: there is none.
     """
     try:
-        config: dict[str, Any] = yaml.safe_load((folder / CONFIG_FILE).read_text())
+        config = yaml.safe_load((folder / CONFIG_FILE).read_text())
     except FileNotFoundError:
         raise ValueError(f"run: {folder} is no output of a run (there is no {CONFIG_FILE} in it)") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"run: {folder} is no output of a run ({' '.join(str(error).split())})") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"run: {folder} is no output of a run ({CONFIG_FILE} holds no mapping)")
     return config
 
 

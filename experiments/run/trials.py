@@ -23,7 +23,7 @@ from experiments.run.play import Outcome, play, try_plays
 from experiments.run.protocol import Scores, task_value
 from fabric.params import FabricParams
 from objectives.base import ObjectiveError
-from optimizer.attributes import CONSTRAINT_SCORES, SCORES, replication_of
+from optimizer.attributes import CONSTRAINT_SCORES, LOST, SCORES, replication_of
 
 PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
@@ -148,6 +148,7 @@ class Runner:
             attempt.trial.set_user_attr(MADE, (self.generator.count - count) / len(tries))
             if attempt.failure is not None:
                 attempt.trial.set_user_attr(FAILURE, str(attempt.failure))
+                attempt.trial.set_user_attr(LOST, False)
                 study.tell(attempt.trial, state=TrialState.FAIL)
             else:
                 self._tell(study, attempt)

@@ -18,7 +18,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optimizer.attributes import LOST, read_attribute
+from optimizer.attributes import is_lost
 from optimizer.encoding import in_range
 from optimizer.samplers.proposals import is_own, publish
 
@@ -48,7 +48,7 @@ def place_of(study: Study, trial: FrozenTrial, trials: Sequence[FrozenTrial]) ->
         lost.pop(place, None)
         fresh = max(fresh, place + 1)
         if current.state == TrialState.FAIL:
-            failures[place] += read_attribute(current, LOST) is None
+            failures[place] += not is_lost(current)
             if failures[place] < _TRIES:
                 lost[place] = current.datetime_complete or datetime.max
     return place

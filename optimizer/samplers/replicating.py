@@ -14,9 +14,9 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from optimizer.attributes import LOST, REPLICATION, Replication, read_attribute, replication_of
+from optimizer.attributes import REPLICATION, Replication, is_lost, replication_of
 from optimizer.encoding import Encoding
 from optimizer.observations import observe
 from optimizer.recommendation import ranking
@@ -96,5 +96,4 @@ class Replicating(BaseSampler):
 
 def _tried_again(trial: FrozenTrial) -> Replication | None:
     """What a trial replicates; one that was lost with its process replicates nothing."""
-    lost = trial.state == TrialState.FAIL and read_attribute(trial, LOST) is not None
-    return None if lost else replication_of(trial)
+    return None if is_lost(trial) else replication_of(trial)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,12 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not exist"):
         find_pictures(tmp_path / "nowhere")
     assert [path.name for path in find_pictures(tmp_path)] == ["cut.png", "text.png", "whole.png"]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe.png is no file; allowed: .png, "):
+        find_pictures(tmp_path / "pipe.png")
 
 
 def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ class NeedsArguments(Objective):
     def __init__(self, path): ...
     def __call__(self, images, contexts): ...
 
+class Breaks(Objective):
+    def __init__(self): raise RuntimeError("no licence")
+    def __call__(self, images, contexts): ...
+
 number = 3
 no_prompts = lambda images: [1.0]
 """
@@ -90,12 +94,15 @@ def test_prompts_are_handed_over() -> None:
         ("{file}:NeedsArguments", "cannot be made without arguments"),
         ("{folder}/nowhere.py:x", "cannot be imported .FileNotFoundError"),
         ("{folder}/broken.py:x", "cannot be imported .ZeroDivisionError"),
+        ("{folder}/exits.py:x", "cannot be imported .SystemExit"),
+        ("{file}:Breaks", "cannot be made without arguments .RuntimeError"),
         ("no.such.module:x", "cannot be imported .ModuleNotFoundError"),
         ("{file}:", "allowed: module:attribute or file.py:attribute"),
     ],
 )
 def test_what_cannot_be_had_is_named(file: Path, reference: str, message: str) -> None:
     (file.parent / "broken.py").write_text("1 / 0")
+    (file.parent / "exits.py").write_text("raise SystemExit(3)")
     with pytest.raises(ValueError, match=message):
         create(reference.format(file=file, folder=file.parent))
 

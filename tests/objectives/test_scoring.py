@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -47,8 +48,10 @@ def _raise() -> float:
         (lambda: math.inf, "gave inf"),
         (lambda: "good", "gave 'good' instead of a number"),
         (lambda: None, "gave None instead of a number"),
+        (sys.exit, "SystemExit: "),
+        (lambda: 10**400, "gave a number that is too large"),
     ],
-    ids=["raises", "nan", "inf", "text", "none"],
+    ids=["raises", "nan", "inf", "text", "none", "exits", "too large"],
 )
 def test_a_failure_names_plugin_and_image_and_keeps_other_scores(instead: Callable[[], Any], reason: str) -> None:
     with pytest.raises(ObjectiveError) as caught:

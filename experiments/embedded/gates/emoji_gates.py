@@ -1,6 +1,6 @@
 """The gates that the models of the emoji world have to pass, each a function from models to figures and a verdict.
 
-The generator was never shown how one picture tells about another, so what feedback does here was not rehearsed.
+What feedback did before the generator was shown siblings is kept among the figures, as "6 before siblings".
 """
 
 from __future__ import annotations

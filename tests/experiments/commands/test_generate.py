@@ -108,6 +108,7 @@ def test_image_weights_of_a_file_are_kept(tmp_path: Path, pictures: Path, capsys
         (["--strength", "9"], "strength: 9.0 is out of range; allowed: 0 to 8"),
         (["--start", "0.9", "--end", "0.1"], "start: 0.9 is above end"),
         (["--size", "63x64"], "size: 63x64 is not possible; allowed: multiples of 4"),
+        (["--size", "64x1000000"], "size: 64x1000000 is not possible; allowed: multiples of 4 up to 8192"),
         (["--size", "big"], "size: 'big' is not WIDTHxHEIGHT"),
         (["--num-images", "0"], "num_images: 0 is out of range"),
         (["--liked", "{tmp}/missing.png"], "missing.png does not exist"),

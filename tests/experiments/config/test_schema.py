@@ -91,7 +91,7 @@ def test_files_are_read(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("prompts: [a red star]\ntrials: 3\n")
     assert read_config(path).trials == 3
-    for text in ("prompts: [", "- a list", "\x00"):
+    for text in ("prompts: [", "- a list", "\x00", 3000 * "[", "day: 2026-99-99"):
         path.write_text(text)
         with pytest.raises(ValueError, match="config: "):
             read_config(path)

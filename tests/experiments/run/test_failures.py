@@ -15,6 +15,7 @@ from experiments.run.plan import Plan
 from experiments.run.stopping import finished
 from experiments.run.trials import FAILURE, PARAMS, Runner
 from objectives.base import ObjectiveError
+from optimizer.attributes import is_lost
 from tests.experiments.run.tiny import tiny_config
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("failures")]
@@ -85,3 +86,4 @@ def test_a_bad_image_fails_its_own_trial_and_no_other_of_its_batch(tmp_path: Pat
     assert states == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]  # alone, the last is the first of its batch
     assert "faulty" in done.study.trials[1].user_attrs[FAILURE]
     assert "gave nan" in done.study.trials[1].user_attrs[FAILURE]
+    assert not is_lost(done.study.trials[1])  # the settings failed, not their worker

@@ -16,6 +16,7 @@ from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
 from experiments.run.stopping import finished
 from experiments.run.study import read_study
+from optimizer.attributes import is_lost
 from tests.experiments.run.tiny import TWO_PROMPTS, same_trials, tiny_config, write_tiny
 from tests.processes import Child, command
 
@@ -101,3 +102,30 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
     done = finished(study)
     assert 4 <= len(done) <= 5  # the last may be asked for twice
     assert len({str(trial.params) for trial in done}) == len(done)
+
+
+def test_a_run_that_is_asked_to_end_does_so_at_once_and_loses_nothing(tmp_path: Path) -> None:
+    config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=40)
+    child = command("optimize", str(config))
+    while not (tmp_path / "run" / "study.db").exists() or len(read_study(tmp_path / "run")[0].trials) < 3:
+        time.sleep(0.2)
+    child.terminate()
+    assert child.wait() == 128 + signal.SIGTERM
+    assert "stopped; what is finished is in" in child.err
+    assert "Traceback" not in child.err
+    study, _ = read_study(tmp_path / "run")
+    assert not [trial for trial in study.trials if trial.state == TrialState.RUNNING]
+    assert all(is_lost(trial) for trial in study.trials if trial.state == TrialState.FAIL)
+
+
+def test_a_trial_whose_worker_was_killed_is_lost_however_late_the_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.run.study._BEAT", 1)
+    monkeypatch.setattr("experiments.run.study._GRACE", 2)
+    _kill(write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=2), _MOMENTS["between two pictures"])
+    time.sleep(3)  # its heartbeat is stale
+    study = optimize(Plan.of(tiny_config(tmp_path / "run", trials=2))).study
+    (failed,) = (trial for trial in study.trials if trial.state == TrialState.FAIL)
+    assert is_lost(failed)
+    assert finished(study)[0].params == failed.params

@@ -156,6 +156,13 @@ def test_a_run_that_was_never_begun_is_named(tmp_path: Path) -> None:
         read_study(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["", "- a list", "text", 3000 * "[", "\x00"])
+def test_a_run_whose_configuration_was_damaged_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(ValueError, match="is no output of a run"):
+        read_study(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["q?x", "p%20x", "a#b", "one & 'two'"])
 def test_the_study_is_in_its_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
     open_study(tmp_path / name, tiny_config(tmp_path / name).model_dump(mode="json"))
