@@ -60,6 +60,9 @@ _COMMANDS = {
     ),
     "score": _Command("scores of pictures", arguments.add_score, "commands.score"),
     "paper": _Command("the FABRIC paper's claims, tried on a model", arguments.add_paper, "commands.paper"),
+    "personalise": _Command(
+        "fine-tune to liked pictures, to compare FABRIC with", arguments.add_personalise, "commands.personalise"
+    ),
     "repair": _Command("pictures whose faulty places are filled anew", rich_arguments.add_repair, "commands.repair"),
     "train-rahf": _Command(
         "a predictor of what people say of pictures, of your own data",

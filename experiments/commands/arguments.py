@@ -170,6 +170,16 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="to write to (default the run's)")
 
 
+def add_personalise(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo personalise`."""
+    parser.usage = "fabric-bo personalise CONFIG [options]"
+    parser.epilog = examples(["personalise personal.yaml", "personalise personal.yaml --output mine"])
+    parser.add_argument("config", type=Path, metavar="CONFIG", help="YAML file: model, references, prompts, validation")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="of what is trained (default the configuration's)"
+    )
+
+
 def add_paper(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `fabric-bo paper`."""
     parser.usage = "fabric-bo paper [E2 E5 ...] [options]"

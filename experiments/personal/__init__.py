@@ -1,0 +1,1 @@
+"""Fine-tuning to a person's taste: what FABRIC, which steers without training, is compared with."""
