@@ -15,9 +15,8 @@ def test_the_loss_and_its_gradient_have_their_closed_forms(first: float, second:
     gains = torch.tensor([first, second], dtype=torch.float64, requires_grad=True)
     loss = preference_loss(gains[:1], gains[1:], torch.tensor([y], dtype=torch.float64), beta)
     share = 1 / (1 + math.exp(-beta * (first - second)))
-    assert float(loss.detach()) == pytest.approx(
-        -(y * math.log(share) + (1 - y) * math.log(1 - share)), rel=1e-9, abs=1e-12
-    )
+    expected = -(y * math.log(share) + (1 - y) * math.log(1 - share))
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     loss.backward()
     assert gains.grad is not None
     slope = beta * (share - y)
