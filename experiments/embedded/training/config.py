@@ -84,9 +84,9 @@ class Config:
 EMOJI = Phase("unet_emoji", Schedule(steps=7_500, batch=32, lr=7e-4), NOISE, snr_floor=0.4)
 # The first phase finds things and backdrops. What tells one hand from another is finer than that.
 HANDS = Phase("unet_hands", Schedule(steps=7_500, batch=32, lr=6e-4), NOISE, snr_floor=0.4, power=0.75)
-# A model that was not shown it takes backdrop and palette from liked pictures, not the hand. Here one picture tells
-# about another thing: by whose hand, on what, how large. Half of the batch goes on learning prompts, above all the
-# names of hands.
+# Here one picture tells about another thing: by whose hand, on what, how large. Half of the batch goes on learning
+# prompts, above all the names of hands. Before it, liked pictures brought their backdrop and cost the thing of the
+# prompt; after it they do not cost it. The hand they bring in neither.
 SIBLINGS = Phase(
     "unet_siblings",
     Schedule(steps=3_200, batch=40, lr=5e-4),
