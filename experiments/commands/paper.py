@@ -16,7 +16,7 @@ from experiments.paper.claims import CLAIMS, EXTRA, NUMBERS, Claim, tried_by
 from experiments.paper.page import paper_page
 from experiments.paper.plots import plots
 from experiments.paper.tasks import Sources
-from experiments.paper.verdicts import Verdict, verdicts
+from experiments.paper.verdicts import ClaimVerdict, verdicts
 from experiments.run.progress import Progress
 from fabric.models import EMBEDDED, EMBEDDED_EMOJI, checked_device
 
@@ -115,7 +115,7 @@ def _drawable(numbers: Sequence[str], setup: Setup) -> list[str]:
     return [number for number in numbers if all(setup.has(kind) for kind in needed.get(number, ()))]
 
 
-def _values(one: Verdict) -> dict[str, object]:
+def _values(one: ClaimVerdict) -> dict[str, object]:
     """A verdict as plain values."""
     return {
         "number": one.claim.number,

@@ -90,7 +90,7 @@ GAP_CLOSED = Statistic(
 
 
 @dataclass(frozen=True)
-class Side:
+class ClaimSide:
     """One side of a comparison.
 
     Attributes:
@@ -120,12 +120,12 @@ class Claim:
     number: str
     text: str
     section: str
-    first: Side
-    second: Side
+    first: ClaimSide
+    second: ClaimSide
     sign: int = 1
 
     @property
-    def sides(self) -> tuple[Side, Side]:
+    def sides(self) -> tuple[ClaimSide, ClaimSide]:
         """Both of them."""
         return self.first, self.second
 
@@ -147,7 +147,7 @@ def _claim(
     sign: int = 1,
 ) -> Claim:
     """A claim about one statistic of two arms of one experiment."""
-    return Claim(number, text, section, Side(kind, arm, statistic), Side(kind, over, statistic), sign)
+    return Claim(number, text, section, ClaimSide(kind, arm, statistic), ClaimSide(kind, over, statistic), sign)
 
 
 _OF_ROUND = {"best": best, "mean": mean, "worst": worst}
@@ -251,8 +251,8 @@ CLAIMS: tuple[Claim, ...] = (
         "E7",
         "With dropped words round 3 is more diverse than round 1 without",
         "5.4, Fig. 5b",
-        Side("target", DROPOUT, measure("diversity", 3)),
-        Side("target", BOTH, measure("diversity", 1)),
+        ClaimSide("target", DROPOUT, measure("diversity", 3)),
+        ClaimSide("target", BOTH, measure("diversity", 1)),
     ),
     *(
         _claim("E8", f"{text} ({kind})", "5.3", kind, arm, BOTH, mean(3), sign)
@@ -291,8 +291,8 @@ CLAIMS: tuple[Claim, ...] = (
         "E11",
         "Less of the gap is closed to a target that contradicts the prompt",
         "6",
-        Side("contradicted", BOTH, GAP_CLOSED),
-        Side("target", BOTH, GAP_CLOSED),
+        ClaimSide("contradicted", BOTH, GAP_CLOSED),
+        ClaimSide("target", BOTH, GAP_CLOSED),
         -1,
     ),
 )

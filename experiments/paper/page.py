@@ -9,13 +9,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiments.paper.bench import Setup
-from experiments.paper.verdicts import Verdict
+from experiments.paper.verdicts import ClaimVerdict
 from experiments.report.style import Plot, drawn
 
 _FOLDERS = (Path(__file__).parent, Path(__file__).parents[1] / "report")
 
 
-def paper_page(setup: Setup, found: Sequence[Verdict], plots: Sequence[Plot], notes: Sequence[str]) -> str:
+def paper_page(setup: Setup, found: Sequence[ClaimVerdict], plots: Sequence[Plot], notes: Sequence[str]) -> str:
     """The page as HTML; whatever comes from outside is escaped.
 
     Args:

@@ -15,7 +15,7 @@ from scipy.stats import ttest_rel
 
 from experiments.intervals import Difference, paired_difference
 from experiments.paper.arms import NONE, Kind, PaperArm
-from experiments.paper.claims import Claim, Record, Side
+from experiments.paper.claims import Claim, ClaimSide, Record
 
 _LEVEL = 0.05
 Said = Literal["holds", "reversed", "undecided"]
@@ -23,7 +23,7 @@ Records = Callable[[Kind, PaperArm], Record]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimVerdict:
     """What came of a claim.
 
     Attributes:
@@ -39,7 +39,7 @@ class Verdict:
     said: Said
 
 
-def verdicts(claims: Sequence[Claim], records: Records) -> list[Verdict]:
+def verdicts(claims: Sequence[Claim], records: Records) -> list[ClaimVerdict]:
     """What comes of claims that are tried together.
 
     Args:
@@ -50,12 +50,12 @@ def verdicts(claims: Sequence[Claim], records: Records) -> list[Verdict]:
     corrected = holm([_p(*pair) for pair in pairs])
     differences = [paired_difference(*pair) for pair in pairs]
     return [
-        Verdict(claim, difference, p, _said(claim, difference, p))
+        ClaimVerdict(claim, difference, p, _said(claim, difference, p))
         for claim, difference, p in zip(claims, differences, corrected, strict=True)
     ]
 
 
-def _values(side: Side, records: Records) -> NDArray[np.float64]:
+def _values(side: ClaimSide, records: Records) -> NDArray[np.float64]:
     return side.statistic.of(records(side.kind, side.arm), records(side.kind, NONE))
 
 

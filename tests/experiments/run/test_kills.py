@@ -107,7 +107,7 @@ def test_two_processes_share_a_study(tmp_path: Path) -> None:
 def test_a_run_that_is_asked_to_end_does_so_at_once_and_loses_nothing(tmp_path: Path) -> None:
     config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=40)
     child = command("optimize", str(config))
-    while not (tmp_path / "run" / "study.db").exists() or len(read_study(tmp_path / "run")[0].trials) < 3:
+    while not (tmp_path / "run" / "config.yaml").exists() or len(read_study(tmp_path / "run")[0].trials) < 3:
         time.sleep(0.2)
     child.terminate()
     assert child.wait() == 128 + signal.SIGTERM
@@ -123,7 +123,10 @@ def test_a_trial_whose_worker_was_killed_is_lost_however_late_the_restart(
 ) -> None:
     monkeypatch.setattr("experiments.run.study._BEAT", 1)
     monkeypatch.setattr("experiments.run.study._GRACE", 2)
-    _kill(write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=2), _MOMENTS["between two pictures"])
+    _kill(
+        write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=2),
+        ("experiments.run.trials", "Runner", "_upload", 1),
+    )
     time.sleep(3)  # its heartbeat is stale
     study = optimize(Plan.of(tiny_config(tmp_path / "run", trials=2))).study
     (failed,) = (trial for trial in study.trials if trial.state == TrialState.FAIL)
