@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -104,6 +104,24 @@ class Objective(ABC):
         Returns:
             N finite scores.
         """
+
+
+def score_groups(
+    images: Sequence[Image], contexts: Sequence[Context], score: Callable[[list[Image]], float]
+) -> list[float]:
+    """Scores whole groups, for objectives of batches; every image has its group's score.
+
+    Args:
+        images: N images.
+        contexts: one for each; images of one prompt and group belong together.
+        score: of the images of a group.
+    """
+    groups = [(context.prompt, context.group) for context in contexts]
+    values = {
+        group: score([image for image, other in zip(images, groups, strict=True) if other == group])
+        for group in dict.fromkeys(groups)
+    }
+    return [values[group] for group in groups]
 
 
 def check_needs(objective: Objective, contexts: Sequence[Context]) -> None:

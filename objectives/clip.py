@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PIL.Image import Image
 from torch import Tensor
 
-from objectives.base import Context, Need, Objective
+from objectives.base import Context, Need, Objective, score_groups
 from objectives.embedders import Embedder
 
 _Pictures = Callable[[Context], tuple[Image, ...]]
@@ -116,13 +116,11 @@ class Diversity(_Embedding):
 
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`."""
-        groups = [(context.prompt, context.group) for context in contexts]
-        values = {}
-        for group in dict.fromkeys(groups):
-            members = [image for image, other in zip(images, groups, strict=True) if other == group]
-            cosine = mean_pairwise(self.embedder.images(members))
-            values[group] = cosine if self.similarity else 1 - cosine
-        return [values[group] for group in groups]
+        return score_groups(images, contexts, self._of_group)
+
+    def _of_group(self, members: Sequence[Image]) -> float:
+        cosine = mean_pairwise(self.embedder.images(members))
+        return cosine if self.similarity else 1 - cosine
 
 
 def mean_pairwise(embeddings: Tensor) -> float:

@@ -11,6 +11,7 @@ from typing import Any
 
 from PIL import Image
 
+from experiments.bench.options import check_ranges
 from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
 from experiments.config.setting import Setting, fabric_params, model_state
@@ -42,9 +43,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         MemoryError: a single image does not fit.
     """
     size = _size(options.size)
-    for name in ("num_images", "batch", "steps"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name}: {getattr(options, name)} is out of range; allowed: 1 or more")
+    check_ranges(options, dict.fromkeys(("num_images", "batch", "steps"), (1, None)))
     liked, disliked = (
         {path: _read(path) for path in find_pictures(*given)} for given in (options.liked, options.disliked)
     )

@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from experiments.bench.options import check_ranges
 from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
 from experiments.files.atomic import atomic_write
-from experiments.paper.arms import Kind
 from experiments.paper.bench import PaperBench, Setup
-from experiments.paper.claims import CLAIMS, EXTRA, NUMBERS, Claim, tried_by
+from experiments.paper.claims import CLAIMS, NUMBERS, Claim, tried_by
 from experiments.paper.page import paper_page
 from experiments.paper.plots import plots
 from experiments.paper.tasks import Sources
@@ -50,9 +50,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     page = options.output / "paper.html"
     shown = list(dict.fromkeys(claim.number for claim in claims))
     with atomic_write(page) as unfinished:
-        unfinished.write_text(
-            paper_page(setup, found, plots(_drawable(shown, setup), bench.record), notes), encoding="utf-8"
-        )
+        unfinished.write_text(paper_page(setup, found, plots(shown, setup.has, bench.record), notes), encoding="utf-8")
     values = [_values(one) for one in found]
     with atomic_write(options.output / "verdicts.json") as unfinished:
         unfinished.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
@@ -64,9 +62,7 @@ def _setup(options: argparse.Namespace) -> Setup:
     unknown = [number for number in options.experiments if number not in NUMBERS]
     if unknown:
         raise ValueError(f"experiments: {unknown[0]} is unknown; allowed: {', '.join(NUMBERS)}")
-    for name in ("prompts", "steps", "batch"):
-        if getattr(options, name) < 1:
-            raise ValueError(f"{name}: {getattr(options, name)} is out of range; allowed: 1 or more")
+    check_ranges(options, dict.fromkeys(("prompts", "steps", "batch"), (1, None)))
     checked_device(options.device)
     sources = Sources(options.model, options.prompt_file, options.pairs)
     setup = Setup(
@@ -107,12 +103,6 @@ def _reason(claim: Claim, setup: Setup) -> str | None:
     if any(side.statistic.name.startswith("classifier") for side in claim.sides) and not setup.has("contradicted"):
         return "only embedded models have a classifier"
     return None
-
-
-def _drawable(numbers: Sequence[str], setup: Setup) -> list[str]:
-    """Experiments whose figures have all that they need."""
-    needed: dict[str, tuple[Kind, ...]] = {"E9": tuple({kind for kind, _ in EXTRA["E9"]})}
-    return [number for number in numbers if all(setup.has(kind) for kind in needed.get(number, ()))]
 
 
 def _values(one: ClaimVerdict) -> dict[str, object]:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from experiments.commands.result import CommandResult
+from experiments.config.errors import checked
 from experiments.config.read import read_values
 from experiments.files.atomic import atomic_write
-from experiments.personal.config import PersonalConfig, check_personal
+from experiments.personal.config import PersonalConfig
 from experiments.personal.material import read_material
 from experiments.personal.rewards import Scorers
 from experiments.personal.tune import History, Tuner
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     values = read_values(options.config)
     if options.output is not None:
         values["output"] = str(options.output)
-    config = check_personal(values)
+    config = checked(PersonalConfig, values)
     material = read_material(config)
     device, shared = str(checked_device(config.model.device)), SharedModels()
     image, text = (create(name, None, device, config.model.name, shared) for name in ("clip-target", "clip-prompt"))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from experiments.commands.result import CommandResult
 from experiments.rich_feedback.pool import RichPool, pool_of
 from experiments.rich_feedback.session import read_session
-from experiments.rich_feedback.training import Parts, known_parts, measure, new_parts, train
+from experiments.rich_feedback.training import RahfParts, known_parts, measure, new_parts, train
 from experiments.run.progress import Progress
 from experiments.training.trainer import Schedule
 from fabric.seeding import generator_for
@@ -81,7 +79,7 @@ def _files(path: Path, ending: str) -> list[Path]:
     return found
 
 
-def _parts(options: argparse.Namespace, progress: Progress) -> Parts:
+def _parts(options: argparse.Namespace, progress: Progress) -> RahfParts:
     """The model that is trained."""
     progress.doing("loading the model")
     if options.start is not None:
@@ -93,8 +91,4 @@ def _split(pool: RichPool, share: float, seed: int) -> tuple[RichPool, RichPool]
     """Pictures to train on, and those that are held out: two at least."""
     order = torch.randperm(len(pool), generator=generator_for(seed, "held out"))
     count = min(len(pool) - 2, max(2, round(share * len(pool))))
-    return _rows(pool, order[count:]), _rows(pool, order[:count])
-
-
-def _rows(pool: RichPool, rows: Tensor) -> RichPool:
-    return RichPool(*(getattr(pool, field.name)[rows] for field in fields(pool)))
+    return pool[order[count:]], pool[order[:count]]

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
+from typing import Any, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+Checked = TypeVar("Checked", bound=BaseModel)
 _LONGEST = 200  # characters of a value that is quoted
+
+
+def checked(kind: type[Checked], values: dict[str, Any]) -> Checked:
+    """A configuration of plain values.
+
+    Args:
+        kind: what it is to be.
+        values: its fields.
+
+    Raises:
+        ValueError: something is wrong; the message is one line and names the place.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(in_one_line(error)) from error
 
 
 def in_one_line(error: ValidationError) -> str:

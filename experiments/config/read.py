@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
-from experiments.config.errors import in_one_line
+from experiments.config.errors import checked
 from experiments.config.schema import RunConfig
 
 
@@ -42,7 +41,4 @@ def check_config(values: dict[str, Any]) -> RunConfig:
     Raises:
         ValueError: something is wrong; the message is one line and names the place.
     """
-    try:
-        return RunConfig.model_validate(values)
-    except ValidationError as error:
-        raise ValueError(in_one_line(error)) from error
+    return checked(RunConfig, values)

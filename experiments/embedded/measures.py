@@ -14,12 +14,39 @@ from experiments.embedded.models.classifier import AttributeClassifier
 from experiments.embedded.shipped import read_classifier
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.world import SIDE, World
-from objectives.base import Context, Need, Objective
+from objectives.base import Context, Need, Objective, score_groups
 
 Kind = Literal["stated", "unstated"]
 
 
-class AttributeAgreement(Objective):
+class _ReadAttributes(Objective):
+    """A measure of what the classifier reads off images.
+
+    Args:
+        world: of the pictures.
+        names: of the attributes that count.
+    """
+
+    bounds = (0.0, 1.0)
+
+    def __init__(self, world: World, names: Sequence[str]) -> None:
+        self._world = world.name
+        self._columns = [world.column[name] for name in names]
+
+    @cached_property
+    def _classifier(self) -> AttributeClassifier:
+        return read_classifier(world=self._world)
+
+    def prepare(self) -> None:
+        """Reads the classifier."""
+        _ = self._classifier
+
+    def _read(self, images: Sequence[Image]) -> torch.Tensor:
+        """Values of the attributes that count, N x their number."""
+        return self._classifier.read(_tensor(images))[:, self._columns]
+
+
+class AttributeAgreement(_ReadAttributes):
     """Share of a target's attributes that an image has, both read by the classifier; 0 to 1.
 
     With several targets, attributes count which more than half of them share.
@@ -29,27 +56,17 @@ class AttributeAgreement(Objective):
         kind: attributes that prompts state, or those that only feedback can tell.
     """
 
-    bounds = (0.0, 1.0)
     needs: frozenset[Need] = frozenset({"target"})
 
     def __init__(self, world: World, kind: Kind) -> None:
+        super().__init__(world, world.short_prompt if kind == "stated" else world.unsaid)
         self.name = f"classifier-{kind}"
-        self._world = world.name
-        self._columns = [world.column[name] for name in (world.short_prompt if kind == "stated" else world.unsaid)]
-
-    @cached_property
-    def _classifier(self) -> AttributeClassifier:
-        return read_classifier(world=self._world)
-
-    def prepare(self) -> None:
-        """Reads the classifier."""
-        _ = self._classifier
 
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`."""
         scores = []
         for image, context in zip(images, contexts, strict=True):
-            read = self._classifier.read(_tensor([image, *context.targets]))[:, self._columns]
+            read = self._read([image, *context.targets])
             has, targets = read[0], read[1:]
             usual = targets.mode(dim=0).values
             shared = (targets == usual).float().mean(dim=0) > 1 / 2
@@ -57,7 +74,7 @@ class AttributeAgreement(Objective):
         return scores
 
 
-class AttributeVariety(Objective):
+class AttributeVariety(_ReadAttributes):
     """How much the images of a group differ in what prompts leave open, as the classifier reads it; 0 to 1.
 
     For two images it is the share of those attributes in which they differ, for more the mean over all pairs.
@@ -67,31 +84,21 @@ class AttributeVariety(Objective):
     """
 
     name = "classifier-variety"
-    bounds = (0.0, 1.0)
     of_batch = True
 
     def __init__(self, world: World) -> None:
-        self._world = world.name
-        self._columns = [world.column[name] for name in world.unsaid]
-
-    @cached_property
-    def _classifier(self) -> AttributeClassifier:
-        return read_classifier(world=self._world)
-
-    def prepare(self) -> None:
-        """Reads the classifier."""
-        _ = self._classifier
+        super().__init__(world, world.unsaid)
 
     def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
         """Scores images; see `Objective`. Every image has its group's value."""
-        groups = [(context.prompt, context.group) for context in contexts]
-        values = {}
-        for group in dict.fromkeys(groups):
-            members = [image for image, other in zip(images, groups, strict=True) if other == group]
-            read = self._classifier.read(_tensor(members))[:, self._columns]
-            differ = (read[:, None] != read[None]).double().mean(dim=2)
-            values[group] = float(differ.sum() / (len(members) * (len(members) - 1))) if len(members) > 1 else 0.0
-        return [values[group] for group in groups]
+        return score_groups(images, contexts, self._of_group)
+
+    def _of_group(self, members: Sequence[Image]) -> float:
+        if len(members) < 2:
+            return 0.0
+        read = self._read(members)
+        differ = (read[:, None] != read[None]).double().mean(dim=2)
+        return float(differ.sum() / (len(members) * (len(members) - 1)))
 
 
 def _tensor(images: Sequence[Image]) -> torch.Tensor:

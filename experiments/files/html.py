@@ -1,11 +1,28 @@
-"""Pictures as part of a page: data addresses that need no file beside it."""
+"""Pages in one file: templates whose texts are escaped, and pictures as data addresses that need no file beside."""
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
+from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from PIL import Image
+
+
+def template(name: str, folders: Sequence[Path]) -> Template:
+    """A template of a page; whatever it is given is escaped, and what it lacks is an error.
+
+    Args:
+        name: of its file.
+        folders: where it is, and what it includes.
+    """
+    loader = FileSystemLoader(folders)
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)
 
 
 def to_uri(image: Image.Image, side: int) -> str:

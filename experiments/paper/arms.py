@@ -10,12 +10,9 @@ from experiments.run.protocol import Signs
 from fabric.params import FabricParams
 
 Kind = Literal["preference", "target", "contradicted"]
-KINDS: dict[Kind, str] = {
-    "preference": "the image that people would prefer is liked (section 5.1)",
-    "target": "the image closest to a hidden target is liked (section 5.2)",
-    "contradicted": "likewise, and the target contradicts the prompt (section 6)",
-}
-"""Experiments, by what chooses the feedback."""
+"""Experiments, by which image of a round is liked: the one that people would prefer (section 5.1), the one closest to a
+hidden target (5.2), or to a target that contradicts the prompt (6).
+"""
 STRENGTHS: dict[Kind, float] = {"preference": 0.1, "target": 0.8, "contradicted": 0.8}
 """The paper's weights of feedback images in them."""
 

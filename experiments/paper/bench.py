@@ -28,6 +28,7 @@ from experiments.run.play import Outcome, play
 from experiments.run.protocol import Task
 from objectives.base import Objective
 from objectives.registry import BUILT_IN
+from objectives.shared import SharedModels
 
 OBJECTIVES: dict[Kind, str] = {"preference": "pickscore", "target": "clip-target", "contradicted": "clip-target"}
 _SHEETS = 8  # prompts of an arm whose images are kept
@@ -100,7 +101,9 @@ class PaperBench:
         self.setup = setup
         self.folder = folder
         self.doing = doing
+        self._shared = SharedModels()
         self._tasks: dict[Kind, tuple[Task, ...]] = {}
+        self._plans: dict[tuple[Kind, bool], Plan] = {}
         self._generators: dict[bool, CachedGenerator] = {}
         self._records: dict[tuple[Kind, PaperArm], Record] = {}
 
@@ -123,11 +126,14 @@ class PaperBench:
         """Name of what decides an arm's images and scores."""
         params = arm.params(kind, self._plan(kind, lora=False).config.guidance).to_dict()
         prompts = [task.prompt for task in self.tasks(kind)]
-        values = [self.setup.config(kind, arm.lora).model_dump(mode="json"), kind, params, arm.feedback, prompts]
+        values = [self._plan(kind, lora=arm.lora).config.model_dump(mode="json"), kind, params, arm.feedback, prompts]
         return f"{kind}-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]}"
 
     def _plan(self, kind: Kind, *, lora: bool) -> Plan:
-        return Plan(self.setup.config(kind, lora), self.tasks(kind))
+        """An experiment as the plan of a run, made once, since it holds scorers that were read."""
+        if (kind, lora) not in self._plans:
+            self._plans[kind, lora] = Plan(self.setup.config(kind, lora), self.tasks(kind), self._shared)
+        return self._plans[kind, lora]
 
     @cached_property
     def _measures(self) -> dict[str, Objective]:

@@ -297,14 +297,9 @@ CLAIMS: tuple[Claim, ...] = (
     ),
 )
 NUMBERS = tuple(dict.fromkeys(claim.number for claim in CLAIMS))
-EXTRA: dict[str, tuple[tuple[Kind, PaperArm], ...]] = {
-    "E9": tuple((kind, arm) for kind in ("preference", "target") for arm in SWEEP),
-}
-"""What figures need besides what the claims do."""
 
 
 def tried_by(claims: tuple[Claim, ...]) -> list[tuple[Kind, PaperArm]]:
-    """All that claims and their figures need, each once, the most shared first."""
+    """All that claims need, each once, the most shared first."""
     wanted = [pair for claim in claims for pair in claim.tried]
-    wanted += [pair for number in dict.fromkeys(c.number for c in claims) for pair in EXTRA.get(number, ())]
     return sorted(dict.fromkeys(wanted), key=lambda pair: (-wanted.count(pair), pair[0], pair[1].name))

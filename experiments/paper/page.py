@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from experiments.files.html import template
 from experiments.paper.bench import Setup
 from experiments.paper.verdicts import ClaimVerdict
 from experiments.report.style import Plot, drawn
@@ -24,11 +23,8 @@ def paper_page(setup: Setup, found: Sequence[ClaimVerdict], plots: Sequence[Plot
         plots: of the experiments.
         notes: what to be aware of.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDERS), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     said = Counter(one.said for one in found)
-    return environment.get_template("page.html.jinja").render(
+    return template("page.html.jinja", _FOLDERS).render(
         model=setup.sources.model,
         prompts=setup.prompts,
         steps=setup.steps,

@@ -57,6 +57,7 @@ def _measured(name: str) -> ByRound:
     return lambda record: record.measures[name]
 
 
+_SWEPT: tuple[Kind, ...] = ("preference", "target")
 _FED_BACK = (NONE, DISLIKED, LIKED, BOTH)
 _CURVES = (
     _Curves(
@@ -117,8 +118,14 @@ _CURVES = (
 _BAND = "Means over prompts; bands are their 95 % intervals (Student's t)."
 
 
-def plots(numbers: Sequence[str], records: Records) -> list[Plot]:
-    """The figures of experiments."""
+def plots(numbers: Sequence[str], has: Callable[[Kind], bool], records: Records) -> list[Plot]:
+    """The figures of experiments.
+
+    Args:
+        numbers: of the experiments.
+        has: whether there are prompts for a kind of them.
+        records: what arms came to.
+    """
     found = [
         Plot(
             curves.name,
@@ -132,8 +139,9 @@ def plots(numbers: Sequence[str], records: Records) -> list[Plot]:
     ]
     if "E9" in numbers:
         caption = f"Mean of the last round minus no feedback's. {_BAND}"
-        alt = "Gain over no feedback by strength, for both experiments."
-        found.append(Plot("strengths", "How much feedback", caption, alt, partial(_draw_strengths, records)))
+        alt = "Gain over no feedback by strength."
+        draw = partial(_draw_strengths, [kind for kind in _SWEPT if has(kind)], records)
+        found.append(Plot("strengths", "How much feedback", caption, alt, draw))
     return found
 
 
@@ -160,8 +168,7 @@ def _band(axis: Axes, places: NDArray[np.int64], table: NDArray[np.float64], col
     axis.fill_between(places, low, high, color=colour, alpha=0.15, lw=0)
 
 
-def _draw_strengths(records: Records, layout: Layout) -> Figure:
-    kinds: tuple[Kind, ...] = ("preference", "target")
+def _draw_strengths(kinds: Sequence[Kind], records: Records, layout: Layout) -> Figure:
     figure, axes = panels(layout, len(kinds), 3.2, columns=2)
     strengths = [arm.knobs["strength"] for arm in SWEEP]
     for axis, kind in zip(axes, kinds, strict=True):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from experiments.config.errors import in_one_line
 from experiments.config.parts import ModelConfig, Part, Positive, ScenesConfig, Share
 from experiments.config.schema import guidance_of
 
@@ -109,15 +108,3 @@ class PersonalConfig(Part):
     def scale(self) -> float:
         """Guidance of generated images."""
         return self.guidance or guidance_of(self.model.name)
-
-
-def check_personal(values: dict[str, Any]) -> PersonalConfig:
-    """A configuration of plain values.
-
-    Raises:
-        ValueError: something is wrong; the message is one line and names the place.
-    """
-    try:
-        return PersonalConfig.model_validate(values)
-    except ValidationError as error:
-        raise ValueError(in_one_line(error)) from error

@@ -10,6 +10,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from objectives.base import Context, Objective
+from objectives.combinators import HarmonicMean
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Scorers:
     def rewards(
         self, pictures: Sequence[Image], prompts: Sequence[str], references: tuple[Image, ...], balance: float
     ) -> Tensor:
-        """RPO's reward: the harmonic mean of both, each brought to 0 to 1 by (cosine + 1) / 2 (equation 2 there).
+        """The harmonic mean of both; see `HarmonicMean`.
 
         Args:
             pictures: N of them.
@@ -36,5 +37,4 @@ class Scorers:
             balance: weight of the likeness to the references, 0 to 1.
         """
         contexts = [Context(prompt, references) for prompt in prompts]
-        image, text = (torch.tensor(part(pictures, contexts)).add(1).div(2) for part in (self.image, self.text))
-        return 1 / (balance / image.clamp(min=1e-6) + (1 - balance) / text.clamp(min=1e-6))
+        return torch.tensor(HarmonicMean(self.image, self.text, balance)(pictures, contexts))

@@ -74,8 +74,8 @@ class Tuner:
         self.schedule = DDPMScheduler.from_config(pipeline.scheduler.config)
         if config.rank:
             self.unet.requires_grad_(False)
-            weights = {"r": config.rank, "lora_alpha": config.rank, "init_lora_weights": "gaussian"}
-            lora = LoraConfig(**weights, target_modules=_LAYERS)
+            rank = config.rank
+            lora = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=_LAYERS)
             with seeded(config.seed):
                 self.unet.add_adapter(lora)
         self.trained = {name: value for name, value in self.unet.named_parameters() if value.requires_grad}

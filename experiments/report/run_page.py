@@ -7,8 +7,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
+from experiments.files.html import template
 from experiments.report import facts, tables
 from experiments.report.findings import Findings, same_settings
 from experiments.report.pictures import SHOWN, SideBySide, given_pictures, held_out_pictures, run_pictures, run_prompts
@@ -67,7 +66,7 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         config: file that the configuration was written to.
     """
     images, about_images = _images(found)
-    return _template().render(
+    return template("run_page.html.jinja", [Path(__file__).parent]).render(
         found=found,
         title=_title(found),
         verdict=_verdict(found),
@@ -93,17 +92,6 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         config=facts.config_text(found),
         image_seeds=facts.image_seeds(found),
     )
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("run_page.html.jinja")
 
 
 def compare_command(found: Findings) -> str:

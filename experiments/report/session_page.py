@@ -10,10 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from optuna.study import Study
 
-from experiments.files.html import data_uri
+from experiments.files.html import data_uri, template
 from experiments.run.storage import without_password
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
@@ -68,11 +67,7 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
     rounds = [_round(pictures, state, images) for images in state.rounds]
     uploads = [_picture(pictures, state, image, name) for image, name in state.uploads.items()]
     insight = insight_of(Agent(config["images"], config["guidance"], config["seed"]), state)
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("session_page.html.jinja").render(
+    return template("session_page.html.jinja", [Path(__file__).parent]).render(
         folder=folder,
         study=study.study_name,
         command=_command(folder, study.study_name, config),

@@ -7,7 +7,7 @@ Notation:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -45,6 +45,9 @@ class RichPool:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    def __getitem__(self, rows: Tensor) -> RichPool:
+        return RichPool(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 def filled(words: Words, length: int, filler: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from experiments.rich_feedback.pool import RichPool
-from experiments.training.trainer import Schedule, Trainer, training_device
+from experiments.training.trainer import Schedule, Trainer, seeded, training_device
 from fabric.seeding import generator_for
 from objectives.checkpoints import reading
 from objectives.rahf.config import RahfConfig
@@ -34,7 +34,7 @@ _BATCH = 64
 
 
 @dataclass(frozen=True)
-class Parts:
+class RahfParts:
     """A model with what brings pictures and prompts to it.
 
     Attributes:
@@ -63,7 +63,7 @@ class Parts:
             part.save_pretrained(folder)
 
 
-def known_parts(checkpoint: str) -> Parts:
+def known_parts(checkpoint: str) -> RahfParts:
     """A trained model to go on from.
 
     Args:
@@ -74,10 +74,10 @@ def known_parts(checkpoint: str) -> Parts:
     """
     with reading(checkpoint, "a hub id or a folder of a RAHF model"):
         model, processor = Rahf.from_pretrained(checkpoint), AutoImageProcessor.from_pretrained(checkpoint)
-        return Parts(model, processor, AutoTokenizer.from_pretrained(checkpoint, config=model.config))
+        return RahfParts(model, processor, AutoTokenizer.from_pretrained(checkpoint, config=model.config))
 
 
-def new_parts(vision: str, text: str, length: int, seed: int) -> Parts:
+def new_parts(vision: str, text: str, length: int, seed: int) -> RahfParts:
     """A model of pretrained encoders for pictures and prompts, the rest with random weights.
 
     Args:
@@ -100,18 +100,17 @@ def new_parts(vision: str, text: str, length: int, seed: int) -> Parts:
         vision_config=of_pictures.config.to_dict(),
         text_config=AutoConfig.from_pretrained(text).to_dict(),
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = Rahf(config)
     model.start_from(of_pictures, of_prompts)
     # Without a crop, so that maps lie where they belong.
     processor = ViTImageProcessor(
         size={"height": side, "width": side}, image_mean=known.image_mean, image_std=known.image_std
     )
-    return Parts(model, processor, tokenizer)
+    return RahfParts(model, processor, tokenizer)
 
 
-def train(parts: Parts, pool: RichPool, schedule: Schedule, folder: Path, seed: int) -> float:
+def train(parts: RahfParts, pool: RichPool, schedule: Schedule, folder: Path, seed: int) -> float:
     """Trains the model in place; it ends in eval mode.
 
     Args:
@@ -140,7 +139,7 @@ def train(parts: Parts, pool: RichPool, schedule: Schedule, folder: Path, seed: 
     return seconds
 
 
-def _predict(parts: Parts, pool: RichPool, rows: Tensor, device: torch.device) -> tuple[RahfOutput, int]:
+def _predict(parts: RahfParts, pool: RichPool, rows: Tensor, device: torch.device) -> tuple[RahfOutput, int]:
     """What a model says of pictures of a pool, and the tokens of their longest prompt."""
     longest = int(pool.mask[rows].sum(dim=1).max())
     mean, std = (
@@ -152,7 +151,7 @@ def _predict(parts: Parts, pool: RichPool, rows: Tensor, device: torch.device) -
 
 
 @torch.no_grad()
-def measure(parts: Parts, pool: RichPool) -> dict[str, float]:
+def measure(parts: RahfParts, pool: RichPool) -> dict[str, float]:
     """How well a model predicts labels: the paper's metrics, by name.
 
     Args:

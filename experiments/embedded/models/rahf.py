@@ -21,7 +21,7 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from experiments.rich_feedback.pool import RichPool, filled, word_marks
-from experiments.rich_feedback.training import Parts, train
+from experiments.rich_feedback.training import RahfParts, train
 from experiments.training.trainer import seeded
 from fabric.seeding import generator_for
 from objectives.rahf.config import RahfConfig
@@ -77,15 +77,15 @@ def _through_codec(truth: RichTruth, codec: AutoencoderKL, generator: torch.Gene
     return replace(truth, pictures=pictures)
 
 
-def build_rahf(seed: int) -> Parts:
+def build_rahf(seed: int) -> RahfParts:
     """A model with random weights, of 1.4 million parameters."""
     tokenizer = build_tokenizer(SCENES, CONTEXT)
     with seeded(seed):
         model = Rahf(RahfConfig(len(tokenizer), max_words=CONTEXT))
-    return Parts(model, build_image_processor(), tokenizer)
+    return RahfParts(model, build_image_processor(), tokenizer)
 
 
-def train_rahf(config: Config, pool: RichPool) -> tuple[Parts, float]:
+def train_rahf(config: Config, pool: RichPool) -> tuple[RahfParts, float]:
     """Trains on the exact truth.
 
     Args:
@@ -99,7 +99,7 @@ def train_rahf(config: Config, pool: RichPool) -> tuple[Parts, float]:
     return parts, train(parts, pool, config.rahf, config.workdir / "rahf", config.seed)
 
 
-def save_rahf(parts: Parts, folder: Path) -> None:
+def save_rahf(parts: RahfParts, folder: Path) -> None:
     """Writes the model in half precision, with image processor and tokenizer, as `RahfPredictor` reads it."""
     parts.save(folder)
     save_half(parts.model, folder)

@@ -50,6 +50,15 @@ def test_arms_are_played_as_they_say(tmp_path: Path) -> None:
     assert len(list((tmp_path / "sheets").iterdir())) == 5
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("paper")
+def test_a_model_without_a_preference_judge_has_the_other_experiments(tmp_path: Path) -> None:
+    assert main(["paper", "E9", "--smoke", "--model", "embedded-emoji", "--output", str(tmp_path)]) == 0
+    found = json.loads((tmp_path / "verdicts.json").read_text())
+    assert [one["claim"] for one in found] == [c.text for c in CLAIMS if c.number == "E9" and c.first.kind == "target"]
+    assert (tmp_path / "paper.html").read_text().count('<figure class="plot"') == 1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

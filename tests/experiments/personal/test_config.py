@@ -4,16 +4,17 @@ from typing import Any
 
 import pytest
 
-from experiments.personal.config import check_personal
+from experiments.config.errors import checked
+from experiments.personal.config import PersonalConfig
 
 GIVEN = {"references": ["likes"], "prompts": ["a red star"], "validation": ["a blue ring"]}
 
 
 def test_defaults_follow_the_method_and_what_is_trained() -> None:
-    lora, whole = check_personal(GIVEN), check_personal({**GIVEN, "rank": 0, "method": "dpo"})
+    lora, whole = checked(PersonalConfig, GIVEN), checked(PersonalConfig, {**GIVEN, "rank": 0, "method": "dpo"})
     assert (lora.rate, lora.preference, lora.scale) == (1e-4, 1.0, 4.0)
     assert (whole.rate, whole.preference) == (5e-6, 2500.0)
-    assert check_personal({"scenes": {"board": 3}}).scenes is not None
+    assert checked(PersonalConfig, {"scenes": {"board": 3}}).scenes is not None
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,6 @@ def test_defaults_follow_the_method_and_what_is_trained() -> None:
 )
 def test_what_is_wrong_is_named_in_one_line(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the message is compared below
-        check_personal(values)
+        checked(PersonalConfig, values)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)

@@ -14,12 +14,13 @@ from experiments.personal.losses import draw_preferred, preference_loss
 def test_the_loss_and_its_gradient_have_their_closed_forms(first: float, second: float, y: float, beta: float) -> None:
     gains = torch.tensor([first, second], dtype=torch.float64, requires_grad=True)
     loss = preference_loss(gains[:1], gains[1:], torch.tensor([y], dtype=torch.float64), beta)
-    share = 1 / (1 + math.exp(-beta * (first - second)))
-    expected = -(y * math.log(share) + (1 - y) * math.log(1 - share))
+    logit = beta * (first - second)
+    # -log s(x) is log(1 + exp(-x)), which keeps all digits where s(x) is close to 1.
+    expected = y * math.log1p(math.exp(-logit)) + (1 - y) * math.log1p(math.exp(logit))
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     loss.backward()
     assert gains.grad is not None
-    slope = beta * (share - y)
+    slope = beta * (1 / (1 + math.exp(-logit)) - y)
     assert gains.grad.tolist() == pytest.approx([slope, -slope], rel=1e-9, abs=1e-12)
 
 

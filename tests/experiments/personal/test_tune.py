@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from experiments.personal.config import PersonalConfig, check_personal
+from experiments.config.errors import checked
+from experiments.personal.config import PersonalConfig
 from experiments.personal.material import read_material
 from experiments.personal.rewards import Scorers
 from experiments.personal.tune import Tuner
@@ -34,7 +35,7 @@ TINY = {
 
 
 def _config(**changes: Any) -> PersonalConfig:
-    return check_personal({**TINY, **changes})
+    return checked(PersonalConfig, {**TINY, **changes})
 
 
 def _tuner(config: PersonalConfig) -> Tuner:
