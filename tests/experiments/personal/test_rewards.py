@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from experiments.personal.rewards import Scorers
 
+from experiments.personal.rewards import Scorers
 from objectives.base import Context
 from objectives.combinators import combine
 from objectives.registry import create
