@@ -13,14 +13,15 @@ import numpy as np
 from experiments.files.pictures import contact_sheet, save_png
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.play import Outcome, play
-from experiments.run.protocol import Scores, Task
+from experiments.run.protocol import BestOf, Scores, Task
 from fabric.params import FabricParams
 from objectives.base import Context, Objective
 from objectives.scoring import score
 
-Kind = Literal["tuned", "best known", "preset", "plain", "without feedback"]
+Kind = Literal["tuned", "best known", "preset", "plain", "without feedback", "picked"]
 TUNED, PLAIN, WITHOUT = "tuned", "no feedback", "tuned, feedback taken out"
 BEST_KNOWN = "best known setting ({name})"
+PICKED = "no feedback, each the best of {count} by {objective}"
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,15 @@ class Arm:
     Attributes:
         name: of it.
         kind: tuned; the best of the known settings, chosen on the run's own prompts; a preset; plain Stable Diffusion;
-            or tuned with the feedback taken out.
+            tuned with the feedback taken out; or plain Stable Diffusion, each image picked out of several.
         params: settings.
+        best_of: how images are picked; see `Protocol.best_of`.
     """
 
     name: str
     kind: Kind
     params: FabricParams
+    best_of: BestOf | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def arms_of(
     best_known: tuple[str, FabricParams] | None,
     presets: Mapping[str, FabricParams],
     plain: FabricParams,
+    best_of: BestOf | None = None,
 ) -> list[Arm]:
     """Everything that tuned parameters are compared with.
 
@@ -72,6 +76,7 @@ def arms_of(
         best_known: fixed FABRIC at its best on the run's own prompts, with its name; None where there is no run.
         presets: fixed FABRIC, by name.
         plain: of images without feedback.
+        best_of: how images without feedback are picked, as one more arm; none by default.
     """
     arms = [Arm(name, "tuned", params) for name, params in tuned.items()]
     if best_known is not None:
@@ -79,6 +84,9 @@ def arms_of(
         arms.append(Arm(BEST_KNOWN.format(name=name), "best known", params))
     arms += [Arm(name, "preset", params) for name, params in presets.items()]
     arms.append(Arm(PLAIN, "plain", plain))
+    if best_of is not None:
+        name = PICKED.format(count=best_of.count, objective=best_of.objective.name)
+        arms.append(Arm(name, "picked", plain, best_of))
     first = next(iter(tuned.values()))
     return [*arms, Arm(WITHOUT, "without feedback", replace(first, strength=0.0))]
 
@@ -103,6 +111,7 @@ def measure(
         folder: to write the images to.
         on_prompts: called with the number of tasks done.
     """
+    generator = generator.under(replace(generator.protocol, best_of=arm.best_of))
     count, seconds = generator.count, generator.seconds
     outcomes: list[Outcome] = []
     at_once = max(1, generator.protocol.batch // generator.protocol.images)

@@ -41,7 +41,7 @@ def compare(
     if progress is None:
         with Progress() as progress:
             return compare(plan, tuned, output, best_known, progress)
-    arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain)
+    arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain, plan.held_out_best_of)
     check_names(arms)
     progress.doing("loading the objective")
     tasks, objectives, measures = plan.held_out_tasks, plan.held_out_objectives, plan.measures

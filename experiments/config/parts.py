@@ -293,6 +293,18 @@ class LibraryConfig(Part):
     checkpoint: str | None = None
 
 
+class BestOfConfig(Part):
+    """How images without feedback are picked, for an arm of the comparison.
+
+    Attributes:
+        count: of images that each is picked out of.
+        objective: that says which is best; see `ObjectiveConfig`.
+    """
+
+    count: Annotated[int, Field(ge=2, strict=True)]
+    objective: ObjectiveConfig
+
+
 class HeldOutConfig(Part):
     """What the comparison uses; never seen by the run.
 
@@ -301,9 +313,11 @@ class HeldOutConfig(Part):
         scenes: instead of prompts.
         seed: of the images; differs from the protocol's.
         objectives: reported beside the run's own.
+        best_of: one more arm, images without feedback of which each is the best of several.
     """
 
     prompts: tuple[TaskConfig, ...] = ()
     scenes: ScenesConfig | None = None
     seed: int = 1
     objectives: tuple[ObjectiveConfig, ...] = ()
+    best_of: BestOfConfig | None = None

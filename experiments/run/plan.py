@@ -19,7 +19,7 @@ from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.library import LibrarySpace, read_library, with_library
 from experiments.run.model_space import ModelSpace
-from experiments.run.protocol import Filter, Protocol, Task
+from experiments.run.protocol import BestOf, Filter, Protocol, Task
 from experiments.run.space import OtherSpace, Space, absent
 from experiments.run.tasks import held_out_tasks, run_tasks
 from fabric.bank import ReferenceBank
@@ -104,6 +104,15 @@ class Plan:
             return None
         (objective,) = self._checked([self._assembled(given.objective)], self.tasks, "prompts", "protocol.like_only")
         return Filter(objective, given.at_least)
+
+    @cached_property
+    def held_out_best_of(self) -> BestOf | None:
+        """How images are picked in an arm of the comparison, where there is one; its model is read when asked."""
+        if (given := self.config.held_out.best_of) is None:
+            return None
+        objective = self._assembled(given.objective)
+        self._checked([objective], self.held_out_tasks, "held_out.prompts", "held_out.best_of")
+        return BestOf(given.count, objective)
 
     @cached_property
     def held_out_protocol(self) -> Protocol:
@@ -287,6 +296,8 @@ class Plan:
         _ = self.objectives, self.constraints, self.held_out_objectives
         if self.protocol.like_only is not None:
             self.protocol.like_only.objective.prepare()
+        if self.held_out_best_of is not None:
+            self.held_out_best_of.objective.prepare()
 
 
 def _ids(tasks: Sequence[Task], kind: str) -> tuple[str, ...]:

@@ -129,10 +129,7 @@ def _play_round(
     """One round of all plays; those that cannot be scored have their failure afterwards."""
     protocol = generator.protocol
     settings = [_setting(protocol, played.session, played.params) for played in going]
-    requests = [
-        played.session.requests([params] * protocol.images) for played, params in zip(going, settings, strict=True)
-    ]
-    generated = generator([request for batch in requests for request in batch])
+    requests, generated = _generate(generator, going, settings, number)
     scored = [*objectives] if protocol.like_only is None else [*objectives, protocol.like_only.objective]
     with_baseline = any("baseline" in objective.needs for objective in scored)
     contexts = _contexts(generator, going, requests, number, with_baseline)
@@ -143,11 +140,33 @@ def _play_round(
         )
     scores, failures = _scored(scored, [made.image for made in generated], contexts, protocol.images)
     for k, played in enumerate(going):
-        if k in failures:
-            played.failure = failures[k]
+        played.failure = played.failure or failures.get(k)
+        if played.failure is not None:
             continue
         played.session.choose(_choice(protocol, scores[0, k], scores[-1, k]))
         played.scores.append(scores[: len(objectives), k])
+
+
+def _generate(
+    generator: CachedGenerator, going: Sequence[_UnderWay], settings: Sequence[FabricParams], number: int
+) -> tuple[list[list[Request]], list[Made]]:
+    """What each play asks for, n requests, and what came of them, P n images; see `Protocol.best_of`."""
+    n, best_of = generator.protocol.images, generator.protocol.best_of
+    count = n if best_of is None else n * best_of.count
+    requests = [played.session.requests([params] * count) for played, params in zip(going, settings, strict=True)]
+    made = generator([request for batch in requests for request in batch])
+    if best_of is None:
+        return requests, made
+    contexts = _contexts(generator, going, requests, number, "baseline" in best_of.objective.needs)
+    (scores,), failures = _scored([best_of.objective], [image.image for image in made], contexts, count)
+    kept: list[Made] = []
+    for k, played in enumerate(going):
+        played.failure = failures.get(k)
+        # Image j is picked among the seeds j, j + n, j + 2 n, ..., the first of which is the one it would have had.
+        picked = [j + n * best for j, best in enumerate(scores[k].reshape(-1, n).argmax(axis=0).tolist())]
+        kept += [made[k * count + place] for place in picked]
+        requests[k] = [requests[k][place] for place in picked]
+    return requests, kept
 
 
 def _choice(protocol: Protocol, scores: Scores, filtered: Scores) -> RoundChoice:

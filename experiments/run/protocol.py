@@ -61,6 +61,19 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class BestOf:
+    """Every image of a round is the best of several that differ by their seed.
+
+    Attributes:
+        count: N of them, 2 or more.
+        objective: that says which is best.
+    """
+
+    count: int
+    objective: Objective
+
+
+@dataclass(frozen=True)
 class Protocol:
     """How a setting is tried on a task (von Rütte et al. 2023, arXiv 2307.10159, section 4: 3 rounds of 4 images).
 
@@ -76,6 +89,7 @@ class Protocol:
         guidance: of plain images, which settings are compared with.
         feedback: what of a round steers those after it: its best image is liked, its worst disliked, or both.
         like_only: what an image must be to be liked; a round without any such likes none.
+        best_of: how the images of a round are picked out of more; there are no more by default.
         dropout_first: whether words of the prompt are dropped in a first round without feedback too, as the paper does;
             else that round is the same for all settings.
     """
@@ -90,6 +104,7 @@ class Protocol:
     guidance: float = 7.0
     feedback: Signs = "both"
     like_only: Filter | None = None
+    best_of: BestOf | None = None
     dropout_first: bool = False
 
     @property

@@ -26,6 +26,7 @@ from fabric.params import FabricParams
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("comparison")]
 
+PICKED_BY = {"count": 3, "objective": "pickscore"}
 TUNED = FabricParams(strength=2.0, guidance_scale=5.0)
 
 
@@ -35,7 +36,7 @@ def _config(folder: Path) -> RunConfig:
             "scenes": {"count": 1, "seed": 1},
             "objective": "clip-target",
             "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 4, "size": [32, 32]},
-            "held_out": {"scenes": {"count": 2, "seed": 7}, "objectives": ["pickscore"]},
+            "held_out": {"scenes": {"count": 2, "seed": 7}, "objectives": ["pickscore"], "best_of": PICKED_BY},
             "output": str(folder),
         }
     )
@@ -58,6 +59,7 @@ def test_all_arms_are_there(found: Comparison) -> None:
         "best known",
         *["preset"] * 4,
         "plain",
+        "picked",
         "without feedback",
     ]
     assert found.arms[-1].arm.params == FabricParams(strength=0.0, guidance_scale=5.0)
@@ -90,11 +92,19 @@ def test_the_verdict_says_whether_a_constraint_holds(found: Comparison, at_least
 
 
 def test_the_first_round_is_the_same_for_all(found: Comparison) -> None:
-    for one in found.arms:
+    for one in (one for one in found.arms if one.arm.kind != "picked"):
         np.testing.assert_array_equal(one.scores["pickscore"][:, 0], found.arms[0].scores["pickscore"][:, 0])
         assert np.isnan(one.measures["clip-liked"][:, 0]).all()  # nothing was liked yet
         assert np.isfinite(one.measures["clip-liked"][:, 1]).all()
         assert np.isfinite(one.measures["diversity"]).all()
+
+
+def test_picked_images_are_the_best_of_several_that_the_plain_one_is_among(found: Comparison) -> None:
+    by_kind = {one.arm.kind: one for one in found.arms}
+    assert by_kind["picked"].arm.name == "no feedback, each the best of 3 by pickscore"
+    gain = by_kind["picked"].scores["pickscore"] - by_kind["plain"].scores["pickscore"]
+    assert (gain > -1e-4).all()
+    assert gain.max() > 0.01
 
 
 def test_the_best_preset_is_the_best(found: Comparison) -> None:

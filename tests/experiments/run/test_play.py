@@ -10,7 +10,7 @@ from PIL.Image import Image
 
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.play import Outcome, Play, play, try_plays
-from experiments.run.protocol import Filter, Protocol, Task
+from experiments.run.protocol import BestOf, Filter, Protocol, Task
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
@@ -105,6 +105,25 @@ def test_only_what_passes_the_filter_is_liked(sign: int) -> None:
         assert bool(choice.liked) == liked
         assert len(choice.disliked) == 1
         assert all(sign * scores[place] >= sign * bound for place in choice.liked)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_each_image_is_the_best_of_several_seeds(sign: int) -> None:
+    def rounds_of(protocol: Protocol, params: FabricParams) -> list[list[Image]]:
+        generator = CachedGenerator(FabricGenerator(build("sd1")), protocol)
+        outcomes = play(generator, _plays(params, TASKS), [Redness()])
+        assert all(outcome.scores.shape == (1, 1, protocol.images) for outcome in outcomes)
+        return [outcome.session.rounds[0].pictures for outcome in outcomes]
+
+    first = replace(PROTOCOL, rounds=1)
+    green = Greenness(higher_is_better=sign > 0)
+    all_of_them = rounds_of(replace(first, images=6), PROTOCOL.plain)
+    picked = rounds_of(replace(first, best_of=BestOf(3, green)), PROTOCOL.plain)
+    for made, kept in zip(all_of_them, picked, strict=True):
+        scores = sign * np.array(green(made, []))
+        for image in range(2):
+            best = image + 2 * int(scores[image::2].argmax())
+            np.testing.assert_allclose(np.asarray(kept[image], float), np.asarray(made[best], float), atol=1)
 
 
 def test_a_task_does_not_depend_on_the_others(generator: CachedGenerator) -> None:
