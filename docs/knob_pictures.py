@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from PIL import Image, ImageDraw
 
 from experiments.run.scene_targets import SceneTargets
@@ -31,6 +32,8 @@ ROWS: dict[str, list[float]] = {
     "crowding": [0, 0.25, 0.5, 0.75, 1],
     "weights": [0, 0.25, 0.5, 0.75, 1],
     "timing": [-1, -0.5, 0, 0.5, 1],
+    "masking": [0, 0.25, 0.5, 0.75, 1],
+    "emphasis": [1, 1.5, 2, 2.5, 3],
     "prompt_dropout": [0, 0.25, 0.5, 0.75, 1],
     "guidance_scale": [1, 2.5, 4, 8, 14],
 }
@@ -38,8 +41,11 @@ NOTES = {
     "floor": "*Here the window ends at 0.2.*",
     "weights": "*Here the weight of the older liked picture changes.*",
     "timing": "*Here the timing of both liked pictures changes.*",
+    "emphasis": "*Here the word* star *was not shown.*",
+    "masking": "*Here all but the upper half of the liked pictures is masked.*",
 }
 _START = {"floor": {"start": 0.0, "end": 0.2}}  # a floor shows outside a window
+_UPPER = torch.tensor([[1.0], [0.0]])  # a mask
 _SIDE, _GAP, _TEXT = 128, 6, 18
 
 
@@ -104,8 +110,12 @@ def main() -> None:
     strip([image.picture for image in (*liked, *disliked)], captions).save(FOLDER / "feedback.png", optimize=True)
     fabric = FabricGenerator(load("embedded"))
     for name, values in ROWS.items():
-        signs = {"liked": liked, "disliked": disliked}
-        requests = [Request(PROMPT, SEED, settings(name, value, liked), **signs, round=2) for value in values]
+        given = tuple(replace(image, mask=_UPPER) for image in liked) if name == "masking" else liked
+        signs = {"liked": given, "disliked": disliked}
+        missed = frozenset({"star"} if name == "emphasis" else ())
+        requests = [
+            Request(PROMPT, SEED, settings(name, value, liked), **signs, round=2, missed=missed) for value in values
+        ]
         pictures = to_pictures(fabric(requests, STEPS).images)
         strip(pictures, [f"{value:g}" for value in values]).save(FOLDER / f"{name}.png", optimize=True)
 

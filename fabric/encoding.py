@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, fields
-from typing import TypeAlias
+from dataclasses import dataclass, fields, replace
+from typing import NamedTuple, TypeAlias
 
 import torch
 from cachetools import LRUCache
@@ -79,6 +79,43 @@ def encode(
     return Conditioning(*((null_states, null_pooled) if negative else (states, pooled)), sizes)
 
 
+class Text(NamedTuple):
+    """A prompt as one sample of the U-Net's batch is told it.
+
+    Attributes:
+        prompt: may be empty.
+        negative: whether it is for the unconditional pass; see `encode`.
+        words: of the prompt, as blanks part them, that count more than others.
+        emphasis: how much more, a factor; see `FabricParams.emphasis`.
+    """
+
+    prompt: str
+    negative: bool = False
+    words: frozenset[str] = frozenset()
+    emphasis: float = 1.0
+
+
+def emphasised(pipeline: Pipeline, told: Conditioning, nothing: Conditioning, text: Text) -> Conditioning:
+    """A prompt some words of which count more: their tokens' hidden states are moved away from an empty prompt's.
+
+    Args:
+        pipeline: whose tokenizer counts the tokens of words.
+        told: the prompt, one row.
+        nothing: the empty prompt.
+        text: which words, and by how much: z becomes z_0 + emphasis (z - z_0).
+    """
+    tokenizer, places, place = pipeline.tokenizer, list[int](), 1  # after the token that begins a text
+    for word in text.prompt.split():
+        whole = pipeline.maybe_convert_prompt(word, tokenizer)  # an embedding of textual inversion is many tokens
+        length = len(tokenizer(whole, add_special_tokens=False).input_ids)
+        places += range(place, place + length) if word in text.words else ()
+        place += length
+    states = told.states.clone()
+    places = [place for place in places if place < states.shape[1] - 1]
+    states[:, places] = torch.lerp(nothing.states[:, places], told.states[:, places], text.emphasis)
+    return replace(told, states=states)
+
+
 class Texts:
     """Encoded prompts of one pipeline, the last ones kept: the empty one serves every reference, others come again.
 
@@ -91,25 +128,28 @@ class Texts:
         self._kept: LRUCache[Hashable, Conditioning] = LRUCache(_KEPT)
         self._lock = threading.Lock()
 
-    def get(self, texts: Sequence[tuple[str, bool]], size: tuple[int, int], device: torch.device) -> Conditioning:
+    def get(self, texts: Sequence[Text], size: tuple[int, int], device: torch.device) -> Conditioning:
         """Prompts, a row each.
 
         Args:
-            texts: each with whether it is for the unconditional pass; see `encode`.
+            texts: them.
             size: height and width of the image.
             device: that the models run on.
         """
         encoders = (getattr(self.pipeline, name, None) for name in ("text_encoder", "text_encoder_2"))
         versions = tuple(model_version(encoder) for encoder in encoders if encoder is not None)
         with self._lock:
-            return Conditioning.cat([self._row(*text, size, device, versions) for text in texts])
+            return Conditioning.cat([self._row(text, size, device, versions) for text in texts])
 
-    def _row(
-        self, text: str, negative: bool, size: tuple[int, int], device: torch.device, versions: Hashable
-    ) -> Conditioning:
-        key = (text, negative, size, device, versions)
+    def _row(self, text: Text, size: tuple[int, int], device: torch.device, versions: Hashable) -> Conditioning:
+        if text.emphasis == 1 or not text.words:
+            text = Text(text.prompt, text.negative)
+        key = (text, size, device, versions)
         if key not in self._kept:
-            self._kept[key] = encode(self.pipeline, text, size, device, negative=negative)
+            told = encode(self.pipeline, text.prompt, size, device, negative=text.negative)
+            if text.words:
+                told = emphasised(self.pipeline, told, self._row(Text(""), size, device, versions), text)
+            self._kept[key] = told
         return self._kept[key]
 
 

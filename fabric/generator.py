@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fabric.bank import ReferenceBank
 from fabric.dropout import drop_words
-from fabric.encoding import Pipeline
+from fabric.encoding import Pipeline, Text
 from fabric.hook import attached
 from fabric.host import UNetHost
 from fabric.images import FeedbackImage
@@ -44,6 +44,8 @@ class Request:
         disliked: images to keep away from.
         negative_prompt: for the unconditional pass of classifier-free guidance.
         round: of a session; an image judged in the round before has age 0.
+        missed: words of the prompt that earlier images did not show: they are never dropped, and count as
+            `FabricParams.emphasis` says.
     """
 
     prompt: str
@@ -53,6 +55,7 @@ class Request:
     disliked: tuple[FeedbackImage, ...] = ()
     negative_prompt: str = ""
     round: int = 0
+    missed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -184,8 +187,9 @@ class FabricGenerator:
         device, dtype = self.host.device, self.host.core.dtype
         scheduler = self._scheduler(steps, device)
         guided = [place for place, request in enumerate(requests) if request.params.guidance_scale > 1]
-        prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed) for r in requests]
-        texts = [(requests[place].negative_prompt, True) for place in guided] + [(text, False) for text in prompts]
+        prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed, r.missed) for r in requests]
+        texts = [Text(requests[place].negative_prompt, negative=True) for place in guided]
+        texts += [Text(p, False, r.missed, r.params.emphasis) for p, r in zip(prompts, requests, strict=True)]
         told = self.host.texts.get(texts, size, device)
         guidance = torch.tensor([requests[k].params.guidance_scale for k in guided], device=device, dtype=dtype)
         rows = self._rows(requests, guided, len(scheduler.timesteps))

@@ -10,7 +10,7 @@ import torch
 from diffusers import DiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 
-from fabric.encoding import Texts
+from fabric.encoding import Text, Texts
 from fabric.images import FeedbackImage
 from fabric.processor import Layer
 from fabric.version import model_version
@@ -99,7 +99,7 @@ class UNetHost:
             Sample and keyword arguments of the U-Net.
         """
         count = len(noisy)
-        null = self.texts.get([("", True)], size, noisy.device)
+        null = self.texts.get([Text("", negative=True)], size, noisy.device)
         kwargs: dict[str, Any] = {"encoder_hidden_states": null.states.expand(count, -1, -1).to(noisy.dtype)}
         theirs = call.get("added_cond_kwargs") or {}
         if (added := null.added()) is not None:

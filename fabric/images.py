@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -54,6 +54,12 @@ class FeedbackImage:
 
     def __hash__(self) -> int:
         return hash((self.key, self.round))
+
+    def with_masking(self, masking: float) -> FeedbackImage:
+        """The same with a mask m that counts in part, 1 - masking (1 - m); see `FabricParams.masking`."""
+        if self.mask is None or masking == 1:
+            return self
+        return replace(self, mask=None if masking == 0 else 1 - masking * (1 - self.mask))
 
     def pixels(self, height: int, width: int) -> Tensor:
         """The picture scaled and centre-cropped, never squashed: 3 x height x width in [-1, 1]."""

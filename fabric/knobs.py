@@ -110,10 +110,25 @@ _ALL = (
         by_picture=True,
     ),
     Knob(
+        *("masking", 0, 1, 1.0),
+        unit="fraction",
+        meaning="How far masks of pictures count: of a liked one what is masked does not attract, of a disliked one "
+        "only what is marked repels; 0: pictures count whole.",
+        effect="More leaves faults of liked pictures alone and keeps what is good in disliked ones; less heeds whole "
+        "pictures, as if nothing were marked.",
+    ),
+    Knob(
         *("prompt_dropout", 0, 1, 0.0),
         unit="probability",
         meaning="Probability that a word of the prompt is left out, drawn for each image.",
         effect="More makes images differ more from each other and follow the prompt less.",
+    ),
+    Knob(
+        *("emphasis", 1, 3, 1.0),
+        unit="factor",
+        meaning="Factor on how far words that earlier images did not show move the text from an empty prompt's; 1: all "
+        "words alike.",
+        effect="More brings back what feedback has overwritten; too much of a word spoils the rest.",
     ),
     Knob(
         *("guidance_scale", 1, 20, 7.0),

@@ -51,8 +51,12 @@ class FabricParams:
             each picture, default 1)
         timing: When single pictures count, by image id; -1: less and less towards the last step, 1: more and more, 0:
             alike in all steps. (-1 to 1, from early to late, default 0)
+        masking: How far masks of pictures count: of a liked one what is masked does not attract, of a disliked one only
+            what is marked repels; 0: pictures count whole. (0 to 1, fraction, default 1)
         prompt_dropout: Probability that a word of the prompt is left out, drawn for each image. (0 to 1, probability,
             default 0)
+        emphasis: Factor on how far words that earlier images did not show move the text from an empty prompt's; 1: all
+            words alike. (1 to 3, factor, default 1)
         guidance_scale: Factor of classifier-free guidance: how far the image is pushed towards the prompt and the liked
             pictures, away from the disliked ones. (1 to 20, factor, default 7)
 
@@ -71,7 +75,9 @@ class FabricParams:
     crowding: float = _knob("crowding")
     weights: Mapping[str, float] = field(default_factory=dict)
     timing: Mapping[str, float] = field(default_factory=dict)
+    masking: float = _knob("masking")
     prompt_dropout: float = _knob("prompt_dropout")
+    emphasis: float = _knob("emphasis")
     guidance_scale: float = _knob("guidance_scale")
 
     def __post_init__(self) -> None:
@@ -108,7 +114,7 @@ class FabricParams:
             ValueError: a name is unknown or a value out of range.
         """
         known = [knob.name for knob in fields(cls)]
-        if values.keys() == {*KNOBS} - {"outer", "timing"}:
+        if values.keys() == {*KNOBS} - {"outer", "timing", "masking", "emphasis"}:
             values = {**values, "outer": 1.0}
         for name in values:
             if name not in known:

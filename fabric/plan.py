@@ -93,7 +93,8 @@ def rows_of(
         distinct = {image.id: image for image in sorted(images, key=lambda image: image.round)}
         ages = [_age(image, round) for image in distinct.values()]
         of_images = image_weights(params, list(distinct), ages) * timing_weights(params, list(distinct), steps)
-        sides.append(Side(tuple(distinct.values()), scale * step_weights(params, steps)[:, None] * of_images))
+        masked = tuple(image.with_masking(params.masking) for image in distinct.values())
+        sides.append(Side(masked, scale * step_weights(params, steps)[:, None] * of_images))
     likes, dislikes = sides
     nothing = Side((), torch.zeros(steps, 0, dtype=torch.float64))
     row = partial(Row, middle=params.bottleneck, outer=params.outer)

@@ -6,10 +6,11 @@ round is liked and that of the lowest disliked. A session keeps the rounds; othe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from PIL import Image
+from torch import Tensor
 
 from fabric.generator import Request
 from fabric.images import FeedbackImage
@@ -19,10 +20,25 @@ from fabric.seeding import generator_for
 
 @dataclass(frozen=True)
 class RoundChoice:
-    """Which images of a round are liked and disliked, by their places in the round."""
+    """Which images of a round are liked and disliked, by their places in the round.
+
+    Attributes:
+        liked: places.
+        disliked: likewise.
+        marked: by place what is wrong with an image, h x w from 0 to 1: of a liked one it is masked, of a disliked one
+            all else. Images without anything marked count whole.
+        missed: words of the prompt that the round's images do not show; see `Request.missed`.
+    """
 
     liked: tuple[int, ...] = ()
     disliked: tuple[int, ...] = ()
+    marked: Mapping[int, Tensor] = field(default_factory=dict)
+    missed: frozenset[str] = frozenset()
+
+    def mask(self, place: int) -> Tensor | None:
+        """Mask of a liked or disliked image, or None."""
+        marked = self.marked.get(place)
+        return 1 - marked if marked is not None and place in self.liked else marked
 
 
 @dataclass
@@ -79,9 +95,13 @@ class Session:
     def feedback_before(self, number: int) -> tuple[tuple[FeedbackImage, ...], tuple[FeedbackImage, ...]]:
         """Liked and disliked images that a round was, or is to be, generated with."""
         earlier = list(enumerate(self.rounds[:number]))
-        liked = (FeedbackImage(round_.pictures[place], k) for k, round_ in earlier for place in round_.choice.liked)
-        disliked = (
-            FeedbackImage(round_.pictures[place], k) for k, round_ in earlier for place in round_.choice.disliked
+        liked, disliked = (
+            [
+                FeedbackImage(round_.pictures[place], k, round_.choice.mask(place))
+                for k, round_ in earlier
+                for place in getattr(round_.choice, sign)
+            ]
+            for sign in ("liked", "disliked")
         )
         return (*self.given[0], *liked), (*self.given[1], *disliked)
 
@@ -92,8 +112,9 @@ class Session:
     def requests(self, params: Sequence[FabricParams]) -> list[Request]:
         """What the next round asks for, one image for each element of `params`."""
         liked, disliked = self.liked, self.disliked
+        missed = self.rounds[-1].choice.missed if self.rounds else frozenset()
         return [
-            Request(self.prompt, seed, setting, liked, disliked, self.negative_prompt, len(self.rounds))
+            Request(self.prompt, seed, setting, liked, disliked, self.negative_prompt, len(self.rounds), missed)
             for seed, setting in zip(self.seeds(len(self.rounds), len(params)), params, strict=True)
         ]
 

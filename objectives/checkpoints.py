@@ -11,15 +11,20 @@ from typing import Literal
 import open_clip
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
 
-Kind = Literal["clip", "preference"]
+Kind = Literal["clip", "preference", "rahf"]
 # Scorers that are shipped, each in a folder of this package's, by the embedded model whose pictures they know.
-EMBEDDED: dict[str, tuple[Kind, ...]] = {"embedded": ("clip", "preference"), "embedded-emoji": ("clip",)}
+EMBEDDED: dict[str, tuple[Kind, ...]] = {"embedded": ("clip", "preference", "rahf"), "embedded-emoji": ("clip",)}
 JUDGES = "pickscore, clip-prompt or clip-target with checkpoint embedded, for pictures of the embedded model"
 _WEIGHT_FILES = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 
 
 class MissingWeightsError(ValueError):
     """Weights that are neither here nor to be had; the message says which, how to get them, what to use meanwhile."""
+
+
+def embedded_rahf(model: str) -> str | None:
+    """The embedded predictor of rich feedback that knows a model's pictures, or None."""
+    return model if "rahf" in EMBEDDED.get(model, ()) else None
 
 
 def locate(name: str, kind: Kind) -> str:

@@ -52,7 +52,7 @@ def _predicted(score: str, about: str) -> tuple[str, Entry]:
     return name, Entry(
         lambda checkpoint, device, models: PredictedScore(name, models.rahf(checkpoint, device), score),
         "",
-        None,
+        "rahf",
         f"{about}, as a predictor of rich feedback says",
     )
 
@@ -118,7 +118,7 @@ BUILT_IN = {
     "artifact-area": Entry(
         lambda checkpoint, device, models: ArtifactArea("artifact-area", models.rahf(checkpoint, device)),
         "",
-        None,
+        "rahf",
         "how much of the image people would mark as faulty; lower is better",
     ),
 }

@@ -15,6 +15,7 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.ndimage import binary_dilation
 
 Heatmap: TypeAlias = NDArray[np.float64]
 Score: TypeAlias = Annotated[int, Field(ge=1, le=5)]
@@ -112,6 +113,22 @@ def aggregate(ratings: Sequence[RichRating], size: tuple[int, int]) -> RichLabel
         np.mean([heatmap(rating.misalignment_points, size) for rating in ratings], axis=0),
         tuple(count > len(ratings) / 2 for count in missed),
     )
+
+
+def marked_places(heatmap: Heatmap, threshold: float, grow: float) -> NDArray[np.bool_]:
+    """Where a map is above a threshold, and what is around it.
+
+    Args:
+        heatmap: H x H from 0 to 1.
+        threshold: above which a place is marked.
+        grow: by how much it grows on all sides, as a share of the height.
+    """
+    marked: NDArray[np.bool_] = heatmap > threshold
+    radius = grow * len(heatmap)
+    if radius >= 1:
+        y, x = np.mgrid[-int(radius) : int(radius) + 1, -int(radius) : int(radius) + 1]
+        marked = binary_dilation(marked, x**2 + y**2 <= radius**2)
+    return marked
 
 
 def heatmap(points: Sequence[tuple[float, float]], size: tuple[int, int], radius: float = 1 / 20) -> Heatmap:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from objectives.checkpoints import locate
 from objectives.embedders import DinoEmbedder, OpenClipEmbedder
 from objectives.rahf.predictor import RahfPredictor
 
@@ -24,4 +25,4 @@ class SharedModels:
 
     def rahf(self, checkpoint: str, device: str) -> RahfPredictor:
         """A predictor of rich feedback."""
-        return self._rahfs.setdefault((checkpoint, device), RahfPredictor(checkpoint, device))
+        return self._rahfs.setdefault((checkpoint, device), RahfPredictor(locate(checkpoint, "rahf"), device))

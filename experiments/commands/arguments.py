@@ -247,6 +247,7 @@ def add_studio(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--size", type=int, metavar="PIXELS", help="height and width (default the model's own)")
     guidance = "of images without feedback and of the first proposals (default 4 for an embedded model, else 7)"
     model.add_argument("--guidance", type=float, metavar="X", help=guidance)
+    model.add_argument("--rahf", metavar="CHECKPOINT", help=RAHF_HELP)
     server = parser.add_argument_group("server")
     server.add_argument("--host", default="127.0.0.1", help="to listen on; 0.0.0.0 opens the page to the network")
     server.add_argument("--port", type=int, default=7860, help="to listen on; 0 takes any that is free")
@@ -269,5 +270,9 @@ STUDY_HELP = "name of the session, where the folder holds several"
 STORAGE_HELP = (
     "database of the study, as postgresql://USER@HOST/NAME; its password is written nowhere, so give the URL in "
     "FABRIC_BO_STORAGE where there is one (default FABRIC_BO_STORAGE, else an SQLite file in the folder)"
+)
+RAHF_HELP = (
+    "predictor of rich feedback that shows where images look faulty: a folder of fabric-bo train-rahf, a hub id, or "
+    "none (default the embedded one for the embedded model, else none)"
 )
 AUTH_HELP = "name and password that the page asks everybody for (default FABRIC_BO_AUTH, which others cannot see)"

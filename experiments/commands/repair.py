@@ -14,7 +14,10 @@ from experiments.run.progress import Progress
 from fabric.images import FeedbackImage, find_pictures, read_picture
 from fabric.models import checked_device, load
 from fabric.params import FabricParams, preset
+from objectives.checkpoints import embedded_rahf, locate
 from objectives.rahf.predictor import RahfPredictor
+
+_TRAINED = "a folder that fabric-bo train-rahf wrote, or a hub id of such"
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -40,7 +43,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         [FeedbackImage(read_picture(path)) for path in find_pictures(*given)]
         for given in (options.liked, options.disliked)
     )
-    predictor = RahfPredictor(options.checkpoint, str(device))
+    predictor = RahfPredictor(locate(_checkpoint(options), "rahf"), str(device))
     progress.doing("loading the models")
     predictor.prepare()
     pipeline = load(
@@ -58,6 +61,14 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         lines.append(f"{file}: {found.marked:.1%} marked, plausibility {found.before:.2f} to {found.after:.2f}")
         rows.append({"file": str(file), "marked": found.marked, "before": found.before, "after": found.after})
     return CommandResult("\n".join(lines), rows)
+
+
+def _checkpoint(options: argparse.Namespace) -> str:
+    """Of the predictor."""
+    chosen: str | None = options.checkpoint or embedded_rahf(options.model)
+    if chosen is None:
+        raise ValueError(f"checkpoint: none, and none is published; allowed: {_TRAINED}")
+    return chosen
 
 
 def _params(options: argparse.Namespace) -> FabricParams:

@@ -43,17 +43,19 @@ def add_train_rahf(parser: argparse.ArgumentParser) -> None:
 
 def add_repair(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `fabric-bo repair`."""
-    parser.usage = "fabric-bo repair PATH [PATH ...] --checkpoint RAHF [options]"
+    parser.usage = "fabric-bo repair PATH [PATH ...] [options]"
     parser.epilog = examples(
         [
-            "repair generated/ --checkpoint rahf",
+            "repair generated/",
             'repair photo.jpg --checkpoint rahf --prompt "a cat in a hat" --model stable-diffusion-v1-5/...',
-            "repair generated/ --checkpoint rahf --liked likes/ --preset paper-target",
+            "repair generated/ --liked likes/ --preset paper-target",
         ]
     )
     parser.add_argument("images", nargs="+", type=Path, metavar="PATH", help="pictures or folders")
     parser.add_argument(
-        "--checkpoint", required=True, metavar="NAME", help="predictor of rich feedback: a folder or a hub id"
+        "--checkpoint",
+        metavar="NAME",
+        help="predictor of rich feedback: a folder or a hub id (default the embedded one for the embedded model)",
     )
     parser.add_argument("--prompt", help="what the pictures show (default what each PNG says it was made with)")
     parser.add_argument("--output", type=Path, default=Path("repaired"), metavar="FOLDER", help="of the PNG files")

@@ -16,8 +16,13 @@ from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
 from experiments.studio.blind import BlindComparison, arms_of, results
 from experiments.studio.options import StudioOptions
+from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
 from experiments.studio.web.access import LOCAL
+from objectives.checkpoints import embedded_rahf, locate
+from objectives.rahf.predictor import RahfPredictor
+
+_NONE = "none"
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -40,8 +45,9 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     progress.doing("loading the model")
     session = StudioSession.open(_session(options))
     blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
+    predicted = _predictions(options.rahf, session)
     progress.doing("starting the server")
-    app = _application(session, blind, auth, LOCAL if local else None)
+    app = _application(session, blind, predicted, auth, LOCAL if local else None)
     progress.close()
     _serve(app, listening, options.folder)
     return CommandResult("")
@@ -73,6 +79,17 @@ def _session(options: argparse.Namespace) -> StudioOptions:
     )
 
 
+def _predictions(checkpoint: str | None, session: StudioSession) -> Predictions | None:
+    """What a predictor says of the session's images; that of the embedded model needs no asking."""
+    model, device = session.options.model, session.options.device
+    checkpoint = checkpoint or embedded_rahf(model) or _NONE
+    if checkpoint == _NONE:
+        return None
+    predictor = RahfPredictor(locate(checkpoint, "rahf"), device or "cpu")
+    predictor.prepare()
+    return Predictions(predictor, session)
+
+
 def _auth(text: str | None) -> tuple[str, str] | None:
     if text is None:
         return None
@@ -94,7 +111,11 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _application(
-    session: StudioSession, blind: BlindComparison | None, auth: tuple[str, str] | None, hosts: tuple[str, ...] | None
+    session: StudioSession,
+    blind: BlindComparison | None,
+    predicted: Predictions | None,
+    auth: tuple[str, str] | None,
+    hosts: tuple[str, ...] | None,
 ) -> ASGIApp:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     # Gradio takes seconds to import, which those who ask for results need not wait for.
@@ -102,7 +123,7 @@ def _application(
     from experiments.studio.web.server import application
     from experiments.studio.web.worker import Worker
 
-    return application(PageApi(session, Worker(), blind), hosts, auth)
+    return application(PageApi(session, Worker(), blind, predicted), hosts, auth)
 
 
 def _serve(app: ASGIApp, listening: socket.socket, folder: Path) -> None:

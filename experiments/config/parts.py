@@ -169,6 +169,8 @@ class ProtocolConfig(Part):
             so far, is less; true for 0.02, false for 0, which is never.
         feedback: what of a round steers those after it: liked (its best image), disliked (its worst) or both.
         like_only: what an image must be to be liked; all may be by default.
+        rahf: checkpoint of a predictor of rich feedback, which says what is wrong with liked and disliked images, and
+            which words a round does not show; for the knobs `masking` and `emphasis`.
     """
 
     rounds: Positive = 3
@@ -182,6 +184,7 @@ class ProtocolConfig(Part):
     prune: Annotated[float, Field(ge=0, lt=1)] = 0.02
     feedback: Literal["both", "liked", "disliked"] = "both"
     like_only: FilterConfig | None = None
+    rahf: str | None = None
 
     @field_validator("prune", mode="before")
     @classmethod

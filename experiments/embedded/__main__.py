@@ -17,6 +17,7 @@ from experiments.embedded.stages import (
     folder_of,
     judges_stage,
     preference_stage,
+    rahf_stage,
     scenes_stage,
     unet_stage,
 )
@@ -25,14 +26,15 @@ from experiments.embedded.training.config import Config, emoji, folder, smoke
 TRAINING: dict[str, Callable[[Config], object]] = {
     "scenes": scenes_stage,
     "codec": codec_stage,
-    "judges": judges_stage,
     "unet": unet_stage,
+    "judges": judges_stage,
 }
 # The judges one at a time, to train them side by side with something else.
 SINGLE: dict[str, Callable[[Config], object]] = {
     "classifier": classifier_stage,
     "clip": clip_stage,
     "preference": preference_stage,
+    "rahf": rahf_stage,
 }
 
 SMOKE_EFFORT = 1 / 48
@@ -58,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--smoke", action="store_true", help="a tiny training of a minute")
     parser.add_argument(
-        "--gate", type=int, choices=range(1, 8), action="append", help="measure this gate only; repeatable"
+        "--gate", type=int, choices=range(1, 10), action="append", help="measure this gate only; repeatable"
     )
     parser.add_argument("--cards", action="store_true", help="evaluate: write figures and cards")
     return parser
@@ -91,8 +93,8 @@ def _config(options: argparse.Namespace, output: Path) -> Config:
 
 def _config_of_world(options: argparse.Namespace, output: Path) -> Config:
     if options.stage == "emoji" or options.world == "emoji":
-        if options.stage == "preference" or options.smoke:
-            raise ValueError("world: emoji has no preference judge and no smoke training; allowed: scenes")
+        if options.stage in ("preference", "rahf") or options.smoke:
+            raise ValueError("world: emoji has no preference judge, rahf or smoke training; allowed: scenes")
         return emoji(output, options.workdir or Path("runs/embedded-emoji"))
     config = smoke(output) if options.smoke else Config(output=output)
     return dataclasses.replace(config, workdir=options.workdir or config.workdir)

@@ -15,6 +15,7 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from experiments.embedded.models.classifier import AttributeClassifier
+from objectives.rahf.predictor import RahfPredictor
 
 # For each world: folder of each of its models, below the root of the repository.
 FOLDERS = {
@@ -22,6 +23,7 @@ FOLDERS = {
         "generator": Path("fabric/embedded"),
         "clip": Path("objectives/embedded/clip"),
         "preference": Path("objectives/embedded/preference"),
+        "rahf": Path("objectives/embedded/rahf"),
         "classifier": Path("experiments/embedded/weights/classifier"),
     },
     "emoji": {
@@ -92,6 +94,11 @@ def read_preference(root: Path = ROOT) -> Preference:
     """The shipped preference judge, which only the scenes have, in float32."""
     folder = _folder(root, "scenes", "preference")
     return Preference(CLIPModel.from_pretrained(folder).eval(), CLIPTokenizer.from_pretrained(folder))
+
+
+def read_rahf(root: Path = ROOT) -> RahfPredictor:
+    """The shipped predictor of rich feedback, which only the scenes have."""
+    return RahfPredictor(str(_folder(root, "scenes", "rahf")))
 
 
 def read_classifier(root: Path = ROOT, world: str = "scenes") -> AttributeClassifier:

@@ -17,7 +17,8 @@ from experiments.embedded.models.denoising import train_generator
 from experiments.embedded.models.generator import CONTEXT, assemble, save_generator, save_half
 from experiments.embedded.models.preference import CONTEXT as PREFERENCE_CONTEXT
 from experiments.embedded.models.preference import build_image_processor, train_preference
-from experiments.embedded.shipped import FOLDERS, write_history
+from experiments.embedded.models.rahf import make_rich_pool, save_rahf, train_rahf
+from experiments.embedded.shipped import FOLDERS, read_generator, write_history
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import Pool, make_pool
 from experiments.embedded.world.scenes.world import SCENES
@@ -85,9 +86,18 @@ def preference_stage(config: Config) -> None:
     write_history(folder_of(config, "preference"), "preference", history)
 
 
+def rahf_stage(config: Config) -> None:
+    """Trains and ships the predictor of rich feedback; the generator of the world makes some of the faults."""
+    generator = read_generator(config.output, config.world.name)
+    rich = make_rich_pool(config.workdir / "rich.safetensors", config.rich_pool, config.seed, generator)
+    parts, seconds = train_rahf(config, *rich)
+    save_rahf(parts, folder_of(config, "rahf"))
+    write_history(folder_of(config, "rahf"), "rahf", _history(seconds, config.rahf, _parameters(parts.model)))
+
+
 def judges_stage(config: Config) -> None:
     """The judges that a world has, one after the other."""
-    stages = {"classifier": classifier_stage, "clip": clip_stage, "preference": preference_stage}
+    stages = {"classifier": classifier_stage, "clip": clip_stage, "preference": preference_stage, "rahf": rahf_stage}
     for model, stage in stages.items():
         if model in FOLDERS[config.world.name]:
             stage(config)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from diffusers import AutoPipelineForInpainting
-from numpy.typing import NDArray
 from PIL import Image, ImageFilter
-from scipy.ndimage import binary_dilation
 
 from fabric.encoding import Pipeline
 from fabric.images import FeedbackImage
@@ -18,7 +16,7 @@ from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from fabric.steering import feedback
 from objectives.rahf.predictor import RichPrediction
-from objectives.richhf import Heatmap
+from objectives.richhf import Heatmap, marked_places
 
 Predictor = Callable[[Sequence[Image.Image], Sequence[str]], Sequence[RichPrediction]]
 """From pictures and their prompts to what people would say; a `RahfPredictor` is one."""
@@ -159,9 +157,5 @@ def mask_of(heatmap: Heatmap, size: tuple[int, int], threshold: float, grow: flo
     Returns:
         A picture in "L", white where it is marked.
     """
-    marked: NDArray[np.bool_] = heatmap > threshold
-    radius = grow * len(heatmap)
-    if radius >= 1:
-        y, x = np.mgrid[-int(radius) : int(radius) + 1, -int(radius) : int(radius) + 1]
-        marked = binary_dilation(marked, x**2 + y**2 <= radius**2)
+    marked = marked_places(heatmap, threshold, grow)
     return Image.fromarray(marked.astype(np.uint8) * 255).resize(size, Image.Resampling.NEAREST)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -24,12 +25,12 @@ from fabric.seeding import generator_for
 from objectives.checkpoints import reading
 from objectives.rahf.config import RahfConfig
 from objectives.rahf.model import MAPS, Rahf, RahfOutput, rahf_loss
+from objectives.rahf.predictor import MISALIGNED
 from objectives.richhf import SCORES
 from objectives.richhf_metrics import map_metrics, score_metrics, word_metrics
 
 _ENCODER = "a hub id or a folder in transformers' layout"
 _MEANWHILE = "--start, a trained model to go on from"
-_MISALIGNED = 0.5  # probability of a word from which it is called so
 _BATCH = 64
 
 
@@ -110,7 +111,22 @@ def new_parts(vision: str, text: str, length: int, seed: int) -> RahfParts:
     return RahfParts(model, processor, tokenizer)
 
 
-def train(parts: RahfParts, pool: RichPool, schedule: Schedule, folder: Path, seed: int) -> float:
+@dataclass(frozen=True)
+class Helper:
+    """A second task that helps training along and is then thrown away.
+
+    Attributes:
+        module: that learns it.
+        loss: from what the model says of some pictures and their rows in the pool.
+    """
+
+    module: nn.Module
+    loss: Callable[[RahfOutput, Tensor], Tensor]
+
+
+def train(
+    parts: RahfParts, pool: RichPool, schedule: Schedule, folder: Path, seed: int, helper: Helper | None = None
+) -> float:
     """Trains the model in place; it ends in eval mode.
 
     Args:
@@ -119,12 +135,14 @@ def train(parts: RahfParts, pool: RichPool, schedule: Schedule, folder: Path, se
         schedule: how long and how fast.
         folder: of the checkpoint that an interrupted training goes on from.
         seed: of the batches.
+        helper: a second task; none by default.
 
     Returns:
         Seconds it took.
     """
     device = training_device()
     model = parts.model.to(device)
+    trained = model if helper is None else nn.ModuleList([model, helper.module.to(device)])
 
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         generator = generator_for(seed, "rahf", step)
@@ -132,9 +150,13 @@ def train(parts: RahfParts, pool: RichPool, schedule: Schedule, folder: Path, se
         output, longest = _predict(parts, pool, rows, device)
         words, known = (part[rows, :longest].to(device) for part in (pool.words, pool.known))
         maps = pool.maps[rows].to(device).float() / 255
-        return rahf_loss(output, pool.scores[rows].to(device), maps, words, known)
+        value, figures = rahf_loss(output, pool.scores[rows].to(device), maps, words, known)
+        if helper is not None:
+            helped = helper.loss(output, rows)
+            value, figures = value + helped, {**figures, "helper": float(helped.detach())}
+        return value, figures
 
-    seconds = Trainer(model, schedule, folder).fit(loss)
+    seconds = Trainer(trained, schedule, folder).fit(loss)
     model.eval()
     return seconds
 
@@ -169,7 +191,7 @@ def measure(parts: RahfParts, pool: RichPool) -> dict[str, float]:
         maps.append(output.maps.float().sigmoid().cpu())
         misaligned = torch.zeros(len(rows), parts.length)
         misaligned[:, :longest] = output.words.float().sigmoid().cpu()
-        words.append(misaligned > _MISALIGNED)
+        words.append(misaligned > MISALIGNED)
     predicted, true = torch.cat(scores), pool.scores
     found = {
         f"PLCC of {name}": score_metrics(predicted[:, place].tolist(), true[:, place].tolist()).plcc

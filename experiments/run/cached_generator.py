@@ -135,5 +135,5 @@ def _key_without_feedback(request: Request) -> Hashable | None:
     params = request.params
     if params.strength > 0 and (request.liked or request.disliked):
         return None
-    of_image = request.prompt, request.negative_prompt, request.seed, params.guidance_scale, params.prompt_dropout
-    return *of_image, model_state(params)
+    of_prompt = request.prompt, request.negative_prompt, request.missed, params.emphasis, params.prompt_dropout
+    return *of_prompt, request.seed, params.guidance_scale, model_state(params)

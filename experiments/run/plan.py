@@ -96,23 +96,26 @@ class Plan:
             guidance=self.config.guidance,
             feedback=given.feedback,
             like_only=self._filter(given.like_only),
+            rahf=None if given.rahf is None else self.shared.rahf(given.rahf, self._device),
         )
 
     def _filter(self, given: FilterConfig | None) -> Filter | None:
         """Which images may be liked; its model is read when it is first asked."""
         if given is None:
             return None
-        (objective,) = self._checked([self._assembled(given.objective)], self.tasks, "prompts", "protocol.like_only")
-        return Filter(objective, given.at_least)
+        return Filter(self._chooser(given.objective, self.tasks, "protocol.like_only"), given.at_least)
 
     @cached_property
     def held_out_best_of(self) -> BestOf | None:
         """How images are picked in an arm of the comparison, where there is one; its model is read when asked."""
         if (given := self.config.held_out.best_of) is None:
             return None
-        objective = self._assembled(given.objective)
-        self._checked([objective], self.held_out_tasks, "held_out.prompts", "held_out.best_of")
-        return BestOf(given.count, objective)
+        return BestOf(given.count, self._chooser(given.objective, self.held_out_tasks, "held_out.best_of"))
+
+    def _chooser(self, which: ObjectiveConfig, tasks: Sequence[Task], what: str) -> Objective:
+        """An objective that chooses among images; its model is read when it is first asked."""
+        (objective,) = self._checked([self._assembled(which)], tasks, "prompts", what)
+        return objective
 
     @cached_property
     def held_out_protocol(self) -> Protocol:
@@ -294,10 +297,10 @@ class Plan:
             ValueError: something is not to be had, or tasks and objectives do not go together.
         """
         _ = self.objectives, self.constraints, self.held_out_objectives
-        if self.protocol.like_only is not None:
-            self.protocol.like_only.objective.prepare()
-        if self.held_out_best_of is not None:
-            self.held_out_best_of.objective.prepare()
+        asked = [each.objective for each in (self.protocol.like_only, self.held_out_best_of) if each is not None]
+        for model in (*asked, self.protocol.rahf):
+            if model is not None:
+                model.prepare()
 
 
 def _ids(tasks: Sequence[Task], kind: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from PIL.Image import Image
 
 from experiments.run.cached_generator import CachedGenerator, Made
@@ -22,6 +23,8 @@ from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from fabric.session import RoundChoice, Session
 from objectives.base import Context, Objective, ObjectiveError, toward_higher
+from objectives.rahf.predictor import RahfPredictor, missed_words
+from objectives.richhf import marked_places
 from objectives.scoring import score
 
 
@@ -45,6 +48,9 @@ class Outcome:
         """One number; see `Protocol.value`."""
         return task_value(self.scores[objective], kind)
 
+
+_MARKED = 0.4  # share of people who would mark a place, from which it is masked
+_GROW = 0.05  # of the height, by which what is masked is larger
 
 Play = tuple[Task, FabricParams]
 
@@ -143,7 +149,8 @@ def _play_round(
         played.failure = played.failure or failures.get(k)
         if played.failure is not None:
             continue
-        played.session.choose(_choice(protocol, scores[0, k], scores[-1, k]))
+        choice = _choice(protocol, scores[0, k], scores[-1, k])
+        played.session.choose(choice if protocol.rahf is None else _criticised(choice, protocol.rahf, played))
         played.scores.append(scores[: len(objectives), k])
 
 
@@ -174,7 +181,20 @@ def _choice(protocol: Protocol, scores: Scores, filtered: Scores) -> RoundChoice
     passes = np.ones(len(scores), dtype=bool) if protocol.like_only is None else protocol.like_only.passes(filtered)
     best, worst = int(np.where(passes, scores, -np.inf).argmax()), int(scores.argmin())
     liked = (best,) if passes.any() and protocol.feedback != "disliked" else ()
-    return RoundChoice(liked, (worst,) if protocol.feedback != "liked" else ())
+    disliked = (worst,) if protocol.feedback != "liked" else ()
+    return RoundChoice(liked, disliked)
+
+
+def _criticised(choice: RoundChoice, rahf: RahfPredictor, played: _UnderWay) -> RoundChoice:
+    """The choice with what a predictor of rich feedback finds wrong with the images of the last round."""
+    prompt = played.task.prompt
+    said = rahf([made.image for made in played.last], [prompt] * len(played.last))
+    marked = {
+        place: marked_places(np.maximum(said[place].artifact_map, said[place].misalignment_map), _MARKED, _GROW)
+        for place in {*choice.liked, *choice.disliked}
+    }
+    masks = {place: torch.from_numpy(found).float() for place, found in marked.items() if found.any()}
+    return replace(choice, marked=masks, missed=missed_words(prompt, said))
 
 
 def _attention(made: Sequence[Made]) -> dict[str, float]:

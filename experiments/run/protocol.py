@@ -12,6 +12,7 @@ from PIL.Image import Image
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from objectives.base import Objective, toward_higher
+from objectives.rahf.predictor import RahfPredictor
 
 Value = Literal["last", "best", "all"]
 Signs = Literal["both", "liked", "disliked"]
@@ -89,6 +90,8 @@ class Protocol:
         guidance: of plain images, which settings are compared with.
         feedback: what of a round steers those after it: its best image is liked, its worst disliked, or both.
         like_only: what an image must be to be liked; a round without any such likes none.
+        rahf: says what is wrong with liked and disliked images, which is masked, and which words of the prompt a round
+            does not show; see `FabricParams.masking` and `emphasis`. Nobody does by default.
         best_of: how the images of a round are picked out of more; there are no more by default.
         dropout_first: whether words of the prompt are dropped in a first round without feedback too, as the paper does;
             else that round is the same for all settings.
@@ -104,6 +107,7 @@ class Protocol:
     guidance: float = 7.0
     feedback: Signs = "both"
     like_only: Filter | None = None
+    rahf: RahfPredictor | None = None
     best_of: BestOf | None = None
     dropout_first: bool = False
 

@@ -18,7 +18,7 @@ from experiments.run.study import check_folder, open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
-from experiments.studio.history.references import references
+from experiments.studio.history.references import missed_words, references
 from experiments.studio.history.state import ShownImage, State, fold
 from experiments.studio.options import StudioOptions
 from experiments.studio.pictures import PictureStore
@@ -169,10 +169,9 @@ class StudioSession:
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
         liked, disliked = references(state, self.pictures.read)
         assert state.prompt is not None
+        of_round = (liked, disliked, state.negative_prompt, number, missed_words(state))
         return [
-            Request(
-                state.prompt, self._seed(number, place), proposal.params, liked, disliked, state.negative_prompt, number
-            )
+            Request(state.prompt, self._seed(number, place), proposal.params, *of_round)
             for place, proposal in enumerate(proposals)
         ]
 

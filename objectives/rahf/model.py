@@ -36,11 +36,13 @@ class RahfOutput:
         scores: B x 4, of `objectives.richhf.SCORES`.
         maps: B x 2 x H x H, of `MAPS`.
         words: B x L, how much each token of the prompt is misaligned.
+        grid: B x D x g x g image tokens before the prompt is read, from which a training may have more told.
     """
 
     scores: Tensor
     maps: Tensor
     words: Tensor
+    grid: Tensor
 
 
 class Rahf(PreTrainedModel):
@@ -91,9 +93,9 @@ class Rahf(PreTrainedModel):
             input_ids: B x L tokens of prompts.
             attention_mask: B x L, 0 for what only fills a row.
         """
-        grid, skips = self.vision(pixel_values)
-        side, words = grid.shape[-1], self.text(input_ids, attention_mask)
-        image = grid.flatten(2).mT + self.kinds[0]
+        tokens, skips = self.vision(pixel_values)
+        side, words = tokens.shape[-1], self.text(input_ids, attention_mask)
+        image = tokens.flatten(2).mT + self.kinds[0]
         count = len(TASKS) if self.config.task_tokens else 0
         tasks = self.tasks[:count].expand(len(image), -1, -1)
         present = torch.cat([image.new_ones(len(image), count + image.shape[1]), attention_mask], dim=1) > 0
@@ -106,7 +108,7 @@ class Rahf(PreTrainedModel):
         scores = [head(torch.cat([task[name], mean], dim=1)) for name, head in zip(SCORES, self.scores, strict=True)]
         maps = [head(grid, task[name], skips) for name, head in zip(MAPS, self.maps, strict=True)]
         of_words = torch.cat([words, task["words"][:, None].expand_as(words)], dim=2)
-        return RahfOutput(torch.cat(scores, dim=1), torch.stack(maps, dim=1), self.words(of_words)[..., 0])
+        return RahfOutput(torch.cat(scores, dim=1), torch.stack(maps, dim=1), self.words(of_words)[..., 0], tokens)
 
 
 class _Stem(nn.Module):

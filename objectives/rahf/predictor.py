@@ -21,6 +21,8 @@ from objectives.pictures import content_key, to_rgb
 from objectives.rahf.model import Rahf
 from objectives.richhf import SCORES, Heatmap, tokens
 
+MISALIGNED = 0.5
+"""Probability of a word from which it is called misaligned."""
 _BATCH = 32
 _KEPT = 2048  # predictions: 130 MB of maps at 64 pixels
 
@@ -56,6 +58,18 @@ class Words:
     ids: Tensor
     mask: Tensor
     first: list[list[int]]
+
+
+def missed_words(prompt: str, said: Sequence[RichPrediction]) -> frozenset[str]:
+    """Words of a prompt, as blanks part them, that images do not show in the mean.
+
+    Args:
+        prompt: of all images.
+        said: of each image; none give no words.
+    """
+    chances = iter(np.mean([each.misaligned for each in said], axis=0).tolist() if said else ())
+    of_words = [(word, [next(chances, 0.0) for _ in tokens(word)]) for word in prompt.split()]
+    return frozenset(word for word, found in of_words if max(found, default=0.0) > MISALIGNED)
 
 
 def encode_words(tokenizer: Any, prompts: Sequence[str], most: int) -> Words:

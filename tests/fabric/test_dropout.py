@@ -18,6 +18,14 @@ def test_what_stays_is_in_order_and_the_same_every_time(prompt: str, probability
     assert drop_words(prompt, 1, seed) == ""
 
 
+@given(WORDS, st.floats(0, 1), st.integers(0, 99))
+def test_words_that_are_kept_stay_and_change_nothing_else(prompt: str, probability: float, seed: int) -> None:
+    kept = set(prompt.split()[::2])
+    with_them, without = (drop_words(prompt, probability, seed, words).split() for words in (kept, ()))
+    assert [word for word in with_them if word not in kept] == [word for word in without if word not in kept]
+    assert [word for word in with_them if word in kept] == [word for word in prompt.split() if word in kept]
+
+
 @given(WORDS, st.integers(0, 99))
 def test_a_higher_probability_drops_more_of_the_same(prompt: str, seed: int) -> None:
     more, less = drop_words(prompt, 0.7, seed).split(), drop_words(prompt, 0.3, seed).split()

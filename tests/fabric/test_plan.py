@@ -153,6 +153,21 @@ def test_masks_are_fitted_and_equal_ones_are_one() -> None:
     assert references.token_bias.tolist() == [[0.0], [0.0]]
 
 
+@pytest.mark.parametrize("masking", [0.0, 0.25, 1.0])
+def test_masking_is_how_far_a_mask_counts(masking: float) -> None:
+    mask = torch.tensor([[0.0, 1.0], [0.5, 0.2]])
+    images = [replace(FIRST[0], mask=mask), FIRST[1]]
+    params = FabricParams(masking=masking)
+    for row in (rows_of(params, images, [], 1)[1], rows_of(params, [], images, 1)[0]):
+        masked, whole = row.references.images
+        assert whole is FIRST[1]
+        if masking == 0:
+            assert masked == FIRST[0]
+        else:
+            assert masked.mask is not None
+            torch.testing.assert_close(masked.mask, 1 - masking + masking * mask)
+
+
 def test_without_masks_there_is_no_bias() -> None:
     (group,) = _plan(list(rows_of(FabricParams(), FIRST, [], 1)[1:2])).shown(0, HIDDEN, LAYER).groups
     assert group.references is not None

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import torch
 from PIL import Image
 
 from fabric.images import FeedbackImage
@@ -35,6 +36,19 @@ def test_every_image_of_a_session_has_a_seed_of_its_own() -> None:
     requests = session.requests(PARAMS)
     assert [request.seed for request in requests] == session.seeds(0, 2)
     assert [request.params for request in requests] == PARAMS
+
+
+def test_what_is_wrong_is_masked_of_a_liked_image_and_all_else_of_a_disliked_one() -> None:
+    session, wrong = Session("a red star", steps=1), torch.tensor([[1.0, 0.25], [0.0, 0.0]])
+    _record(session, ("red", "blue"))
+    session.choose(RoundChoice(liked=(1,), disliked=(0,), marked={0: wrong, 1: wrong}))
+    (liked,), (disliked,) = session.liked, session.disliked
+    assert liked.mask is not None
+    assert torch.equal(liked.mask, 1 - wrong)
+    assert disliked.mask is not None
+    assert torch.equal(disliked.mask, wrong)
+    session.choose(RoundChoice(liked=(1,), disliked=(0,), marked={0: wrong}))
+    assert session.liked[0].mask is None
 
 
 def test_a_choice_can_be_replaced_and_must_exist() -> None:

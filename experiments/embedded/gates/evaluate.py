@@ -15,6 +15,8 @@ from experiments.embedded.gates import emoji_gates, emoji_steering, steering_gat
 from experiments.embedded.gates import model_gates as gates
 from experiments.embedded.gates.cards import write_cards
 from experiments.embedded.gates.emoji_cards import EMOJI_CARDS
+from experiments.embedded.gates.rahf_gate import rahf_gate
+from experiments.embedded.gates.rahf_uses import uses_gate
 from experiments.embedded.gates.result import GateResult, share
 from experiments.embedded.gates.scene_cards import SCENE_CARDS
 from experiments.embedded.gates.steering import SESSION_STEPS, STEPS
@@ -52,6 +54,14 @@ def _scene_gates(world: World, root: Path, part: Callable[[int], int]) -> Gates:
         5: lambda: gates.speed_gate(generator(), part(7)),
         6: lambda: steering_gates.feedback_gate(generator(), clip(), part(96), part(SESSION_STEPS)),
         7: lambda: steering_gates.settings_gate(generator(), clip(), part(32), part(40), part(STEPS)),
+        8: lambda: rahf_gate(
+            shipped.read_rahf(root), generator(), shipped.read_preference(root), clip(), part(2000), part(96)
+        ),
+        9: lambda: uses_gate(
+            *(shipped.read_rahf(root), generator(), clip(), shipped.read_classifier(root)),
+            part(96),
+            part(SESSION_STEPS),
+        ),
     }
 
 

@@ -12,34 +12,23 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from experiments.embedded.gates.broken import KINDS, SOUND, images_of, prompts_of
 from experiments.embedded.gates.result import Check, GateResult
-from experiments.embedded.gates.steering import feedback, generated
 from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import RichTruth, draw_truth, ratings_of
 from experiments.embedded.shipped import Judge, Preference
 from experiments.embedded.training.pool import to_signed
-from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import SIDE
-from fabric.generator import FabricGenerator, Request
+from fabric.generator import FabricGenerator
 from fabric.images import to_pictures
-from fabric.params import FabricParams
 from fabric.seeding import generator_for
-from objectives.rahf.predictor import RahfPredictor, RichPrediction
+from objectives.rahf.predictor import MISALIGNED, RahfPredictor, RichPrediction
 from objectives.richhf import SCORES, aggregate, tokens
 from objectives.richhf_metrics import map_metrics, score_metrics, separation, word_metrics
 
 _EXACT = {"plausibility": 0.85, "alignment": 0.88, "aesthetics": 0.82, "overall": 0.85}
 _RATED = {"plausibility": 0.78, "alignment": 0.78, "aesthetics": 0.75, "overall": 0.78}
 _CHUNK = 100
-_MISALIGNED = 0.5  # probability of a word from which it is called so
-_SOUND = FabricParams(guidance_scale=4.0)
-_STEPS, _FEW = 16, 3
-# What spoils images in three ways: too few steps, too much guidance, too strong feedback.
-_BROKEN = {
-    f"{_FEW} steps": (_SOUND, _FEW),
-    "guidance 20": (FabricParams(guidance_scale=20.0), _STEPS),
-    "strength 8": (FabricParams(guidance_scale=4.0, strength=8.0, outer=1.0), _STEPS),
-}
 
 
 def rahf_gate(
@@ -145,7 +134,7 @@ def _check_words(
     verdict: GateResult, truths: Sequence[RichTruth], found: Sequence[RichPrediction], clip: Judge
 ) -> None:
     true = [words for truth in truths for words in truth.misaligned]
-    ours = word_metrics([[p > _MISALIGNED for p in each.misaligned] for each in found], true)
+    ours = word_metrics([[p > MISALIGNED for p in each.misaligned] for each in found], true)
     verdict.checks.append(Check("misaligned words, F1 over all", ours.f1, 0.85))
     verdict.notes |= {f"misaligned words, {name}": value for name, value in asdict(ours).items()}
     rises = [rise for truth in truths for rise in _rises(clip, truth)]
@@ -171,19 +160,16 @@ def _check_transfer(
     verdict: GateResult, predictor: RahfPredictor, pipeline: StableDiffusionPipeline, count: int
 ) -> None:
     """Sound images of the generator are told from broken ones of the same prompts and seeds."""
-    fabric = FabricGenerator(pipeline)
-    prompts = SCENES.captions(SCENES.sample(count, generator_for("gate", "rahf", "prompts")), SCENES.full_prompt)
-    others = to_signed(SCENES.render(SCENES.sample(count, generator_for("gate", "rahf", "liked"))))
+    fabric, prompts = FabricGenerator(pipeline), prompts_of(count)
 
-    def plausibility(params: FabricParams, steps: int) -> list[float]:
-        liked = [feedback(others[k : k + 1]) if params.strength > 1 else () for k in range(count)]
-        requests = [Request(prompts[seed], seed, params, liked[seed]) for seed in range(count)]
-        found = predictor(to_pictures(generated(fabric, requests, steps)), prompts)
+    def plausibility(kind: str) -> list[float]:
+        found = predictor(to_pictures(images_of(fabric, kind, count)), prompts)
         return [each.scores["plausibility"] for each in found]
 
-    ours, everything = plausibility(_SOUND, _STEPS), list[float]()
-    for name, (params, steps) in _BROKEN.items():
-        theirs = plausibility(params, steps)
-        verdict.notes[f"AUC of plausibility against {name}"] = separation(ours, theirs)
-        everything += theirs
+    ours, everything = plausibility(SOUND), list[float]()
+    for kind in KINDS:
+        if kind != SOUND:
+            theirs = plausibility(kind)
+            verdict.notes[f"AUC of plausibility against {kind}"] = separation(ours, theirs)
+            everything += theirs
     verdict.checks.append(Check("AUC of plausibility against broken images", separation(ours, everything), 0.80))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from experiments.embedded import shipped
+from experiments.embedded.gates.broken import SOUND, images_of, prompts_of
 from experiments.embedded.gates.cards import Card, WorldCards, save_grid
 from experiments.embedded.gates.model_gates import GENERATOR_GUIDANCE, GENERATOR_STEPS
 from experiments.embedded.gates.result import share
@@ -17,6 +19,7 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.degrade import degrade
 from experiments.embedded.world.scenes.world import SCENES
 from fabric.generator import FabricGenerator, Request
+from fabric.images import to_pictures
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
@@ -31,6 +34,8 @@ _TASTE = "\n".join(
     f"- {name}: " + ", ".join(f"{value} +{utility:g}" for value, utility in worths.items())
     for name, worths in TASTE.items()
 )
+
+_FAULTY = {SOUND: 4, "3 steps": 4, "guidance 20": 2, "strength 8": 2}  # images on a card, by kind
 
 CARDS = {
     "generator": Card(
@@ -93,6 +98,25 @@ head also names the attributes; it is thrown away.""",
         """Its taste is made up, and known: it is for tests and for experiments in which the truth must be known. Scores
 depend on the prompt and are to be compared within one prompt only.""",
     ),
+    "rahf": Card(
+        ("8",),
+        "Embedded predictor of rich feedback",
+        """A `Rahf` (`objectives/rahf/model.py`), after Liang et al. 2024 (arXiv 2312.10240): image tokens and words
+pass through one self-attention encoder, with one task token for each output; heads give two heatmaps, four scores and
+the words that are not shown. It was trained on rendered pictures whose faults are known (`world/scenes/faults.py`, and
+windows that the shipped generator denoised again), with exact labels. Aesthetics follow the preference judge's taste.
+
+The picture above: images of the generator, not picked, and what is said of them. First row: four as it usually makes
+them, four in 3 steps, two at guidance 20, two with feedback of strength 8. Second: in red, where they are found
+implausible. Third: where they are found not to be what the prompt says.
+
+The paper's model, on real images and with people's labels, reaches a PLCC of 0.693 for plausibility, 0.474 for
+alignment, 0.600 for aesthetics and 0.580 overall, for the artifact map a CC of 0.556 and an AUC-Judd of 0.913, and an
+F1 of 0.433 for words. Faults that are drawn, with exact labels, are easier.""",
+        """Of plausibility it falls short: a fault lowers it by how severe it was drawn, seen or not, and that cannot be
+read off a picture. It knows the faults that were drawn for it, and those of this generator, and finds some where people
+would not (the second picture above). Its prompts are those of this world, of up to 40 tokens.""",
+    ),
     "classifier": Card(
         ("1",),
         "Embedded attribute classifier",
@@ -123,10 +147,32 @@ def feedback_samples(root: Path, count: int = 8, steps: int = SESSION_STEPS) -> 
     return torch.cat([pictures, *plain, *steered])
 
 
+def predicted_faults(root: Path, effort: float = 1.0) -> Tensor:
+    """Twelve images of the generator, sound and broken, and two rows of what is said of them; three rows of twelve."""
+    fabric, total = FabricGenerator(shipped.read_generator(root)), sum(_FAULTY.values())
+    parts, start = list[Tensor](), 0
+    for kind, count in _FAULTY.items():
+        # All of a kind are made, since their prompts depend on how many there are.
+        parts.append(images_of(fabric, kind, total, effort)[start : start + count])
+        start += count
+    images = torch.cat(parts)
+    found = shipped.read_rahf(root)(to_pictures(images), prompts_of(total))
+    maps = [np.stack([each.artifact_map for each in found]), np.stack([each.misalignment_map for each in found])]
+    return torch.cat([images, *(_marked(images, torch.from_numpy(each).float()) for each in maps)])
+
+
+def _marked(images: Tensor, maps: Tensor) -> Tensor:
+    """Images in grey, with a map in red over them."""
+    grey, red = images.mean(dim=1, keepdim=True) * 0.5, torch.tensor([1.0, -0.6, -0.6])[:, None, None]
+    return torch.lerp(grey.expand_as(images), red.expand_as(images), maps[:, None])
+
+
 def _samples(root: Path, model: str, effort: float) -> Tensor:
     """What a card shows: generated pictures, or what a judge looks at, best first where it has an order."""
     if model == "generator":
         return generated_samples(root, steps=share(GENERATOR_STEPS, effort))
+    if model == "rahf":
+        return predicted_faults(root, effort)
     generator = generator_for("card", model)
     scenes = SCENES.sample(64, generator)
     if model == "classifier":
@@ -144,7 +190,8 @@ def write_pictures(root: Path, effort: float) -> None:
     """Writes `samples.png` of every model, and what feedback does beside the generator."""
     folders = shipped.FOLDERS["scenes"]
     for model, folder in folders.items():
-        save_grid(_samples(root, model, effort), root / folder / "samples.png")
+        columns = sum(_FAULTY.values()) if model == "rahf" else 8
+        save_grid(_samples(root, model, effort), root / folder / "samples.png", columns)
     steered = feedback_samples(root, steps=share(SESSION_STEPS, effort))
     save_grid(steered, root / folders["generator"] / "feedback.png")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
+from torch import Tensor
 from tqdm import tqdm
 from transformers import CLIPTokenizer
 
@@ -18,17 +19,19 @@ from experiments.embedded.models.regeneration import Regeneration
 from experiments.embedded.models.rich_labels import RichTruth, draw_truth
 from experiments.embedded.training.config import Config
 from experiments.embedded.training.pool import to_signed
+from experiments.embedded.training.reading import Reader
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from experiments.rich_feedback.pool import RichPool, filled, word_marks
-from experiments.rich_feedback.training import RahfParts, train
-from experiments.training.trainer import seeded
+from experiments.rich_feedback.training import Helper, RahfParts, train
+from experiments.training.trainer import seeded, training_device
 from fabric.seeding import generator_for
 from objectives.rahf.config import RahfConfig
 from objectives.rahf.model import Rahf
 from objectives.rahf.predictor import encode_words
 
 CONTEXT = 40  # tokens of a prompt
+_ATTRIBUTES = "attributes"
 _CHUNK = 64
 _RECONSTRUCTED = 0.3  # share of training pictures that went through the codec, as generated ones do
 
@@ -45,7 +48,7 @@ def to_pool(truth: RichTruth, tokenizer: CLIPTokenizer) -> RichPool:
     )
 
 
-def make_rich_pool(path: Path, count: int, seed: int, pipeline: StableDiffusionPipeline) -> RichPool:
+def make_rich_pool(path: Path, count: int, seed: int, pipeline: StableDiffusionPipeline) -> tuple[RichPool, Tensor]:
     """Draws pictures with their truth, or reads them where `path` holds them already.
 
     Args:
@@ -53,19 +56,26 @@ def make_rich_pool(path: Path, count: int, seed: int, pipeline: StableDiffusionP
         count: of pictures, a multiple of 64.
         seed: of them.
         pipeline: makes faults of the generator's own kind; some pictures go through its codec.
+
+    Returns:
+        The pictures, and what they show, `count` x A.
     """
     key = f"{count} pictures, seed {seed}"
     stored = read_cache(path, key)
     if stored is None:
-        tokenizer, regeneration, parts = build_tokenizer(SCENES, CONTEXT), Regeneration(pipeline), list[RichPool]()
+        tokenizer, regeneration = build_tokenizer(SCENES, CONTEXT), Regeneration(pipeline)
+        parts, attributes = list[RichPool](), list[Tensor]()
         for chunk in tqdm(range(0, count, _CHUNK), desc="rich feedback", mininterval=2):
             generator = generator_for(seed, "rich pool", chunk)
             truth = draw_truth(min(_CHUNK, count - chunk), generator, regeneration)
             parts.append(to_pool(_through_codec(truth, pipeline.vae, generator), tokenizer))
+            attributes.append(truth.attributes)
         names = [field.name for field in fields(RichPool)]
         stored = {name: torch.cat([getattr(part, name) for part in parts]).contiguous() for name in names}
+        stored[_ATTRIBUTES] = torch.cat(attributes)
         write_cache(path, key, stored)
-    return RichPool(**stored)
+    shown = stored.pop(_ATTRIBUTES)
+    return RichPool(**stored), shown
 
 
 def _through_codec(truth: RichTruth, codec: AutoencoderKL, generator: torch.Generator) -> RichTruth:
@@ -85,18 +95,24 @@ def build_rahf(seed: int) -> RahfParts:
     return RahfParts(model, build_image_processor(), tokenizer)
 
 
-def train_rahf(config: Config, pool: RichPool) -> tuple[RahfParts, float]:
-    """Trains on the exact truth.
+def train_rahf(config: Config, pool: RichPool, attributes: Tensor) -> tuple[RahfParts, float]:
+    """Trains on the exact truth. A reader of attributes helps along, or image tokens stay blind to much that words say.
 
     Args:
         config: schedule.
         pool: of training pictures.
+        attributes: what they show, N x A.
 
     Returns:
         The model in eval mode, and the seconds it took.
     """
-    parts = build_rahf(config.seed)
-    return parts, train(parts, pool, config.rahf, config.workdir / "rahf", config.seed)
+    parts, device = build_rahf(config.seed), training_device()
+    sizes = parts.model.config
+    features = sizes.width * (sizes.image_size // 2 ** len(sizes.stem)) ** 2
+    with seeded(config.seed):
+        reader = Reader(features, SCENES.counts)
+    helper = Helper(reader, lambda said, rows: reader.loss(said.grid.flatten(1), attributes[rows].to(device)))
+    return parts, train(parts, pool, config.rahf, config.workdir / "rahf", config.seed, helper)
 
 
 def save_rahf(parts: RahfParts, folder: Path) -> None:

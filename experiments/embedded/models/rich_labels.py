@@ -44,6 +44,7 @@ class RichTruth:
         artifacts: B x S x S, 1 where a fault is visible.
         misalignment: B x S x S, 1 where something is not as the prompt says.
         misaligned: for each word of `tokens(prompt)` whether it is not shown.
+        attributes: B x A, what the pictures show.
     """
 
     pictures: Tensor
@@ -52,6 +53,7 @@ class RichTruth:
     artifacts: Tensor
     misalignment: Tensor
     misaligned: list[tuple[bool, ...]]
+    attributes: Tensor
 
 
 Damage = Callable[[Tensor, Sequence[str], Tensor, torch.Generator], Tensor]
@@ -88,6 +90,7 @@ def draw_truth(count: int, generator: torch.Generator, damage: Damage | None = N
             misaligned_words(prompt, SCENES.values_of(asked, row), stated[row], names[row])
             for row, prompt in enumerate(prompts)
         ],
+        shown.attributes,
     )
 
 

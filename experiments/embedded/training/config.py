@@ -58,6 +58,7 @@ class Config:
         seed: enters the key of every random draw.
         world: what the models show.
         pool: scenes rendered once for codec, classifier and U-Net.
+        rich_pool: pictures with faults, drawn once for the predictor of rich feedback.
         phases: of the U-Net.
         first_codec: folder of a codec of the same sizes to start from; random weights by default.
         first_generator: folder of a shipped generator of the same sizes to go on from, with the phases that its
@@ -69,6 +70,7 @@ class Config:
     seed: int = 0
     world: World = SCENES
     pool: int = 40_000
+    rich_pool: int = 24_000
     sizes: Sizes = field(default_factory=Sizes)
     codec: Schedule = Schedule(steps=2800, batch=16, lr=1.5e-3)
     classifier: Schedule = Schedule(steps=2200, batch=64, lr=2e-3, ema=0.99)
@@ -162,10 +164,12 @@ def smoke(output: Path) -> Config:
         workdir=Path("runs/smoke"),
         output=output,
         pool=64,
+        rich_pool=64,
         sizes=Sizes(vae=(16, 16, 16), unet=(32, 32), text=32, clip=8, preference=32, classifier=8),
         codec=few,
         classifier=few,
         clip=few,
         preference=few,
+        rahf=few,
         phases=(replace(SHAPES, length=few), replace(LAYOUT, length=few)),
     )

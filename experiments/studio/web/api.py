@@ -14,6 +14,7 @@ from experiments.studio.blind import NO_DIFFERENCE, BlindComparison
 from experiments.studio.history.acts import rater_of, record_of
 from experiments.studio.history.records import Prompt
 from experiments.studio.history.state import State
+from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
 from experiments.studio.web.uploads import read_upload
 from experiments.studio.web.views import insight_view, progress_view, snapshot
@@ -21,6 +22,7 @@ from experiments.studio.web.worker import Worker
 
 _AHEAD = 2  # pairs of a blind comparison
 _NAME = 80  # characters of an upload's name
+_PREDICTED = 64  # images asked about at once
 _RATERS = 32  # whose sight of the session is kept
 
 Values: TypeAlias = dict[str, Any]
@@ -33,10 +35,18 @@ class PageApi:
         session: that is shown.
         worker: generates.
         blind: a blind comparison, if there is one to be made.
+        predicted: what a predictor of rich feedback says of images, if there is one.
     """
 
-    def __init__(self, session: StudioSession, worker: Worker, blind: BlindComparison | None = None) -> None:
+    def __init__(
+        self,
+        session: StudioSession,
+        worker: Worker,
+        blind: BlindComparison | None = None,
+        predicted: Predictions | None = None,
+    ) -> None:
         self.session = session
+        self.predicted = predicted
         self.worker = worker
         self.blind = blind
         self._seen: State | None = None
@@ -76,6 +86,17 @@ class PageApi:
                 return self._insight[1]
 
         return _answer(values, learn)
+
+    def predictions(self, values: Values) -> Values:
+        """What people would probably say of `images`; null without a predictor."""
+
+        def predict() -> Values:
+            images = values.get("images")
+            if not isinstance(images, list) or len(images) > _PREDICTED or not all(isinstance(i, str) for i in images):
+                raise ValueError(f"images: {type(images).__name__}; allowed: a list of up to {_PREDICTED} ids")
+            return {"predictions": None if self.predicted is None else self.predicted.view(images)}
+
+        return _answer(values, predict)
 
     def act(self, values: Values) -> Values:
         """Takes one act; sent again, it changes nothing."""

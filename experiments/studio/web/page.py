@@ -95,7 +95,7 @@ def _about_knobs() -> str:
 
 
 def _answers(api: PageApi) -> tuple[Callable[[Values], Values], ...]:
-    return api.poll, api.act, api.generate, api.insight, api.pair, api.judge, api.result
+    return api.poll, api.act, api.generate, api.insight, api.predictions, api.pair, api.judge, api.result
 
 
 def _function(method: Callable[[Values], Values]) -> Callable[[Values], Values]:

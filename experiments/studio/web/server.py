@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 
@@ -61,6 +62,18 @@ def _add_pictures(app: FastAPI, api: PageApi) -> None:
         except ValueError as error:
             return Response(str(error), 404)
         return FileResponse(path, headers=_FOREVER, filename=None if download is None else path.name)
+
+    @app.get("/studio/maps/{image}/{kind}")
+    def overlay(image: str, kind: str) -> Response:
+        if api.predicted is None:
+            return Response("map: the studio was started without a predictor", 404)
+        try:
+            found = api.predicted.overlay(image, kind)
+        except ValueError as error:
+            return Response(str(error), 404)
+        file = io.BytesIO()
+        found.save(file, "PNG")
+        return Response(file.getvalue(), headers=_FOREVER, media_type="image/png")
 
     @app.post("/studio/upload")
     async def upload(request: Request, rater: str, id: str, sign: str, name: str = "") -> Response:

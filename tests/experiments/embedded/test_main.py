@@ -31,7 +31,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     while not (folder / "work" / "scenes.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     first.kill()
-    for stage in ("codec", "judges", "unet"):
+    for stage in ("codec", "unet", "judges"):
         assert _train(folder, stage) == 0
     return folder
 

@@ -16,12 +16,14 @@ from experiments.embedded import shipped
 from experiments.embedded.gates import model_gates as gates
 from experiments.embedded.gates import steering_gates
 from experiments.embedded.gates.evaluate import CARDS, FIGURES
+from experiments.embedded.gates.rahf_gate import rahf_gate
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.scenes.world import SCENES
 from fabric.models import SCHEDULERS, set_scheduler
 from fabric.models import locate as locate_generator
 from fabric.seeding import generator_for
 from objectives.checkpoints import locate as locate_judge
+from objectives.richhf import SCORES
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("shipped")]
 
@@ -132,6 +134,16 @@ def test_preference_gate_on_fewer_prompts() -> None:
     assert verdict.passed, verdict.checks
 
 
+def test_rich_feedback_is_predicted_better_than_by_judges_made_for_something_else() -> None:
+    parts = shipped.read_rahf(), shipped.read_generator(), shipped.read_preference(), shipped.read_clip()
+    verdict = rahf_gate(*parts, 100, 4)
+    values = {check.name: check.value for check in verdict.checks}
+    for score in SCORES:
+        assert values[f"PLCC of {score}"] > verdict.notes[f"PLCC of {score}, preference judge"] + 0.05
+        assert values[f"PLCC of {score}"] > verdict.notes[f"PLCC of {score}, CLIP judge"] + 0.05
+    assert values["misaligned words, F1 over all"] > 0.5
+
+
 def test_generator_gate_on_fewer_prompts() -> None:
     verdict = gates.generator_gate(shipped.read_generator(), shipped.read_classifier(), 20)
     assert verdict.passed, verdict.checks
@@ -146,7 +158,7 @@ def test_sessions_come_closer_to_hidden_targets() -> None:
     assert verdict.notes["similarity, last round of sessions"] > verdict.notes["similarity, first round of sessions"]
 
 
-@pytest.mark.parametrize(("world", "gates"), [("scenes", [*"1234567"]), ("emoji", [*"1246", "6 before siblings"])])
+@pytest.mark.parametrize(("world", "gates"), [("scenes", [*"12345678"]), ("emoji", [*"1246", "6 before siblings"])])
 def test_cards_show_every_recorded_figure(world: str, gates: list[str]) -> None:
     figures = json.loads((shipped.ROOT / FIGURES[world]).read_text())
     assert set(figures) == set(gates)

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+import torch
 from PIL.Image import Image
 
 from experiments.run.cached_generator import CachedGenerator
@@ -17,6 +18,8 @@ from fabric.params import FabricParams
 from fabric.session import Session
 from objectives.base import Context, Objective, ObjectiveError
 from objectives.combinators import BaselineDifference
+from objectives.rahf.predictor import RahfPredictor, RichPrediction
+from objectives.richhf import tokens
 from objectives.testing import sample_images
 from tests.fabric.pipelines import build
 
@@ -105,6 +108,36 @@ def test_only_what_passes_the_filter_is_liked(sign: int) -> None:
         assert bool(choice.liked) == liked
         assert len(choice.disliked) == 1
         assert all(sign * scores[place] >= sign * bound for place in choice.liked)
+
+
+class Critic(RahfPredictor):
+    """Finds the left half of every image faulty and its last word not shown, or nothing."""
+
+    def __init__(self, *, faulty: bool) -> None:
+        super().__init__("nowhere")
+        self.artifacts = np.zeros((8, 8))
+        self.artifacts[:, :4] = 0.9 * faulty
+
+    def __call__(self, images: Sequence[Image], prompts: Sequence[str]) -> list[RichPrediction]:
+        words = [(*[0.1] * (len(tokens(prompt)) - 1), self.artifacts.max()) for prompt in prompts]
+        return [RichPrediction({}, self.artifacts, np.zeros((8, 8)), each) for each in words]
+
+
+@pytest.mark.parametrize("faulty", [True, False])
+def test_what_is_predicted_to_be_wrong_is_masked(faulty: bool) -> None:
+    generator = CachedGenerator(FabricGenerator(build("sd1")), replace(PROTOCOL, rounds=2, rahf=Critic(faulty=faulty)))
+    for outcome in play(generator, _plays(), [Redness()]):
+        ((liked, _), (disliked, _)) = outcome.session.liked, outcome.session.disliked
+        if not faulty:
+            assert liked.mask is disliked.mask is None
+            assert outcome.session.requests([PARAMS])[0].missed == frozenset()
+        else:
+            assert liked.mask is not None
+            assert disliked.mask is not None
+            assert torch.equal(liked.mask, 1 - disliked.mask)
+            assert disliked.mask[:, :4].min() == 1
+            assert disliked.mask[:, 5:].max() == 0
+            assert outcome.session.requests([PARAMS])[0].missed == {outcome.session.prompt.split()[-1]}
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -14,6 +14,7 @@ import uvicorn
 from playwright.sync_api import Browser, sync_playwright
 
 from experiments.studio.blind import BlindComparison
+from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
 from experiments.studio.web.access import LOCAL
 from experiments.studio.web.api import PageApi
@@ -39,10 +40,12 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(session: StudioSession, blind: BlindComparison | None = None) -> Iterator[Served]:
+def served(
+    session: StudioSession, blind: BlindComparison | None = None, predicted: Predictions | None = None
+) -> Iterator[Served]:
     worker = Worker()
     listening = socket.create_server(("127.0.0.1", 0))
-    app = application(PageApi(session, worker, blind), LOCAL)
+    app = application(PageApi(session, worker, blind, predicted), LOCAL)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.tokenizer import build_tokenizer
 from objectives.checkpoints import MissingWeightsError
-from objectives.rahf.predictor import RahfPredictor, encode_words
+from objectives.rahf.predictor import RahfPredictor, RichPrediction, encode_words, missed_words
 from objectives.richhf import SCORES, tokens
 from objectives.testing import sample_images
 
@@ -51,3 +52,14 @@ def test_predictions_are_in_range_and_do_not_depend_on_the_batch(rahf_folder: Pa
 def test_a_missing_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="allowed: a hub id or a folder of a RAHF model"):
         RahfPredictor(str(tmp_path / "nowhere")).prepare()
+
+
+def test_a_word_is_missed_where_images_do_not_show_it_in_the_mean() -> None:
+    def says(*chances: float) -> RichPrediction:
+        return RichPrediction({}, np.zeros((2, 2)), np.zeros((2, 2)), chances)
+
+    prompt = "red, red-hot star at night!"  # tokens: red, red-hot, star, at, night
+    found = missed_words(prompt, [says(0.9, 0.1, 0.2, 0.0, 0.6), says(0.3, 0.1, 0.9, 0.0, 0.6)])
+    assert found == {"red,", "star", "night!"}
+    assert missed_words("star star", [says(0.1, 0.9)]) == {"star"}
+    assert missed_words(prompt, []) == frozenset()

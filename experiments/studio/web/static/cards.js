@@ -2,6 +2,7 @@
 
 import { act } from "./channel.js";
 import { button, h, icon, inWords, picture } from "./dom.js";
+import { predicted } from "./predictions.js";
 
 const cards = new Map(); // by image id; a card is made once and kept, so that a click changes a class and no more
 
@@ -32,6 +33,7 @@ export function card(image, context) {
   entry.root.dataset.mark = image.mark ?? "";
   entry.number.textContent = number;
   pressed(entry.best, round.picked === image.id);
+  entry.flag.hidden = !predicted(image.id)?.broken;
   entry.tools.show(image);
   return entry.root;
 }
@@ -45,12 +47,13 @@ function make(image) {
   entry.number = h("span", { class: "number" });
   entry.tools = tools(() => entry.image, () => entry.context.open(entry.image.id));
   entry.best = button("Best of the round (B)", "best", () => pick(entry.context.round, entry.image.id), "Best");
+  entry.flag = h("span", { class: "flag", title: "A predictor of rich feedback finds faults; details show where", hidden: true }, "Looks faulty");
   const shown = picture(image.id, inWords(image));
   shown.addEventListener("click", () => entry.context.open(entry.image.id));
   entry.root = h(
     "article",
     { class: "card", "data-image": image.id, onpointerdown: () => entry.context.select(entry.image.id) },
-    h("div", { class: "frame" }, shown, entry.number, entry.best),
+    h("div", { class: "frame" }, shown, entry.number, entry.flag, entry.best),
     entry.tools.root,
   );
   return entry;

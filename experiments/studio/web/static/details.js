@@ -3,6 +3,7 @@
 import { act, onChange, rater, view } from "./channel.js";
 import { tools } from "./cards.js";
 import { button, drawn, h, icon, inWords, picture, place } from "./dom.js";
+import { mapOver, predicted, prediction, shownMap } from "./predictions.js";
 
 const SCORES = [
   ["plausibility", "Plausibility"], ["alignment", "Fits the prompt"], ["aesthetics", "Aesthetics"], ["overall", "Overall"],
@@ -32,7 +33,7 @@ function draw(seen) {
   if (!image) return;
   draft ??= structuredClone(image.rich ?? { artifact_points: [], misalignment_points: [], misaligned_words: [] });
   opened ||= JSON.stringify(draft);
-  const facts = [image, seen.frozen, seen.more_like, draft, pointing];
+  const facts = [image, seen.frozen, seen.more_like, draft, pointing, predicted(image.id), shownMap()];
   drawn(dialog, facts, () => {
     const followed = seen.more_like?.image === image.id;
     const open = dialog.querySelector("details")?.open ?? Boolean(image.rich);
@@ -77,7 +78,7 @@ function canvas(image) {
     const box = event.currentTarget.getBoundingClientRect();
     draft[pointing].push([(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map((part) => Math.round(part * 1000) / 1000));
     draw(view());
-  } }, picture(image.id, inWords(image)), points);
+  } }, picture(image.id, inWords(image)), mapOver(image), points);
 }
 
 function references(image) {
@@ -119,7 +120,7 @@ function rich(image, open) {
   const save = h("button", { type: "button", class: "plain save", onclick: () => send(image) }, missing ? "Give all four scores, then save" : "Save rich feedback");
   save.disabled = missing > 0;
   return h("details", { class: "rich", open },
-    h("summary", {}, "Rich feedback"), scores,
+    h("summary", {}, "Rich feedback"), prediction(image, SCORES, () => draw(view()), (rating) => { draft = rating; send(image); }), scores,
     h("p", { class: "hint" }, "Mark places on the image: choose a kind, then click. Of a liked image, marked places are left out; of a disliked one, only marked places are steered away from."),
     h("div", { class: "acts" }, marks),
     chips.length > 0 && [h("p", { class: "hint" }, "Words of the prompt that the image does not show:"), h("div", { class: "words" }, chips)],

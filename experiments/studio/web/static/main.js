@@ -5,6 +5,7 @@ import { startBoard } from "./board.js";
 import { connect, onChange } from "./channel.js";
 import { startDetails } from "./details.js";
 import { startPanels } from "./panels.js";
+import { startPredictions } from "./predictions.js";
 
 let filled = false;
 
@@ -25,6 +26,7 @@ export function start(server) {
   startDetails();
   startPanels();
   startBlind();
+  startPredictions();
   onChange(fill);
   connect(server);
 }

@@ -3,6 +3,7 @@
 import { act, ask, onChange, rater, setRater, upload } from "./channel.js";
 import { about, number, openDetails, words } from "./details.js";
 import { button, drawn, h, icon, picture, place } from "./dom.js";
+import { hasPredictions, predicted } from "./predictions.js";
 
 const LATER = 400; // milliseconds of rest before the agent is asked what it has learnt
 
@@ -11,6 +12,7 @@ let asked = null;
 let waiting = null;
 let shown = null;
 let only = false; // favourites
+let ranked = false; // by what is predicted, in place of by round
 
 function draw(seen) {
   drawHead(seen);
@@ -107,18 +109,21 @@ function settings(seen) {
 }
 
 function drawGallery(seen) {
-  const facts = [only, seen.favourites, seen.rounds.map((round) => [round.images, round.picked]),
+  const facts = [only, ranked, Object.keys(seen.images).map(predicted), seen.favourites, seen.rounds.map((round) => [round.images, round.picked]),
     Object.values(seen.images).map((image) => [image.mark, image.rating])];
   drawn(place("studio-gallery"), facts, () => {
     const tab = (label, value) => h("button", { type: "button", class: "plain", "aria-pressed": String(only === value),
       onclick: () => { only = value; draw(shown); } }, label);
     return [
-      h("div", { class: "acts" }, tab("All rounds", false), tab(`Favourites (${seen.favourites.length})`, true), h("span", { class: "gap" }),
+      h("div", { class: "acts" }, tab("All rounds", false), tab(`Favourites (${seen.favourites.length})`, true),
+        hasPredictions() && h("button", { type: "button", class: "plain ranked", "aria-pressed": String(ranked),
+          title: "By the overall score that people would probably give", onclick: () => { ranked = !ranked; draw(shown); } }, "Best predicted first"),
+        h("span", { class: "gap" }),
         h("a", { class: "plain", href: `studio/session.zip${only ? "?favourites" : ""}`, download: "" }, icon("down"), only ? "Favourites as ZIP" : "All as ZIP"),
         h("a", { class: "plain", href: "studio/best.yaml", download: "best.yaml" }, icon("down"), "Best settings")),
       only && !seen.favourites.length && h("p", { class: "empty" }, "No favourites yet. The heart under an image keeps it here."),
       !seen.rounds.length && h("p", { class: "empty" }, "Nothing yet."),
-      seen.rounds.map((round, k) => row(seen, round, k)).reverse()];
+      ranked ? ranking(seen) : seen.rounds.map((round, k) => row(seen, round, k)).reverse()];
   });
 }
 
@@ -126,13 +131,24 @@ function row(seen, round, k) {
   const images = round.images.filter((id) => !only || seen.favourites.includes(id));
   if (!images.length) return null;
   return h("section", { class: "row" }, h("h3", {}, `Round ${k + 1}`, h("span", {}, round.prompt)),
-    h("div", { class: "thumbs" }, images.map((id) => {
-      const image = seen.images[id];
-      return h("button", { type: "button", class: "thumb", "data-image": id, "data-mark": image.mark ?? "", "aria-label": "Details", onclick: () => openDetails(id) },
-        picture(id, round.prompt),
-        h("span", { class: "badges" }, round.picked === id && icon("best"), image.mark && icon(image.mark.slice(0, -1)), seen.favourites.includes(id) && icon("heart"),
-          image.rating && `${image.rating}★`));
-    })));
+    h("div", { class: "thumbs" }, images.map((id) => thumb(seen, id))));
+}
+
+// All images, those first that people would probably like most.
+function ranking(seen) {
+  const overall = (id) => predicted(id)?.scores.overall ?? 0;
+  const images = Object.keys(seen.images).filter((id) => !only || seen.favourites.includes(id)).sort((a, b) => overall(b) - overall(a));
+  return h("section", { class: "row" }, h("div", { class: "thumbs" }, images.map((id) => thumb(seen, id))));
+}
+
+function thumb(seen, id) {
+  const image = seen.images[id], found = predicted(id);
+  const picked = seen.rounds.some((round) => round.picked === id);
+  return h("button", { type: "button", class: "thumb", "data-image": id, "data-mark": image.mark ?? "", "aria-label": "Details", onclick: () => openDetails(id) },
+    picture(id, image.prompt),
+    ranked && found && h("span", { class: found.broken ? "guess broken" : "guess", title: "predicted overall score, of 5" }, found.scores.overall.toFixed(1)),
+    h("span", { class: "badges" }, picked && icon("best"), image.mark && icon(image.mark.slice(0, -1)), seen.favourites.includes(id) && icon("heart"),
+      image.rating && `${image.rating}★`));
 }
 
 export function startPanels() {

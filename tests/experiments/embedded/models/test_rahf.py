@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from experiments.embedded.models.rahf import CONTEXT, make_rich_pool, save_rahf, to_pool, train_rahf
 from experiments.embedded.models.regeneration import Regeneration
@@ -32,8 +33,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pool(folder: Path) -> RichPool:
+def made(folder: Path) -> tuple[RichPool, Tensor]:
     return make_rich_pool(folder / "rich.safetensors", 64, 0, read_generator())
+
+
+@pytest.fixture(scope="module")
+def pool(made: tuple[RichPool, Tensor]) -> RichPool:
+    return made[0]
 
 
 def test_a_window_is_made_anew_and_nothing_else() -> None:
@@ -48,14 +54,19 @@ def test_a_window_is_made_anew_and_nothing_else() -> None:
     assert float(areas.max()) < 0.4
 
 
-def test_a_pool_holds_the_truth_and_is_made_once(pool: RichPool, folder: Path) -> None:
+def test_a_pool_holds_the_truth_and_is_made_once(made: tuple[RichPool, Tensor], folder: Path) -> None:
+    pool, attributes = made
+    counts = torch.tensor(SCENES.counts)
+    assert attributes.shape == (64, len(counts))
+    assert ((attributes >= 0) & (attributes < counts)).all()
     assert pool.pixels.shape == (64, 3, 64, 64)
     assert pool.maps.shape == (64, 2, 64, 64)
     assert set(pool.maps.unique().tolist()) == {0, 255}
     assert ((pool.words <= pool.known) & (pool.known <= pool.mask)).all()
     written = (folder / "rich.safetensors").stat().st_mtime_ns
-    again = make_rich_pool(folder / "rich.safetensors", 64, 0, read_generator())
+    again, shown = make_rich_pool(folder / "rich.safetensors", 64, 0, read_generator())
     assert torch.equal(again.pixels, pool.pixels)
+    assert torch.equal(shown, attributes)
     assert (folder / "rich.safetensors").stat().st_mtime_ns == written
 
 
@@ -69,9 +80,10 @@ def test_words_of_a_pool_are_those_of_its_prompts() -> None:
         assert int(pool.known[row].sum()) == len(tokens(prompt))
 
 
-def test_a_training_gives_a_model_that_predicts(pool: RichPool, tmp_path: Path) -> None:
+def test_a_training_gives_a_model_that_predicts(made: tuple[RichPool, Tensor], tmp_path: Path) -> None:
+    pool, _ = made
     config = replace(Config(), workdir=tmp_path / "work", rahf=Schedule(steps=3, batch=8, lr=1e-3))
-    parts, seconds = train_rahf(config, pool)
+    parts, seconds = train_rahf(config, *made)
     assert seconds > 0
     assert 1.0e6 < sum(parameter.numel() for parameter in parts.model.parameters()) < 1.5e6
     save_rahf(parts, tmp_path / "model")

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from experiments.studio.history.records import Mark, Record, RichFeedback, Sign, Upload
-from experiments.studio.history.references import references
+from experiments.studio.history.references import missed_words, references
 from experiments.studio.history.state import ShownImage, State, fold
 from experiments.studio.web.views import snapshot
 from fabric.images import FeedbackImage
@@ -51,15 +51,16 @@ def test_the_page_shows_the_weights_that_the_generator_gave() -> None:
         assert {each["id"]: each["weight"] for each in shown} == pytest.approx(weights, abs=1e-4)
 
 
-def _marked(image: str) -> RichFeedback:
+def _marked(image: str, prompt: str = "a star", words: tuple[int, ...] = ()) -> RichFeedback:
     rich = RichRating(
         rater="ann",
-        prompt="a star",
+        prompt=prompt,
         plausibility=3,
         alignment=3,
         aesthetics=3,
         overall=3,
         artifact_points=((0.5, 0.5),),
+        misaligned_words=words,
     )
     return RichFeedback(rater="ann", image=image, rich=rich)
 
@@ -74,3 +75,9 @@ def test_marked_places_of_a_disliked_image_alone_repel_and_those_of_a_liked_one_
     assert repels[32, 32] == 1
     assert repels[0, 0] == 0
     assert torch.equal(attracts, 1 - repels)
+
+
+def test_words_that_the_last_round_does_not_show_are_told() -> None:
+    prompt = "a red, hot star!"  # words of a rating: a, red, hot, star
+    assert missed_words(_state(_marked(NEW, prompt, (1, 3)), _marked(OLD, prompt, (2,)))) == {"red,", "star!"}
+    assert missed_words(_state(_marked(OLD, prompt, (2,)))) == missed_words(State()) == frozenset()

@@ -17,11 +17,13 @@ from experiments.files.pictures import read_facts
 from experiments.studio.blind import BlindArm, BlindComparison, Side
 from experiments.studio.history.records import Mark
 from experiments.studio.options import StudioOptions
+from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from tests.experiments.studio.serving import Served, chromium, served
+from tests.experiments.studio.test_predictions import always
 from tests.experiments.studio.web.test_uploads import encoded, png_header
 from tests.processes import Child, command
 
@@ -242,6 +244,32 @@ def test_rich_feedback(studio: Served, visit: Callable[[str], Page]) -> None:
     rich = session.state.rich["me"][image]
     assert (rich.overall, rich.misaligned_words) == (2, (1,))
     assert rich.artifact_points[0] == pytest.approx((0.5, 0.5), abs=0.02)
+
+
+def test_predictions_are_seen_and_taken_over(
+    fabric: FabricGenerator, tmp_path: Path, visit: Callable[[str], Page]
+) -> None:
+    session = StudioSession.open(StudioOptions(folder=tmp_path / "s", steps=2, images=2, size=(32, 32)), fabric)
+    with served(session, predicted=Predictions(always, session)) as studio:
+        page = visit(studio.url)
+        begin(page)
+        expect(page.locator(".card .flag:visible")).to_have_count(2)
+        page.locator(".card .more").first.click()
+        page.locator("dialog summary").click()
+        expect(page.locator("dialog .predicted")).to_contain_text("Plausibility 2.6")
+        page.locator("dialog .plain.map").first.click()
+        overlay = page.locator("dialog .overlay")
+        settle(lambda: bool(overlay.evaluate("image => image.naturalWidth === 64")))
+        page.locator("dialog .take").click()
+        image = session.state.rounds[0][0].id
+        settle(lambda: "me" in session.state.rich)
+        rich = session.state.rich["me"][image]
+        assert (rich.plausibility, rich.misaligned_words, len(rich.artifact_points)) == (3, (1,), 2)
+        expect(page.locator("dialog .point")).to_have_count(3)
+        page.keyboard.press("Escape")
+        page.get_by_role("tab", name="Gallery").click()
+        page.locator(".ranked").click()
+        expect(page.locator("#studio-gallery .guess")).to_have_count(2)
 
 
 def test_details_take_keys_and_keep_what_was_begun(studio: Served, visit: Callable[[str], Page]) -> None:
