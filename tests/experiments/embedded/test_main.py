@@ -84,7 +84,7 @@ def test_untrained_models_fall_short_of_the_gates(trained: Path, capsys: pytest.
     where = ["--smoke", "--workdir", str(trained / "work"), "--output", str(trained / "out")]
     assert main(["evaluate", "--cards", *where]) == 1
     printed = capsys.readouterr().out
-    for number in range(1, 8):
+    for number in range(1, 10):
         assert f"Gate {number}:" in printed
     assert "FALLS SHORT" in printed
     for folder in FOLDERS.values():
@@ -129,7 +129,7 @@ def test_evaluating_nothing_is_one_clear_line(tmp_path: Path, capsys: pytest.Cap
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["evaluate", "--gate", "9"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["evaluate", "--gate", "10"]])
 def test_bad_arguments_exit_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
