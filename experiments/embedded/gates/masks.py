@@ -73,7 +73,7 @@ def with_one_fault(scenes: Scenes) -> tuple[Tensor, Tensor]:
     clean = SCENES.render(scenes)
     faulty = clean.clone()
     for place, kind in enumerate(_KINDS):
-        rows = torch.arange(place, len(scenes), len(_KINDS))
+        rows = torch.arange(len(scenes))[place :: len(_KINDS)]
         if len(rows):
             some = scenes[rows]
             damaged = FAULTS[kind](clean[rows], some, torch.ones(len(rows)), generator_for("masks", kind))

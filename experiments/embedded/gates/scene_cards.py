@@ -99,7 +99,7 @@ head also names the attributes; it is thrown away.""",
 depend on the prompt and are to be compared within one prompt only.""",
     ),
     "rahf": Card(
-        ("8",),
+        ("8", "9"),
         "Embedded predictor of rich feedback",
         """A `Rahf` (`objectives/rahf/model.py`), after Liang et al. 2024 (arXiv 2312.10240): image tokens and words
 pass through one self-attention encoder, with one task token for each output; heads give two heatmaps, four scores and
@@ -113,7 +113,8 @@ implausible. Third: where they are found not to be what the prompt says.
 The paper's model, on real images and with people's labels, reaches a PLCC of 0.693 for plausibility, 0.474 for
 alignment, 0.600 for aesthetics and 0.580 overall, for the artifact map a CC of 0.556 and an AUC-Judd of 0.913, and an
 F1 of 0.433 for words. Faults that are drawn, with exact labels, are easier.""",
-        """Of plausibility it falls short: a fault lowers it by how severe it was drawn, seen or not, and that cannot be
+        """Repairs remove a fifth of a fault's squared error, with exact maps a quarter: what fills a hole is plausible, not
+what was there. Of plausibility it falls short: a fault lowers it by how severe it was drawn, seen or not, and that cannot be
 read off a picture. It knows the faults that were drawn for it, and those of this generator, and finds some where people
 would not (the second picture above). Its prompts are those of this world, of up to 40 tokens.""",
     ),

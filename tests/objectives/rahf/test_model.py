@@ -79,8 +79,10 @@ def test_words_and_picture_both_count() -> None:
     other_words = _call(model, pixels, (ids + 1) % 40, mask)
     other_picture = _call(model, pixels.flip(0), ids, mask)
     for other in (other_words, other_picture):
-        for one, two in zip(vars(before).values(), vars(other).values(), strict=True):
-            assert (one - two).abs().max() > 1e-4
+        for part in ("scores", "maps", "words"):
+            assert (getattr(before, part) - getattr(other, part)).abs().max() > 1e-4
+    assert torch.equal(before.grid, other_words.grid)  # of the picture alone
+    assert (before.grid - other_picture.grid).abs().max() > 1e-4
 
 
 def test_the_loss_is_learnt() -> None:
