@@ -113,10 +113,10 @@ implausible. Third: where they are found not to be what the prompt says.
 The paper's model, on real images and with people's labels, reaches a PLCC of 0.693 for plausibility, 0.474 for
 alignment, 0.600 for aesthetics and 0.580 overall, for the artifact map a CC of 0.556 and an AUC-Judd of 0.913, and an
 F1 of 0.433 for words. Faults that are drawn, with exact labels, are easier.""",
-        """Repairs remove a fifth of a fault's squared error, with exact maps a quarter: what fills a hole is plausible, not
-what was there. Of plausibility it falls short: a fault lowers it by how severe it was drawn, seen or not, and that cannot be
-read off a picture. It knows the faults that were drawn for it, and those of this generator, and finds some where people
-would not (the second picture above). Its prompts are those of this world, of up to 40 tokens.""",
+        """Repairs remove a fifth of a fault's squared error, with exact maps a quarter: what fills a hole is plausible,
+not what was there. Of plausibility it falls short: a fault lowers it by how severe it was drawn, seen or not, and that
+cannot be read off a picture. It knows the faults that were drawn for it, and those of this generator, and finds some
+where people would not (the second picture above). Its prompts are those of this world, of up to 40 tokens.""",
     ),
     "classifier": Card(
         ("1",),
