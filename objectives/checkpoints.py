@@ -14,6 +14,7 @@ from huggingface_hub import hf_hub_download, try_to_load_from_cache
 Kind = Literal["clip", "preference", "rahf"]
 # Scorers that are shipped, each in a folder of this package's, by the embedded model whose pictures they know.
 EMBEDDED: dict[str, tuple[Kind, ...]] = {"embedded": ("clip", "preference", "rahf"), "embedded-emoji": ("clip",)}
+TRAINED_RAHF = "a folder that fabric-bo train-rahf wrote, or a hub id of such"
 JUDGES = "pickscore, clip-prompt or clip-target with checkpoint embedded, for pictures of the embedded model"
 _WEIGHT_FILES = ("model.safetensors", "open_clip_model.safetensors", "open_clip_pytorch_model.bin", "pytorch_model.bin")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from objectives import plugins
 from objectives.aesthetic import CLIP, HEAD, Aesthetic
 from objectives.base import Need, Objective
-from objectives.checkpoints import EMBEDDED, Kind, at_hand, how_to_get
+from objectives.checkpoints import EMBEDDED, TRAINED_RAHF, Kind, at_hand, how_to_get
 from objectives.clip import Diversity, PictureSimilarity, PromptSimilarity
 from objectives.hps import WEIGHTS, HumanPreferenceScore
 from objectives.pickscore import PICKSCORE, PickScore
@@ -17,7 +17,6 @@ from objectives.shared import SharedModels
 
 PAPER_CLIP = "ViT-L-14-336-quickgelu/openai"
 DINO = "facebook/dinov2-base"
-_TRAINED = "a folder that fabric-bo train-rahf wrote, or a hub id of such"
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def create(
         usual = model if model in entry.embedded else entry.checkpoint
         chosen = checkpoint or usual
         if not chosen:
-            raise ValueError(f"checkpoint: no weights of {name} are published; allowed: {_TRAINED}")
+            raise ValueError(f"checkpoint: no weights of {name} are published; allowed: {TRAINED_RAHF}")
         return entry.make(chosen, device, SharedModels() if shared is None else shared)
     if checkpoint is not None:
         raise ValueError(f"checkpoint: {name} is a plug-in and chooses its own; allowed: none")
@@ -181,5 +180,5 @@ def _check_embedded(name: str, checkpoint: str | None, model: str | None) -> Non
 def state_of(checkpoint: str) -> str:
     """Whether a checkpoint is at hand, and if not how to get it."""
     if not checkpoint:
-        return f"no published weights: {_TRAINED}"
+        return f"no published weights: {TRAINED_RAHF}"
     return "here" if at_hand(checkpoint) else f"not here: {how_to_get(checkpoint)}"

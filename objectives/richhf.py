@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -29,6 +29,18 @@ Words: TypeAlias = Annotated[tuple[int, ...], Field(strict=False)]
 def tokens(prompt: str) -> list[str]:
     """The words of a prompt as RichHF-18K labels them: split at any of `,.?!":;` and spaces."""
     return [word for word in re.split(r'[,.?!":; ]', prompt) if word]
+
+
+def words_at(prompt: str, places: Collection[int]) -> frozenset[str]:
+    """Words of a prompt, as blanks part them, to which some of its `tokens` belong.
+
+    Args:
+        prompt: it.
+        places: of tokens.
+    """
+    numbers = iter(range(len(tokens(prompt))))
+    of_words = [(word, {next(numbers) for _ in tokens(word)}) for word in prompt.split()]
+    return frozenset(word for word, its in of_words if its & set(places))
 
 
 class RichRating(BaseModel):
@@ -113,6 +125,10 @@ def aggregate(ratings: Sequence[RichRating], size: tuple[int, int]) -> RichLabel
         np.mean([heatmap(rating.misalignment_points, size) for rating in ratings], axis=0),
         tuple(count > len(ratings) / 2 for count in missed),
     )
+
+
+MARKED = 0.4
+"""Share of people who would mark a place, above which it counts as marked."""
 
 
 def marked_places(heatmap: Heatmap, threshold: float, grow: float) -> NDArray[np.bool_]:

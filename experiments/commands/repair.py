@@ -14,10 +14,8 @@ from experiments.run.progress import Progress
 from fabric.images import FeedbackImage, find_pictures, read_picture
 from fabric.models import checked_device, load
 from fabric.params import FabricParams, preset
-from objectives.checkpoints import embedded_rahf, locate
+from objectives.checkpoints import TRAINED_RAHF, embedded_rahf, locate
 from objectives.rahf.predictor import RahfPredictor
-
-_TRAINED = "a folder that fabric-bo train-rahf wrote, or a hub id of such"
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -67,7 +65,7 @@ def _checkpoint(options: argparse.Namespace) -> str:
     """Of the predictor."""
     chosen: str | None = options.checkpoint or embedded_rahf(options.model)
     if chosen is None:
-        raise ValueError(f"checkpoint: none, and none is published; allowed: {_TRAINED}")
+        raise ValueError(f"checkpoint: none, and none is published; allowed: {TRAINED_RAHF}")
     return chosen
 
 

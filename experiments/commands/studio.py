@@ -19,6 +19,7 @@ from experiments.studio.options import StudioOptions
 from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
 from experiments.studio.web.access import LOCAL
+from fabric.models import checked_device
 from objectives.checkpoints import embedded_rahf, locate
 from objectives.rahf.predictor import RahfPredictor
 
@@ -81,11 +82,10 @@ def _session(options: argparse.Namespace) -> StudioOptions:
 
 def _predictions(checkpoint: str | None, session: StudioSession) -> Predictions | None:
     """What a predictor says of the session's images; that of the embedded model needs no asking."""
-    model, device = session.options.model, session.options.device
-    checkpoint = checkpoint or embedded_rahf(model) or _NONE
+    checkpoint = checkpoint or embedded_rahf(session.options.model) or _NONE
     if checkpoint == _NONE:
         return None
-    predictor = RahfPredictor(locate(checkpoint, "rahf"), device or "cpu")
+    predictor = RahfPredictor(locate(checkpoint, "rahf"), str(checked_device(session.options.device)))
     predictor.prepare()
     return Predictions(predictor, session)
 

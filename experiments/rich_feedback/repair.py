@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,9 @@ from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from fabric.steering import feedback
-from objectives.rahf.predictor import RichPrediction
-from objectives.richhf import Heatmap, marked_places
+from objectives.rahf.predictor import Predictor
+from objectives.richhf import MARKED, Heatmap, marked_places
 
-Predictor = Callable[[Sequence[Image.Image], Sequence[str]], Sequence[RichPrediction]]
-"""From pictures and their prompts to what people would say; a `RahfPredictor` is one."""
 _MULTIPLE = 8  # sides that pipelines take, in pixels
 
 
@@ -35,7 +33,7 @@ class RepairSettings:
         steps: denoising steps.
     """
 
-    threshold: float = 0.4
+    threshold: float = MARKED
     grow: float = 0.03
     fillings: int = 4
     strength: float = 0.8

@@ -24,7 +24,7 @@ from fabric.seeding import generator_for
 from fabric.session import RoundChoice, Session
 from objectives.base import Context, Objective, ObjectiveError, toward_higher
 from objectives.rahf.predictor import RahfPredictor, missed_words
-from objectives.richhf import marked_places
+from objectives.richhf import MARKED, marked_places
 from objectives.scoring import score
 
 
@@ -49,7 +49,6 @@ class Outcome:
         return task_value(self.scores[objective], kind)
 
 
-_MARKED = 0.4  # share of people who would mark a place, from which it is masked
 _GROW = 0.05  # of the height, by which what is masked is larger
 
 Play = tuple[Task, FabricParams]
@@ -190,7 +189,7 @@ def _criticised(choice: RoundChoice, rahf: RahfPredictor, played: _UnderWay) -> 
     prompt = played.task.prompt
     said = rahf([made.image for made in played.last], [prompt] * len(played.last))
     marked = {
-        place: marked_places(np.maximum(said[place].artifact_map, said[place].misalignment_map), _MARKED, _GROW)
+        place: marked_places(np.maximum(said[place].artifact_map, said[place].misalignment_map), MARKED, _GROW)
         for place in {*choice.liked, *choice.disliked}
     }
     masks = {place: torch.from_numpy(found).float() for place, found in marked.items() if found.any()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,11 @@ from scipy import ndimage
 
 from experiments.studio.session import StudioSession
 from objectives.rahf.model import MAPS
-from objectives.rahf.predictor import MISALIGNED, RichPrediction
-from objectives.richhf import Heatmap
+from objectives.rahf.predictor import MISALIGNED, Predictor, RichPrediction
+from objectives.richhf import MARKED, Heatmap
 
-Predictor = Callable[[Sequence[Image.Image], Sequence[str]], Sequence[RichPrediction]]
-"""From pictures and their prompts to what people would say; a `RahfPredictor` is one."""
 Point = tuple[float, float]
 
-_MARKED = 0.4  # share of people who would mark a place, from which it is one
 _SMALLEST = 0.002  # of the picture; smaller places are noise
 _BROKEN = 0.5  # plausibility, 3 of 5, below which an image is flagged
 _COLOURS = {"artifact": (220, 38, 38), "misalignment": (217, 159, 0)}
@@ -83,7 +80,7 @@ def _view(found: RichPrediction) -> dict[str, Any]:
 
 def points_of(heatmap: Heatmap) -> list[Point]:
     """A point in each marked place of a map, where it is marked most; x and y from 0 to 1."""
-    parts, count = ndimage.label(heatmap > _MARKED)
+    parts, count = ndimage.label(heatmap > MARKED)
     points = list[Point]()
     for part in range(1, count + 1):
         inside = parts == part

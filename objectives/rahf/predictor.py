@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from objectives.embedders import dtype_on
 from objectives.keeping import look_up
 from objectives.pictures import content_key, to_rgb
 from objectives.rahf.model import Rahf
-from objectives.richhf import SCORES, Heatmap, tokens
+from objectives.richhf import SCORES, Heatmap, tokens, words_at
 
 MISALIGNED = 0.5
 """Probability of a word from which it is called misaligned."""
@@ -45,6 +45,10 @@ class RichPrediction:
     misaligned: tuple[float, ...]
 
 
+Predictor = Callable[[Sequence[Image], Sequence[str]], Sequence[RichPrediction]]
+"""From pictures and their prompts to what people would say; a `RahfPredictor` is one."""
+
+
 @dataclass(frozen=True)
 class Words:
     """Prompts as a model reads them.
@@ -67,9 +71,8 @@ def missed_words(prompt: str, said: Sequence[RichPrediction]) -> frozenset[str]:
         prompt: of all images.
         said: of each image; none give no words.
     """
-    chances = iter(np.mean([each.misaligned for each in said], axis=0).tolist() if said else ())
-    of_words = [(word, [next(chances, 0.0) for _ in tokens(word)]) for word in prompt.split()]
-    return frozenset(word for word, found in of_words if max(found, default=0.0) > MISALIGNED)
+    chances = np.mean([each.misaligned for each in said], axis=0).tolist() if said else []
+    return words_at(prompt, [place for place, chance in enumerate(chances) if chance > MISALIGNED])
 
 
 def encode_words(tokenizer: Any, prompts: Sequence[str], most: int) -> Words:

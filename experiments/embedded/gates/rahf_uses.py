@@ -23,12 +23,12 @@ from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.scenes.faults import with_faults
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.intervals import mean_interval
-from experiments.rich_feedback.repair import Predictor, Repair, Repairer, RepairSettings
+from experiments.rich_feedback.repair import Repair, Repairer, RepairSettings
 from fabric.generator import FabricGenerator
 from fabric.images import to_pictures
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
-from objectives.rahf.predictor import RahfPredictor, RichPrediction, missed_words
+from objectives.rahf.predictor import Predictor, RahfPredictor, RichPrediction, missed_words
 from objectives.richhf import Heatmap
 
 _PARAMS = FabricParams(strength=0, guidance_scale=GUIDANCE)

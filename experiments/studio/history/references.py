@@ -10,7 +10,7 @@ from torch import Tensor
 
 from experiments.studio.history.state import State
 from fabric.images import FeedbackImage
-from objectives.richhf import heatmap, tokens
+from objectives.richhf import heatmap, words_at
 
 _RADIUS = 0.12  # of what a marked point stands for, as a fraction of the height
 _MAP = 64  # height and width of a mask
@@ -45,9 +45,7 @@ def missed_words(state: State) -> frozenset[str]:
     found = set[str]()
     for image in state.rounds[-1] if state.rounds else ():
         for rating in (rated[image.id] for rated in state.rich.values() if image.id in rated):
-            places = iter(range(len(tokens(rating.prompt))))
-            of_words = [(word, {next(places) for _ in tokens(word)}) for word in rating.prompt.split()]
-            found |= {word for word, its in of_words if its & set(rating.misaligned_words)}
+            found |= words_at(rating.prompt, rating.misaligned_words)
     return frozenset(found)
 
 
