@@ -10,6 +10,7 @@ import re
 import statistics
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Annotated, TypeAlias
 
 import numpy as np
@@ -38,7 +39,7 @@ def words_at(prompt: str, places: Collection[int]) -> frozenset[str]:
         prompt: it.
         places: of tokens.
     """
-    numbers = iter(range(len(tokens(prompt))))
+    numbers = count()  # a tab parts words and no tokens: there may be more of these
     of_words = [(word, {next(numbers) for _ in tokens(word)}) for word in prompt.split()]
     return frozenset(word for word, its in of_words if its & set(places))
 

@@ -63,3 +63,4 @@ def test_a_word_is_missed_where_images_do_not_show_it_in_the_mean() -> None:
     assert found == {"red,", "star", "night!"}
     assert missed_words("star star", [says(0.1, 0.9)]) == {"star"}
     assert missed_words(prompt, []) == frozenset()
+    assert missed_words("red\tstar", [says(0.1)]) == frozenset()
