@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import NoReturn
 
-from experiments.commands import arguments, rich_arguments, run_arguments
+from experiments.commands import arguments, page_arguments, rich_arguments, run_arguments
 from experiments.commands.help import HelpFormatter
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
@@ -51,13 +51,16 @@ _COMMANDS = {
     ),
     "optimize": _Command("find settings that an objective likes", run_arguments.add_optimize, "commands.optimize"),
     "resume": _Command("go on with an optimisation", run_arguments.add_resume, "commands.optimize", "resume"),
+    "worker": _Command("take part in an optimisation from anywhere", run_arguments.add_worker, "commands.worker"),
+    "runs": _Command("the optimisations in a database, and how far they are", run_arguments.add_runs, "commands.runs"),
     "compare": _Command(
         "tuned settings against fixed FABRIC on held-out prompts and seeds", arguments.add_compare, "commands.compare"
     ),
     "report": _Command("one HTML file about a run or a session", arguments.add_report, "commands.report"),
     "studio": _Command(
-        "steer a prompt by looking, in the browser", arguments.add_studio, "commands.studio", has_result=False
+        "steer a prompt by looking, in the browser", page_arguments.add_studio, "commands.studio", has_result=False
     ),
+    "rate": _Command("people rate the images of a run, in the browser", page_arguments.add_rate, "commands.rate"),
     "score": _Command("scores of pictures", arguments.add_score, "commands.score"),
     "paper": _Command("the FABRIC paper's claims, tried on a model", arguments.add_paper, "commands.paper"),
     "personalise": _Command(

@@ -68,6 +68,18 @@ class ObjectiveError(RuntimeError):
         self.failures = failures
 
 
+class UnratedError(ObjectiveError):
+    """Images cannot be scored before people have rated them.
+
+    Attributes:
+        items: names under which people are asked for ratings.
+    """
+
+    def __init__(self, name: str, items: tuple[str, ...]) -> None:
+        super().__init__(name, [], {0: f"{len(items)} images are not rated yet"})
+        self.items = items
+
+
 class Objective(ABC):
     """Scores images. Objectives are plain callables with a few facts about them; see `objectives.testing`.
 
@@ -78,6 +90,7 @@ class Objective(ABC):
         needs: which parts of a `Context` must be there.
         of_batch: whether a score depends on the other images of its group, as diversity does. The score of an image
             is otherwise its own, however a batch is split or ordered.
+        of_people: whether people have to rate an image before it has a score; until then `UnratedError` is raised.
     """
 
     name: str
@@ -85,6 +98,7 @@ class Objective(ABC):
     bounds: tuple[float, float] = UNBOUNDED
     needs: frozenset[Need] = frozenset()
     of_batch: bool = False
+    of_people: bool = False
 
     def prepare(self) -> None:  # noqa: B027 - most have nothing to read
         """Reads what scoring needs, such as a model, so that what is missing is known before anything is generated.

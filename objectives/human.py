@@ -1,11 +1,70 @@
-"""Several people's ratings of images as noisy observations."""
+"""Ratings of images by people: as an objective, and as noisy observations.
+
+Others keep the ratings and ask people for them; see `experiments.people`.
+"""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from PIL.Image import Image
+
+from objectives.base import Context, Objective, UnratedError
+
+STARS = (1, 5)
+"""The worst and the best rating."""
+
+
+class Ratings(Protocol):
+    """What people think of images."""
+
+    def mean(self, image: Image, prompt: str) -> float:
+        """What people think of an image that was asked for with a prompt, on the scale of `STARS`.
+
+        Raises:
+            UnratedError: too few have rated it; they are asked from now on.
+        """
+
+
+class HumanRating(Objective):
+    """The mean rating of an image by people, from 1 to 5. Equal images of equal prompts are rated once.
+
+    Args:
+        name: of the objective.
+        ratings: gives the ratings at the time when an image is scored; None where nobody can be asked.
+    """
+
+    bounds = (float(STARS[0]), float(STARS[1]))
+    needs = frozenset({"prompt"})
+    of_people = True
+
+    def __init__(self, name: str, ratings: Callable[[], Ratings | None]) -> None:
+        self.name = name
+        self.ratings = ratings
+
+    def __call__(self, images: Sequence[Image], contexts: Sequence[Context]) -> list[float]:
+        """Scores images; see `Objective`.
+
+        Raises:
+            UnratedError: some are not rated yet; people are asked for all of them.
+            ValueError: nobody can be asked.
+        """
+        ratings = self.ratings()
+        if ratings is None:
+            raise ValueError(f"objective: {self.name} asks people; allowed: in fabric-bo optimize and compare")
+        scores, missing = list[float](), list[str]()
+        for image, context in zip(images, contexts, strict=True):
+            try:
+                scores.append(ratings.mean(image, context.prompt or ""))
+            except UnratedError as awaited:
+                missing += awaited.items
+        if missing:
+            raise UnratedError(self.name, tuple(missing))
+        return scores
 
 
 @dataclass(frozen=True)

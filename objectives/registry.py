@@ -11,6 +11,7 @@ from objectives.base import Need, Objective
 from objectives.checkpoints import EMBEDDED, TRAINED_RAHF, Kind, at_hand, how_to_get
 from objectives.clip import Diversity, PictureSimilarity, PromptSimilarity
 from objectives.hps import WEIGHTS, HumanPreferenceScore
+from objectives.human import HumanRating
 from objectives.pickscore import PICKSCORE, PickScore
 from objectives.rahf.objectives import ArtifactArea, PredictedScore
 from objectives.shared import SharedModels
@@ -28,12 +29,14 @@ class Entry:
         checkpoint: the default; empty where no weights are published.
         judge: which embedded scorer can stand in, if any.
         about: one line.
+        of_people: whether people score, and there is no checkpoint.
     """
 
     make: Callable[[str, str, SharedModels], Objective]
     checkpoint: str
     judge: Kind | None
     about: str
+    of_people: bool = False
 
     @property
     def embedded(self) -> list[str]:
@@ -120,6 +123,13 @@ BUILT_IN = {
         "rahf",
         "how much of the image people would mark as faulty; lower is better",
     ),
+    "human": Entry(
+        lambda checkpoint, device, models: HumanRating("human", lambda: models.ratings),
+        "",
+        None,
+        "people's ratings from 1 to 5, given on the page of fabric-bo rate",
+        of_people=True,
+    ),
 }
 
 
@@ -148,7 +158,9 @@ def create(
         _check_embedded(name, checkpoint, model)
         usual = model if model in entry.embedded else entry.checkpoint
         chosen = checkpoint or usual
-        if not chosen:
+        if entry.of_people and checkpoint is not None:
+            raise ValueError(f"checkpoint: {name} has none; allowed: none")
+        if not chosen and not entry.of_people:
             raise ValueError(f"checkpoint: no weights of {name} are published; allowed: {TRAINED_RAHF}")
         return entry.make(chosen, device, SharedModels() if shared is None else shared)
     if checkpoint is not None:

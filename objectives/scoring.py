@@ -13,7 +13,7 @@ from numbers import Real
 
 from PIL.Image import Image
 
-from objectives.base import Context, Objective, ObjectiveError, check_needs
+from objectives.base import Context, Objective, ObjectiveError, UnratedError, check_needs
 from objectives.checkpoints import MissingWeightsError
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ def score(
         ValueError: numbers of images and contexts differ, a context lacks what the objective needs, or its weights are
             missing.
         ObjectiveError: the objective raised, gave other than one finite number for each image, or took too long.
+        UnratedError: people have to rate some of the images first.
     """
     if len(images) != len(contexts):
         raise ValueError(f"contexts: {len(contexts)} for {len(images)} images; allowed: as many")
@@ -105,8 +106,8 @@ def _run(work: Callable[[], None], name: str, time_limit: float) -> _Outcome | N
         _log.info("objective %s printed: %s", name, text)
     if thread.is_alive():
         return _Outcome([], f"took longer than {time_limit:g} s", too_long=True)
-    if raised and isinstance(raised[0], MissingWeightsError):
-        raise raised[0]  # of no image in particular
+    if raised and isinstance(raised[0], MissingWeightsError | UnratedError):
+        raise raised[0]  # of no image in particular, or of no fault of theirs
     if raised:
         return _Outcome([], f"{type(raised[0]).__name__}: {' '.join(str(raised[0]).split())[:200]}")
     return None

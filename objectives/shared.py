@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from objectives.checkpoints import locate
 from objectives.embedders import DinoEmbedder, OpenClipEmbedder
+from objectives.human import Ratings
 from objectives.rahf.predictor import RahfPredictor
 
 
 class SharedModels:
-    """Models by checkpoint and device, each made when it is first asked for."""
+    """Models by checkpoint and device, each made when it is first asked for.
+
+    Attributes:
+        ratings: of images by people; None where nobody can be asked.
+    """
 
     def __init__(self) -> None:
         self._clips: dict[tuple[str, str], OpenClipEmbedder] = {}
         self._dinos: dict[tuple[str, str], DinoEmbedder] = {}
         self._rahfs: dict[tuple[str, str], RahfPredictor] = {}
+        self.ratings: Ratings | None = None
 
     def clip(self, checkpoint: str, device: str) -> OpenClipEmbedder:
         """A CLIP."""

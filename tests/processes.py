@@ -41,6 +41,17 @@ class Child:
         self._read = 0
 
     @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.is_alive()
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
     def out(self) -> str:
         """What it has written to its standard output."""
         return self._out.read_text() if self._out.exists() else ""

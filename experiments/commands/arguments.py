@@ -31,13 +31,13 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("generated"), metavar="FOLDER", help="of the PNG files")
     _add_feedback(parser)
     model = parser.add_argument_group("model")
-    _add_model(model)
+    add_model(model)
     model.add_argument("--steps", type=int, default=20, metavar="N", help="denoising steps")
     model.add_argument("--size", metavar="WIDTHxHEIGHT", help="in pixels (default the model's own)")
     model.add_argument("--batch", type=int, default=4, metavar="N", help="images that are generated together")
 
 
-def _add_model(group: argparse._ArgumentGroup) -> None:
+def add_model(group: argparse._ArgumentGroup) -> None:
     """Declares what generates, and where."""
     group.add_argument("--model", default=MODEL, help=MODEL_HELP)
     group.add_argument("--model-config", metavar="NAME", help="folder or hub id with a single file's configuration")
@@ -222,57 +222,8 @@ def add_report(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_studio(parser: argparse.ArgumentParser) -> None:
-    """Declares the options of `fabric-bo studio`."""
-    parser.usage = "fabric-bo studio [options]"
-    parser.epilog = examples(
-        [
-            "studio",
-            "studio --folder evening --images 6",
-            "studio --folder evening --blind tuned paper-preference",
-            "studio --host 0.0.0.0    # with FABRIC_BO_AUTH=USER:PASSWORD in the environment",
-        ]
-    )
-    parser.add_argument(
-        "--folder", type=Path, default=Path("studio"), help="of the session, which goes on where it was left"
-    )
-    parser.add_argument("--study", default="studio", metavar="NAME", help=STUDY_HELP)
-    parser.add_argument("--storage", metavar="URL", help=STORAGE_HELP)
-    parser.add_argument("--images", type=int, default=4, metavar="N", help="images of a round")
-    parser.add_argument("--seed", type=int, default=0, help="of images and proposals")
-    _add_blind(parser)
-    model = parser.add_argument_group("model")
-    _add_model(model)
-    model.add_argument("--steps", type=int, default=12, metavar="N", help="denoising steps")
-    model.add_argument("--size", type=int, metavar="PIXELS", help="height and width (default the model's own)")
-    guidance = "of images without feedback and of the first proposals (default 4 for an embedded model, else 7)"
-    model.add_argument("--guidance", type=float, metavar="X", help=guidance)
-    model.add_argument("--rahf", metavar="CHECKPOINT", help=RAHF_HELP)
-    server = parser.add_argument_group("server")
-    server.add_argument("--host", default="127.0.0.1", help="to listen on; 0.0.0.0 opens the page to the network")
-    server.add_argument("--port", type=int, default=7860, help="to listen on; 0 takes any that is free")
-    server.add_argument("--auth", metavar="USER:PASSWORD", help=AUTH_HELP)
-
-
-def _add_blind(parser: argparse.ArgumentParser) -> None:
-    blind = parser.add_argument_group("blind comparison")
-    blind.add_argument(
-        "--blind",
-        nargs=2,
-        metavar="SETTINGS",
-        help="judge two settings by pairs of images in random order; each is a YAML file, a preset, or tuned, "
-        "the session's best",
-    )
-    blind.add_argument("--results", action="store_true", help="print what blind comparisons have found, and end")
-
-
 STUDY_HELP = "name of the session, where the folder holds several"
 STORAGE_HELP = (
     "database of the study, as postgresql://USER@HOST/NAME; its password is written nowhere, so give the URL in "
     "FABRIC_BO_STORAGE where there is one (default FABRIC_BO_STORAGE, else an SQLite file in the folder)"
 )
-RAHF_HELP = (
-    "predictor of rich feedback that shows where images look faulty: a folder of fabric-bo train-rahf, a hub id, or "
-    "none (default the embedded one for the embedded model, else none)"
-)
-AUTH_HELP = "name and password that the page asks everybody for (default FABRIC_BO_AUTH, which others cannot see)"

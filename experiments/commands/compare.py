@@ -15,6 +15,8 @@ from experiments.comparison.result import Comparison, task_values
 from experiments.config.read import check_config, read_config
 from experiments.config.setting import Setting
 from experiments.intervals import Difference
+from experiments.people.ratings import StudyRatings
+from experiments.run.artifacts import artifacts_of
 from experiments.run.optimize import read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
@@ -32,10 +34,10 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         ValueError: there is no run, or something in it is not to be had; the message is one line.
     """
     tuned = {name: _read(path) for name, path in named(options.params, "params").items()}
-    best_known = None
+    study = best_known = None
     if options.source.is_dir():
         done = read_run(options.source)
-        config, best_known = done.plan.config, done.best_known()
+        study, config, best_known = done.study, done.plan.config, done.best_known()
         tuned = tuned or {"tuned": done.recommended()[1]}
     elif not tuned:
         raise ValueError(
@@ -48,7 +50,10 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         values["held_out"]["seed"] = options.seed
         config = check_config(values)
     output = options.output or config.output
-    found = compare(Plan.of(config), tuned, output, best_known, progress)
+    plan = Plan.of(config)
+    if study is not None:
+        plan.shared.ratings = StudyRatings(study, config.output, config.people.ratings, artifacts_of(config))
+    found = compare(plan, tuned, output, best_known, progress)
     return CommandResult(f"{table(found)}\n\n{found.verdict}", {**found.to_dict(), "file": str(output / FILE)})
 
 
@@ -88,9 +93,8 @@ def table(found: Comparison) -> str:
         lines.append(f"{objective:<{width}}{'score':>8}{f'{first} is better by':>27}{'wins':>6}{'s/image':>9}")
         for arm in found.arms:
             score = task_values(arm.scores[objective], found.value).mean()
-            lines.append(
-                f"{arm.arm.name:<{width}}{score:>8.3f}{_cells(differences.get(arm.arm.name))}{arm.seconds:>9.2f}"
-            )
+            seconds = "–" if arm.seconds is None else f"{arm.seconds:.2f}"
+            lines.append(f"{arm.arm.name:<{width}}{score:>8.3f}{_cells(differences.get(arm.arm.name))}{seconds:>9}")
         best, its = next((name, its) for name, its in differences.items() if name.startswith("best of"))
         lines += [f"{best:<{width}}{'':>8}{_cells(its)}", ""]
     tables = {name: {arm.arm.name: arm.scores[name].mean(2) for arm in found.arms} for name in found.differences}

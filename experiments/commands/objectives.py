@@ -30,17 +30,12 @@ def _built_in() -> list[dict[str, Any]]:
     found = []
     for name, entry in BUILT_IN.items():
         objective = entry.make(entry.checkpoint, "cpu", SharedModels())
-        found.append(
-            {
-                "name": name,
-                "about": entry.about,
-                "needs": sorted(objective.needs),
-                "higher_is_better": objective.higher_is_better,
-                "checkpoint": entry.checkpoint,
-                "state": state_of(entry.checkpoint),
-                "embedded": entry.embedded,
-            }
-        )
+        needs, higher = sorted(objective.needs), objective.higher_is_better
+        about = {"name": name, "about": entry.about, "needs": needs, "higher_is_better": higher}
+        if not entry.of_people:
+            state = state_of(entry.checkpoint)
+            about |= {"checkpoint": entry.checkpoint, "state": state, "embedded": entry.embedded}
+        found.append(about)
     return found
 
 

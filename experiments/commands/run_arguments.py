@@ -118,3 +118,28 @@ def add_resume(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes", type=float, metavar="X", help="time to take at most, with that taken (default the run's)"
     )
+
+
+def add_worker(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo worker`."""
+    parser.usage = "fabric-bo worker NAME [options]"
+    parser.epilog = examples(
+        [
+            "worker stars --storage postgresql://ann@db.example/runs",
+            "worker stars --device cuda:1    # with FABRIC_BO_STORAGE in the environment",
+        ]
+    )
+    parser.add_argument("name", metavar="NAME", help="of the run, as fabric-bo runs lists it")
+    parser.add_argument("--storage", metavar="URL", help=_SHARED)
+    parser.add_argument("--device", help=DEVICE_HELP)
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="for what is kept here (default runs/NAME)")
+
+
+def add_runs(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo runs`."""
+    parser.usage = "fabric-bo runs [options]"
+    parser.epilog = examples(["runs --storage postgresql://ann@db.example/runs", "runs    # with FABRIC_BO_STORAGE"])
+    parser.add_argument("--storage", metavar="URL", help=_SHARED)
+
+
+_SHARED = "database that several runs and workers share (default FABRIC_BO_STORAGE, which others cannot see)"

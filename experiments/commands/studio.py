@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
-from pathlib import Path
 
-import uvicorn
 from starlette.types import ASGIApp
 
 from experiments.commands.choices import SCHEDULERS
@@ -18,7 +15,8 @@ from experiments.studio.blind import BlindComparison, arms_of, results
 from experiments.studio.options import StudioOptions
 from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
-from experiments.studio.web.access import LOCAL
+from experiments.web.access import LOCAL
+from experiments.web.serving import listen, password_of, serve
 from fabric.models import checked_device
 from objectives.checkpoints import embedded_rahf, locate
 from objectives.rahf.predictor import RahfPredictor
@@ -37,12 +35,9 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """
     if options.results:
         return _results(options)
-    auth = _auth(options.auth or os.environ.get("FABRIC_BO_AUTH"))
+    auth = password_of(options, progress)
     local = options.host in LOCAL
-    if not local and auth is None:
-        about = f"everybody who reaches {options.host} can use the studio; FABRIC_BO_AUTH or --auth asks for a password"
-        progress.warn(f"warning: {about}")
-    listening = _listen(options.host, options.port)
+    listening = listen(options.host, options.port)
     progress.doing("loading the model")
     session = StudioSession.open(_session(options))
     blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
@@ -50,7 +45,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     progress.doing("starting the server")
     app = _application(session, blind, predicted, auth, LOCAL if local else None)
     progress.close()
-    _serve(app, listening, options.folder)
+    serve(app, listening, "studio", f"everything is kept in {options.folder}")
     return CommandResult("")
 
 
@@ -90,26 +85,6 @@ def _predictions(checkpoint: str | None, session: StudioSession) -> Predictions 
     return Predictions(predictor, session)
 
 
-def _auth(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    user, colon, password = text.partition(":")
-    if not (user and colon and password):
-        raise ValueError("auth: not USER:PASSWORD; allowed: both, neither empty")
-    return user, password
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A socket, before anything is loaded: that the port is taken is said at once."""
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port: {port} is out of range; allowed: 0 to 65535, 0 for any that is free")
-    try:
-        kind = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=kind)
-    except OSError as error:
-        raise ValueError(f"host, port: cannot listen on {host}:{port} ({error.strerror or error})") from error
-
-
 def _application(
     session: StudioSession,
     blind: BlindComparison | None,
@@ -124,14 +99,3 @@ def _application(
     from experiments.studio.web.worker import Worker
 
     return application(PageApi(session, Worker(), blind, predicted), hosts, auth)
-
-
-def _serve(app: ASGIApp, listening: socket.socket, folder: Path) -> None:
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    print(f"studio: http://{shown}:{port} (Ctrl-C stops it; everything is kept in {folder})", flush=True)
-    colours = False if "NO_COLOR" in os.environ else None  # None: where stdout is a terminal
-    config = uvicorn.Config(
-        app, log_level="warning", use_colors=colours, server_header=False, timeout_graceful_shutdown=3
-    )
-    uvicorn.Server(config).run(sockets=[listening])

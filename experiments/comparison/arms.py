@@ -51,15 +51,15 @@ class Measured:
         scores: by objective, P x R x n, higher is better.
         measures: by name, P x R, means of a round: similarity to liked and to disliked images (NaN while there are
             none), diversity, and others.
-        seconds: for one image.
         pictures: files of the images, P x R x n, relative to the comparison's folder.
+        seconds: for one image; None where all were there already.
     """
 
     arm: Arm
     scores: dict[str, Scores]
     measures: dict[str, Scores]
-    seconds: float
     pictures: list[list[list[str]]]
+    seconds: float | None = None
 
 
 def arms_of(
@@ -103,27 +103,29 @@ def measure(
     """Plays the sessions of one arm.
 
     Args:
-        generator: of a protocol.
+        generator: of a protocol, under which the arm's images are picked.
         tasks: P held-out ones.
         arm: whose settings.
         objectives: M of them; the first chooses what is liked and disliked.
         measures: others, averaged over a round; where they need feedback, rounds without any have none.
         folder: to write the images to.
         on_prompts: called with the number of tasks done.
+
+    Raises:
+        ObjectiveError: an objective failed.
+        UnratedError: people have to rate some of the images first.
     """
-    generator = generator.under(replace(generator.protocol, best_of=arm.best_of))
-    count, seconds = generator.count, generator.seconds
     outcomes: list[Outcome] = []
-    at_once = max(1, generator.protocol.batch // generator.protocol.images)
+    asks_people = any(objective.of_people for objective in objectives)  # who are to be asked for all images at once
+    at_once = len(tasks) if asks_people else max(1, generator.protocol.batch // generator.protocol.images)
     for start in range(0, len(tasks), at_once):
         batch = tasks[start : start + at_once]
         outcomes += play(generator, [(task, arm.params) for task in batch], objectives)
         on_prompts(len(outcomes))
-    spent = (generator.seconds - seconds) / (generator.count - count)
     scores = {objective.name: np.stack([o.scores[m] for o in outcomes]) for m, objective in enumerate(objectives)}
     others = {name: by_round(objective, tasks, outcomes) for name, objective in measures.items()}
     pictures = [_write(folder, arm, place, outcome) for place, outcome in enumerate(outcomes)]
-    return Measured(arm, scores, others, spent, pictures)
+    return Measured(arm, scores, others, pictures)
 
 
 def by_round(objective: Objective, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> Scores:

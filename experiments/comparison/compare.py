@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from experiments.comparison.arms import Arm, Measured, arms_of, folder_name, measure
 from experiments.comparison.result import BEST_OF, Comparison, compared
 from experiments.files.atomic import atomic_write
+from experiments.people.ratings import StudyRatings, wait_for
+from experiments.run.cached_generator import CachedGenerator
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
 from fabric.params import FabricParams
+from objectives.base import UnratedError
 
 FOLDER = "comparison"
 FILE = "comparison.json"
@@ -25,7 +29,7 @@ def compare(
     best_known: tuple[str, FabricParams] | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Plays all arms on a plan's held-out tasks.
+    """Plays all arms on a plan's held-out tasks; where people rate, it waits until they have rated all arms' images.
 
     Args:
         plan: of a run.
@@ -44,22 +48,48 @@ def compare(
     arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain, plan.held_out_best_of)
     check_names(arms)
     progress.doing("loading the objective")
-    tasks, objectives, measures = plan.held_out_tasks, plan.held_out_objectives, plan.measures
+    tasks = plan.held_out_tasks
+    _ = plan.held_out_objectives, plan.measures
     progress.doing("loading the model")
     generator = plan.generator(plan.held_out_protocol)
     generator.warm_up()
-    measured: list[Measured] = []
-    shown = _ArmProgress(progress, len(arms), len(tasks))
-    for arm in arms:
-        shown.arm(arm.name)
-        generator.forget()  # or the seconds of later arms would be without what the first ones paid for
-        measured.append(measure(generator, tasks, arm, objectives, measures, output / FOLDER, shown.prompts))
+    measured = _measure_all(plan, generator, arms, output / FOLDER, progress)
     held_out = not {task.prompt for task in tasks} & {task.prompt for task in plan.tasks}
     constraints = {constraint.name: constraint.at_least for constraint in plan.config.constraints}
     found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured, constraints)
     with atomic_write(output / FILE) as path:
         path.write_text(json.dumps(found.to_dict()))
     return found
+
+
+def _measure_all(
+    plan: Plan, generator: CachedGenerator, arms: Sequence[Arm], folder: Path, progress: Progress
+) -> list[Measured]:
+    """What each arm came to. Images of all arms are there before people are waited for, so that these mix."""
+    tasks, objectives, measures = plan.held_out_tasks, plan.held_out_objectives, plan.measures
+    found: dict[str, Measured] = {}
+    effort = {arm.name: (0.0, 0) for arm in arms}  # seconds, and images
+    while True:
+        shown, unrated = _ArmProgress(progress, len(arms), len(tasks)), set[str]()
+        for arm in arms:
+            shown.arm(arm.name)
+            if arm.name in found:
+                continue
+            generator.forget()  # or the seconds of later arms would be without what the first ones paid for
+            own = generator.under(replace(generator.protocol, best_of=arm.best_of))
+            seconds, count = own.seconds, own.count
+            try:
+                found[arm.name] = measure(own, tasks, arm, objectives, measures, folder, shown.prompts)
+            except UnratedError as missing:
+                unrated |= {*missing.items}
+            before = effort[arm.name]
+            effort[arm.name] = before[0] + own.seconds - seconds, before[1] + own.count - count
+        if not unrated:
+            break
+        assert isinstance(plan.shared.ratings, StudyRatings), "nobody else asks people"
+        wait_for(plan.shared.ratings, unrated, progress)
+    spent = {name: seconds / count if count else None for name, (seconds, count) in effort.items()}
+    return [replace(found[arm.name], seconds=spent[arm.name]) for arm in arms]
 
 
 class _ArmProgress:

@@ -117,7 +117,7 @@ def _measured(values: Mapping[str, Any]) -> Measured:
         {name: np.array(table, dtype=np.float64) for name, table in values[part].items()}  # None is NaN
         for part in ("scores", "measures")
     )
-    return Measured(arm, scores, measures, values["seconds"], values["pictures"])
+    return Measured(arm, scores, measures, values["pictures"], values["seconds"])
 
 
 def _numbers(difference: Difference) -> dict[str, float | None]:

@@ -111,6 +111,11 @@ class ObjectiveConfig(Part):
     weights: tuple[float, ...] | None = None
     scale: tuple[float, float] | None = None
 
+    @property
+    def asks_people(self) -> bool:
+        """Whether people score, alone or as a part."""
+        return self.name == "human" or any(part.asks_people for part in self.parts)
+
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, given: Any) -> Any:
@@ -280,6 +285,18 @@ class ModelSpaceConfig(Part):
         if given is not None and not low <= given.low < given.high <= high:
             raise ValueError(f"{given.low:g} to {given.high:g}; allowed: {low:g} to {high:g}")
         return given
+
+
+class PeopleConfig(Part):
+    """How people are asked who rate images; see `experiments.people`.
+
+    Attributes:
+        ratings: people who rate each image.
+        repeats: share of the images that a person is shown again, which tells how steady he is.
+    """
+
+    ratings: Positive = 1
+    repeats: Annotated[float, Field(ge=0, le=0.5)] = 0.1
 
 
 class LibraryConfig(Part):

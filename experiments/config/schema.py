@@ -17,6 +17,7 @@ from experiments.config.parts import (
     ModelSpaceConfig,
     ObjectiveConfig,
     Part,
+    PeopleConfig,
     Positive,
     ProtocolConfig,
     RangeConfig,
@@ -24,6 +25,7 @@ from experiments.config.parts import (
     StopConfig,
     TaskConfig,
 )
+from experiments.config.places import check_place
 from experiments.config.setting import read_settings
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.worlds import WORLDS
@@ -80,10 +82,13 @@ class RunConfig(Part):
             recommended is not the luckiest.
         at_once: settings that are proposed together and share batches.
         stop: other ends.
+        people: how those are asked who rate images, where an objective is `human`.
         held_out: what the comparison uses.
         seed: of the sampler.
         storage: URL of the study, `sqlite:///` in the output by default; of a PostgreSQL server for several machines.
         study: name of the study in its storage; by default that of the output's folder where runs share a storage.
+        artifacts: where pictures are kept, a folder in the output by default; `s3://BUCKET/PREFIX` or
+            `gs://BUCKET/PREFIX` for several machines.
         output: folder of study, images and report.
     """
 
@@ -104,10 +109,12 @@ class RunConfig(Part):
     replicate: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     at_once: Positive = 1
     stop: StopConfig = StopConfig()
+    people: PeopleConfig = PeopleConfig()
     held_out: HeldOutConfig = HeldOutConfig()
     seed: int = 0
     storage: str | None = None
     study: Annotated[str, Field(min_length=1)] | None = None
+    artifacts: Annotated[str, Field(min_length=1)] | None = None
     output: Path = Path("runs/optimize")
 
     @model_validator(mode="before")
@@ -129,6 +136,13 @@ class RunConfig(Part):
         names = [image.name for image in given]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"{', '.join(names) or 'none'}; allowed: one or more, each once")
+        return given
+
+    @field_validator("artifacts")
+    @classmethod
+    def _place(cls, given: str | None) -> str | None:
+        if given is not None:
+            check_place(given)
         return given
 
     @field_validator("known")

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from optuna.study import Study
 from PIL.Image import Image
 
 from experiments.config.schema import RunConfig
+from experiments.run.artifacts import Artifacts
 from experiments.run.plan import Plan
 from experiments.run.protocol import Task
 from experiments.run.space import split_name
+from experiments.run.study import PICTURES
+from experiments.run.tasks import kept_tasks
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,19 @@ class GivenImage:
     picture: Image
 
 
-def plan_of(config: RunConfig) -> Plan:
-    """The plan of a run, without tasks where their pictures are no longer to be had: a report goes without."""
+def plan_of(config: RunConfig, study: Study, artifacts: Artifacts) -> Plan:
+    """The plan of a run.
+
+    Where files have moved, or never were on this machine, their pictures are those that the run kept; where it kept
+    none there are no tasks, and a report goes without.
+    """
     try:
         return Plan.of(config)
-    except (ValueError, OSError):  # files have moved
+    except (ValueError, OSError):
+        pass
+    try:
+        return Plan(config, tuple(kept_tasks(config, study.user_attrs.get(PICTURES, []), artifacts)))
+    except (ValueError, OSError):
         return Plan(config, ())
 
 

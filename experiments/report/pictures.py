@@ -196,7 +196,10 @@ def _trial_cells(found: Findings, trial: Tried, name: str, place: int) -> list[C
     names = [[picture_name(place, number, k) for k in range(table.shape[1])] for number in range(len(table))]
     if any(file not in kept for row in names for file in row):
         return []
-    files = [[found.folder / "artifacts" / kept[file] for file in row] for row in names]
+    try:
+        files = [[found.artifacts.path(kept[file]) for file in row] for row in names]
+    except FileNotFoundError:
+        return []
     return _cells(files, table, name, place, trial.params.strength > 0)
 
 

@@ -62,7 +62,7 @@ def comparison_plots(found: Comparison) -> list[Plot]:
         "time",
         "Time for an image",
         "Mean over the images of an arm, without scoring.",
-        "Bars: " + ", ".join(f"{measured.arm.name} {measured.seconds:.2f} s" for measured in found.arms) + ".",
+        "Bars: " + ", ".join(f"{measured.arm.name} {_seconds(measured)}" for measured in found.arms) + ".",
         partial(_time, found),
     )
     return [_differences_plot(found), *rounds, *_measures_plot(found), time]
@@ -200,14 +200,18 @@ def _measures(found: Comparison, layout: Layout) -> Figure:
     return figure
 
 
+def _seconds(measured: Measured) -> str:
+    """Of an image of an arm."""
+    return "not made anew" if measured.seconds is None else f"{measured.seconds:.2f} s"
+
+
 def _time(found: Comparison, layout: Layout) -> Figure:
     """A bar for each arm."""
     figure, (axis,) = panels(layout, 1, 0.32 * len(found.arms) + 0.8)
     for row, measured in enumerate(found.arms):
-        axis.barh(row, measured.seconds, color=_colour(found, measured), height=0.62)
-        axis.annotate(
-            f"{measured.seconds:.2f} s", (measured.seconds, row), (5, 0), textcoords="offset points", va="center"
-        )
+        length = measured.seconds or 0.0
+        axis.barh(row, length, color=_colour(found, measured), height=0.62)
+        axis.annotate(_seconds(measured), (length, row), (5, 0), textcoords="offset points", va="center")
     axis.set_yticks(range(len(found.arms)), [_short(measured.arm.name, layout) for measured in found.arms], color=INK)
     axis.set_ylim(len(found.arms) - 0.4, -0.6)
     axis.margins(x=0.12)

@@ -161,7 +161,8 @@ def _objective_table(found: Comparison, objective: str) -> Table:
         difference = differences.get(measured.arm.name)
         better = [f"{difference}", f"{difference.wins:.0%}"] if difference else [NOTHING, NOTHING]
         cells = [_round(measured, objective, k) for k in range(rounds)]
-        rows.append([_arm_name(found, measured), *better, *cells, f"{measured.seconds:.2f}"])
+        seconds = NOTHING if measured.seconds is None else f"{measured.seconds:.2f}"
+        rows.append([_arm_name(found, measured), *better, *cells, seconds])
     for name, difference in differences.items():
         if name not in [measured.arm.name for measured in found.arms]:
             rows.append(

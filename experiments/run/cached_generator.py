@@ -8,32 +8,17 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
 from types import MappingProxyType
-from typing import NamedTuple
 
 from cachetools import LRUCache
-from PIL.Image import Image
 
 from experiments.config.setting import ModelState, model_state
+from experiments.run.kept_images import KeptImages, Made, key_without_feedback
 from experiments.run.protocol import Protocol
 from fabric.generator import FabricGenerator, Request
 from fabric.images import to_pictures
 from fabric.models import set_lora_scales, set_scheduler
 
 _CACHE_BYTES = 2**30  # of images without feedback: 85,000 of 64 x 64 pixels, 1,300 of 512 x 512
-
-
-class Made(NamedTuple):
-    """What came of a request.
-
-    Attributes:
-        image: it.
-        prompt: that was used, after dropout.
-        attention: share of the self-attention that each reference received, by id, a mean over the steps.
-    """
-
-    image: Image
-    prompt: str
-    attention: dict[str, float]
 
 
 class CachedGenerator:
@@ -43,6 +28,7 @@ class CachedGenerator:
         fabric: the generator.
         protocol: of all tasks.
         loras: scales of its pipeline's LoRAs by file, in their order.
+        kept: images of earlier processes; none are kept on disk by default.
 
     Attributes:
         count: images generated so far; those from the cache do not count.
@@ -50,9 +36,14 @@ class CachedGenerator:
     """
 
     def __init__(
-        self, fabric: FabricGenerator, protocol: Protocol, loras: Mapping[str, float] = MappingProxyType({})
+        self,
+        fabric: FabricGenerator,
+        protocol: Protocol,
+        loras: Mapping[str, float] = MappingProxyType({}),
+        kept: KeptImages | None = None,
     ) -> None:
         self.fabric = fabric
+        self.kept = kept
         self._loras = dict(loras)
         self._scheduler = fabric.pipeline.scheduler
         self._state = ModelState()
@@ -75,10 +66,10 @@ class CachedGenerator:
 
     def __call__(self, requests: Sequence[Request]) -> list[Made]:
         """What came of each request, generated in batches."""
-        keys = [_key_without_feedback(request) or place for place, request in enumerate(requests)]
+        keys = [key_without_feedback(request) or place for place, request in enumerate(requests)]
         found = {key: self._cache[key] for key in keys if key in self._cache}
         new = {key: request for key, request in zip(keys, requests, strict=True) if key not in found}
-        found.update(zip(new, self._generate(list(new.values())), strict=True))
+        found.update(zip(new, self._kept_or_generated(list(new.values())), strict=True))
         for key, generated in found.items():
             if not isinstance(key, int) and _bytes(generated) <= self._cache.maxsize:
                 self._cache[key] = generated
@@ -94,6 +85,17 @@ class CachedGenerator:
         """Drops what was kept, as if nothing had been generated yet: images without feedback and references."""
         self._cache.clear()
         self.fabric.bank.clear()
+
+    def _kept_or_generated(self, requests: list[Request]) -> list[Made]:
+        if self.kept is None:
+            return self._generate(requests)
+        found = [self.kept.get(request) for request in requests]
+        new = [request for request, made in zip(requests, found, strict=True) if made is None]
+        generated = self._generate(new)
+        for request, made in zip(new, generated, strict=True):
+            self.kept.keep(request, made)
+        rest = iter(generated)
+        return [next(rest) if made is None else made for made in found]
 
     def _generate(self, requests: list[Request]) -> list[Made]:
         began, generated = time.perf_counter(), dict[int, Made]()
@@ -128,12 +130,3 @@ class CachedGenerator:
 
 def _bytes(made: Made) -> int:
     return 3 * made.image.width * made.image.height
-
-
-def _key_without_feedback(request: Request) -> Hashable | None:
-    """What decides an image without feedback; None for one with feedback."""
-    params = request.params
-    if params.strength > 0 and (request.liked or request.disliked):
-        return None
-    of_prompt = request.prompt, request.negative_prompt, request.missed, params.emphasis, params.prompt_dropout
-    return *of_prompt, request.seed, params.guidance_scale, model_state(params)

@@ -15,13 +15,25 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from experiments.config.read import check_config
+from experiments.config.schema import RunConfig
+from experiments.people.ratings import StudyRatings
+from experiments.run.artifacts import Artifacts, artifacts_of
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress, TrialProgress
 from experiments.run.space import absent
 from experiments.run.stopping import finished, minutes_taken, reason_to_stop, running
-from experiments.run.study import Store, check_pictures, open_study, read_study, run_name
-from experiments.run.tasks import pictures_of
+from experiments.run.store import WAITING, Store
+from experiments.run.study import (
+    PICTURES,
+    check_pictures,
+    join_study,
+    open_study,
+    read_study,
+    run_name,
+    write_config,
+)
+from experiments.run.tasks import keep_given, kept_tasks, pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
 from optimizer.attributes import LOST, replication_of
@@ -124,6 +136,38 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     config = plan.config
     progress.doing("loading the objective")
     plan.check()
+    values = config.model_dump(mode="json")
+    store = open_study(config.output, values, len(config.objective), _sampler(plan), run_name(values, config.output))
+    check_pictures(store.study, pictures_of(plan.tasks))
+    artifacts = artifacts_of(config)
+    keep_given(plan.tasks, artifacts)
+    return _work(plan, store, artifacts, progress)
+
+
+def join(config: RunConfig, progress: Progress) -> Run:
+    """Takes part in a run that was begun elsewhere, until it is over.
+
+    Args:
+        config: of the run as its study has it, but for where this process is; with storage and study.
+        progress: shows how far the run is.
+
+    Raises:
+        ValueError: something that it needs is not to be had here.
+        ObjectiveError: the objective failed three times in a row.
+        KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
+    """
+    artifacts = artifacts_of(config)
+    known = join_study(str(config.storage), str(config.study)).study.user_attrs.get(PICTURES, [])
+    plan = Plan(config, tuple(kept_tasks(config, known, artifacts)))
+    write_config(config.output, config.model_dump(mode="json"))
+    progress.doing("loading the objective")
+    plan.check(held_out=False)
+    return _work(plan, join_study(str(config.storage), str(config.study), _sampler(plan)), artifacts, progress)
+
+
+def _sampler(plan: Plan) -> Replicating:
+    """Proposes the known settings, then what the configured sampler does, and in the end the best ones again."""
+    config = plan.config
     first = [plan.space.values(params) for params in plan.known_settings.values()]
     searching = create_sampler(
         config.sampler,
@@ -133,18 +177,20 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
         feature_map=plan.feature_map,
         seed=config.seed,
     )
-    sampler = Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
-    values = config.model_dump(mode="json")
-    name = run_name(values, config.output)
-    store = open_study(config.output, values, len(config.objective), sampler, name)
-    check_pictures(store.study, pictures_of(plan.tasks))
+    return Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
+
+
+def _work(plan: Plan, store: Store, artifacts: Artifacts, progress: Progress) -> Run:
+    """Tries settings, as others may do meanwhile, until there is a reason to stop."""
+    config = plan.config
+    plan.shared.ratings = ratings = StudyRatings(store.study, config.output, config.people.ratings, artifacts)
     progress.doing("loading the model")
     generator = plan.generator()
     trials = _trial_progress(plan, store.study, progress)
-    runner = Runner(plan, generator, config.output / "artifacts", trials.prompts, trials.round)
+    runner = Runner(plan, generator, artifacts, trials.prompts, trials.round)
     progress.doing("generating the images without feedback")
     runner.plain(store.study)
-    reason = _loop(Run(plan, store.study), store, runner, trials)
+    reason = _loop(Run(plan, store.study), store, runner, trials, ratings)
     progress.say(f"stopped after {reason}")
     return Run(plan, store.study)
 
@@ -162,23 +208,30 @@ def _early_stopping(run: Run, fitted: FittedModel | None) -> EarlyStopping | Non
     return EarlyStopping(run.study, fitted, run.plan.encoding, chance) if fitted is not None and chance > 0 else None
 
 
-def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> str:
-    """Asks, tries and tells until there is a reason to stop, which it returns; known settings are not stopped early."""
+def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress, ratings: StudyRatings) -> str:
+    """Asks, tries and tells until there is a reason to stop, which it returns; known settings are not stopped early.
+
+    Trials that wait for people stay open meanwhile, and others are asked for up to as many at once as there may be.
+    """
     config, study, failures = run.plan.config, store.study, 0
     fitted = run.fitted_model()
     while (reason := reason_to_stop(config, study, fitted)) is None:
         store.reap()
+        waiting, rated = _waiting(store, ratings)
         left = config.trials - len(finished(study)) - len(running(study))
-        if left < 1:  # other processes are at the last ones; should one die, there is a trial left
+        room = min(config.at_once - len(waiting) - len(rated), left)
+        trials = [*rated, *(ask(run, store, room) if room > 0 else ())]
+        if not trials:  # people, or other processes, are at the last ones; should one die, there is a trial left
+            if waiting:
+                progress.waits(ratings.left(), str(config.output))
+            known = len(finished(study))
             time.sleep(_WAIT)
-            fitted = run.fitted_model()
-            continue
-        trials = ask(run, store, min(config.at_once, left))
-        if not trials:
+            if len(finished(study)) != known:
+                fitted = run.fitted_model()
             continue
         progress.proposed(len(trials))
         _log.debug("trying %s", {trial.number: trial.params for trial in trials})
-        with store.alive(trials), _failing(study, trials):
+        with store.alive([*trials, *waiting]), _failing(study, trials):
             failed = runner.run(study, trials, _early_stopping(run, fitted))
         for number, error in failed.items():
             _log.warning("trial %d failed: %s", number, error)
@@ -188,6 +241,17 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress) -> st
         fitted = run.fitted_model()
         progress.finished(len(finished(study)), fitted.recommendation.mean if fitted else None)
     return reason
+
+
+def _waiting(store: Store, ratings: StudyRatings) -> tuple[list[Trial], list[Trial]]:
+    """Trials of this process that wait for people: those that still do, and those whose images are rated by now."""
+    still, rated = list[Trial](), list[Trial]()
+    if waiting := store.waiting():
+        ratings.refresh()
+        for trial in waiting:
+            ready = all(map(ratings.is_rated, trial.user_attrs[WAITING]))
+            (rated if ready else still).append(trial)
+    return still, rated
 
 
 def ask(run: Run, store: Store, count: int) -> list[Trial]:
@@ -211,11 +275,16 @@ def ask(run: Run, store: Store, count: int) -> list[Trial]:
 
 @contextlib.contextmanager
 def _failing(study: Study, trials: Sequence[Trial]) -> Iterator[None]:
-    """Whatever goes wrong within, trials that are still running are marked failed; they are lost, see `Store.alive`."""
+    """Whatever goes wrong within, trials that are still running are marked failed; they are lost, see `Store.alive`.
+
+    Those that waited for people are taken up again by who goes on with the run.
+    """
     try:
         yield
     except BaseException:
         for trial in trials:
+            if trial.user_attrs.get(WAITING):
+                continue
             with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was finished before
                 study.tell(trial, state=TrialState.FAIL)
         raise

@@ -17,6 +17,7 @@ from experiments.embedded.measures import AttributeAgreement
 from experiments.embedded.worlds import WORLDS
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
+from experiments.run.kept_images import KeptImages
 from experiments.run.library import LibrarySpace, read_library, with_library
 from experiments.run.model_space import ModelSpace
 from experiments.run.protocol import BestOf, Filter, Protocol, Task
@@ -34,6 +35,7 @@ from objectives.shared import SharedModels
 from optimizer.encoding import Encoding
 
 _ALONE = 8  # pictures at most that are tried one by one
+_KEPT = "images"  # folder of a run's output
 _MEASURES = ("clip-liked", "clip-disliked", "diversity")
 
 
@@ -115,6 +117,8 @@ class Plan:
     def _chooser(self, which: ObjectiveConfig, tasks: Sequence[Task], what: str) -> Objective:
         """An objective that chooses among images; its model is read when it is first asked."""
         (objective,) = self._checked([self._assembled(which)], tasks, "prompts", what)
+        if objective.of_people:
+            raise ValueError(f"{what}: {objective.name} asks people; allowed: objectives that score by themselves")
         return objective
 
     @cached_property
@@ -196,6 +200,13 @@ class Plan:
         """
         found = [self._objective(constraint.objective) for constraint in self.config.constraints]
         return self._checked(found, self.tasks, "prompts", "constraints")
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether people rate what is generated, in the run or in its comparison."""
+        config = self.config
+        constraints = (constraint.objective for constraint in config.constraints)
+        return any(which.asks_people for which in (*config.objective, *constraints, *config.held_out.objectives))
 
     @cached_property
     def held_out_objectives(self) -> list[Objective]:
@@ -288,15 +299,21 @@ class Plan:
         )
         fabric = FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
         fabric.check(protocol.steps, protocol.size)
-        return CachedGenerator(fabric, protocol, model.loras)
+        kept = KeptImages(self.config.output / _KEPT, (protocol.steps, protocol.size)) if self.asks_people else None
+        return CachedGenerator(fabric, protocol, model.loras, kept)
 
-    def check(self) -> None:
+    def check(self, *, held_out: bool = True) -> None:
         """Reads and checks everything that a run and its comparison need besides the generator.
+
+        Args:
+            held_out: whether a comparison is to follow here.
 
         Raises:
             ValueError: something is not to be had, or tasks and objectives do not go together.
         """
-        _ = self.objectives, self.constraints, self.held_out_objectives
+        _ = self.objectives, self.constraints, self.held_out_objectives if held_out else None
+        if not held_out:
+            return
         asked = [each.objective for each in (self.protocol.like_only, self.held_out_best_of) if each is not None]
         for model in (*asked, self.protocol.rahf):
             if model is not None:

@@ -15,14 +15,15 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from experiments.run.cached_generator import CachedGenerator, Made
+from experiments.run.cached_generator import CachedGenerator
+from experiments.run.kept_images import Made
 from experiments.run.library import for_task
 from experiments.run.protocol import Protocol, Scores, Task, Value, task_value
 from fabric.generator import Request
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from fabric.session import RoundChoice, Session
-from objectives.base import Context, Objective, ObjectiveError, toward_higher
+from objectives.base import Context, Objective, ObjectiveError, UnratedError, toward_higher
 from objectives.rahf.predictor import RahfPredictor, missed_words
 from objectives.richhf import MARKED, marked_places
 from objectives.scoring import score
@@ -35,7 +36,7 @@ class Outcome:
     Attributes:
         session: rounds with their images, prompts used and choices.
         scores: M x R x n, higher is better; as many rounds as were scored.
-        failure: what an objective could not score; the play ended there.
+        failure: what an objective could not score, or what people have to rate first; the play ended there.
         attention: share of the self-attention that each reference received in the last round, by id.
     """
 
@@ -65,12 +66,26 @@ def play(
     Raises:
         ValueError: a task lacks what an objective needs.
         ObjectiveError: an objective failed.
+        UnratedError: people have to rate some of the images first.
     """
     outcomes = try_plays(generator, plays, objectives, on_round)
-    for outcome in outcomes:
-        if outcome.failure is not None:
-            raise outcome.failure
+    if (failure := failure_of(outcomes)) is not None:
+        raise failure
+    if items := awaited(outcomes):
+        raise UnratedError("human", tuple(items))
     return outcomes
+
+
+def failure_of(outcomes: Sequence[Outcome]) -> ObjectiveError | None:
+    """What an objective could not score; that people have to rate something first is no failure."""
+    failures = (outcome.failure for outcome in outcomes if outcome.failure is not None)
+    return next((failure for failure in failures if not isinstance(failure, UnratedError)), None)
+
+
+def awaited(outcomes: Sequence[Outcome]) -> list[str]:
+    """Items that people have to rate before these plays can go on, each once."""
+    waiting = (outcome.failure for outcome in outcomes if isinstance(outcome.failure, UnratedError))
+    return sorted({item for failure in waiting for item in failure.items})
 
 
 def try_plays(
@@ -245,7 +260,7 @@ def _scored_alone(
     Raises:
         ObjectiveError: one of these images failed.
     """
-    if objective.of_batch:  # whole batches have one score, so the play is tried without the others
+    if objective.of_batch or objective.of_people:  # the play is tried without what the others lack
         return score(objective, images, contexts)
     scores = together.scores[start : start + len(images)]
     if failed := {k: together.failures[start + k] for k, value in enumerate(scores) if not math.isfinite(value)}:

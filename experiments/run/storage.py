@@ -15,6 +15,8 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from experiments.run.patient_storage import PatientStorage
+
 ENVIRONMENT = "FABRIC_BO_STORAGE"
 """Environment variable: URL of the storage where none is given, its password included."""
 
@@ -83,7 +85,10 @@ def connect(url: str, beat: int = 10, grace: int = 60) -> RDBStorage:
     for left in reversed(range(_TRIES)):
         try:
             return _connect(url, beat, grace)
-        except (sqlite3.Error, SQLAlchemyError, ImportError, RuntimeError) as error:
+        except ImportError as error:
+            missing = f"{error.name or 'its driver'} is not installed: pip install 'fabric-bo[postgres]'"
+            raise ValueError(f"storage: {without_password(url)} cannot be opened ({missing})") from None
+        except (sqlite3.Error, SQLAlchemyError, RuntimeError) as error:
             if not left or not isinstance(error, SQLAlchemyError):
                 reason = _reason(error, url)
                 # Without the error itself, which a traceback would print with whatever it quotes.
@@ -106,8 +111,12 @@ def _connect(url: str, beat: int, grace: int) -> RDBStorage:
     if is_file:
         with contextlib.closing(sqlite3.connect(str(place.database))) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
-    # With several processes on one file each waits for its turn to write.
-    options = {"connect_args": {"timeout": 60}} if is_file else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
-        return RDBStorage(url, engine_kwargs=options, heartbeat_interval=beat, grace_period=grace)
+        if place.get_backend_name() == "sqlite":
+            # With several processes on one file each waits for its turn to write.
+            options = {"connect_args": {"timeout": 60}} if is_file else {}
+            return RDBStorage(url, engine_kwargs=options, heartbeat_interval=beat, grace_period=grace)
+        # A connection that the server closed is noticed before it is used, and each worker needs few of them.
+        pooled = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}
+        return PatientStorage(url, engine_kwargs=pooled, heartbeat_interval=beat, grace_period=grace)

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
-import threading
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
-import psutil
 import yaml
-from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler
-from optuna.storages import RDBStorage, fail_stale_trials
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
 from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.config.schema import RunConfig
 from experiments.files.atomic import atomic_write
-from experiments.run.storage import ENVIRONMENT, connect, storage_url, without_password
+from experiments.run.storage import ENVIRONMENT, storage_url, without_password
+from experiments.run.store import Store, open_storage
 from experiments.run.versions import versions
-from optimizer.attributes import LOST
 
 NAME = "fabric-bo"
 CONFIG = "fabric-bo:config"
@@ -41,92 +30,21 @@ VERSIONS = "fabric-bo:versions"
 PICTURES = "fabric-bo:pictures"
 """User attribute of a study: its prompts with the ids of their pictures; see `check_pictures`."""
 
-_WORKER = "worker"
 CONFIG_FILE = "config.yaml"
-_BEAT, _GRACE = 10, 60  # seconds
 # On what a trial is; what one changes after running out of memory is among it.
-_WITHOUT_EFFECT = ("trials", "replicate", "at_once", "stop", "output", "storage", "study", "held_out")
+_WITHOUT_EFFECT = (
+    "trials",
+    "replicate",
+    "at_once",
+    "stop",
+    "people",
+    "output",
+    "storage",
+    "study",
+    "artifacts",
+    "held_out",
+)
 _WITHOUT_EFFECT_WITHIN = {"protocol": ("batch",), "model": ("device", "offload")}
-
-
-class Store:
-    """A study and the storage that it is in.
-
-    Args:
-        study: of a run.
-        storage: that holds it.
-    """
-
-    def __init__(self, study: Study, storage: RDBStorage) -> None:
-        self.study = study
-        self.storage = storage
-
-    def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
-        """A new trial with its parameters."""
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
-            return self.study.ask(dict(space))
-
-    @contextlib.contextmanager
-    def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
-        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`.
-
-        A trial is lost from now on, unless its process says in the end that its settings failed; see `LOST`.
-        """
-        ids = [self._id(trial.number) for trial in trials]
-        done = threading.Event()
-
-        def beat() -> None:
-            while not done.wait(_BEAT):
-                for trial_id in ids:
-                    with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
-                        self.storage.record_heartbeat(trial_id)  # a beat that is missed is made up by the next
-
-        for trial, trial_id in zip(trials, ids, strict=True):
-            trial.set_user_attr(LOST, True)
-            trial.set_user_attr(_WORKER, _this_worker())
-            self.storage.record_heartbeat(trial_id)
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
-
-    def reap(self) -> None:
-        """Marks trials failed whose process died, so that they are neither waited for nor counted."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            fail_stale_trials(self.study)
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if _is_dead(trial):
-                with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
-                    self.storage.set_trial_user_attr(self._id(trial.number), LOST, True)
-                    self.study.tell(trial.number, state=TrialState.FAIL)
-
-    def _id(self, number: int) -> int:
-        """The storage's name for a trial."""
-        study_id = self.storage.get_study_id_from_name(self.study.study_name)
-        return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
-
-
-def _this_worker() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "pid": os.getpid(), "since": psutil.Process().create_time()}
-
-
-def _is_dead(trial: FrozenTrial) -> bool:
-    """Whether a running trial's process is known not to live; on other machines only heartbeats tell."""
-    worker = trial.user_attrs.get(_WORKER)
-    if worker is None:  # it died between asking and its first heartbeat, unless it asks just now
-        begun = trial.datetime_start
-        return begun is not None and datetime.now() - begun > timedelta(seconds=_GRACE)
-    if worker["host"] != socket.gethostname():
-        return False
-    try:
-        return abs(psutil.Process(worker["pid"]).create_time() - worker["since"]) > 1
-    except psutil.NoSuchProcess:
-        return True
 
 
 def run_name(config: Mapping[str, Any], folder: Path) -> str:
@@ -157,7 +75,7 @@ def open_study(
     """
     check_folder(folder, config)
     folder.mkdir(parents=True, exist_ok=True)
-    storage = connect(storage_url(folder, config.get("storage")), _BEAT, _GRACE)
+    storage = open_storage(storage_url(folder, config.get("storage")))
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -173,11 +91,42 @@ def open_study(
         study.set_user_attr(VERSIONS, versions(config["model"]["device"]))
     if known != config:
         study.set_user_attr(CONFIG, config)
-        with atomic_write(folder / CONFIG_FILE) as path:
-            path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        write_config(folder, config)
     store = Store(study, storage)
     store.reap()
     return store
+
+
+def join_study(url: str, name: str, sampler: BaseSampler | None = None) -> Store:
+    """The study of a run that was begun elsewhere.
+
+    Args:
+        url: of its storage.
+        name: of it.
+        sampler: proposes settings.
+
+    Raises:
+        ValueError: the storage cannot be opened, or holds no such run; the message is one line.
+    """
+    storage = open_storage(url)
+    try:
+        store = Store(optuna.load_study(study_name=name, storage=storage, sampler=sampler), storage)
+    except KeyError:
+        known = [one for one in optuna.get_all_study_names(storage) if one != name]
+        allowed = ", ".join(known) or "none, as no run was begun there"
+        raise ValueError(f"name: {name!r} is not in {without_password(url)}; allowed: {allowed}") from None
+    config = store.study.user_attrs.get(CONFIG)
+    if config is None or is_session(config):
+        raise ValueError(f"name: {name!r} is no run; allowed: one that fabric-bo optimize began")
+    store.reap()
+    return store
+
+
+def write_config(folder: Path, config: dict[str, Any]) -> None:
+    """Makes a folder that of a run: whatever takes the run's folder takes it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_write(folder / CONFIG_FILE) as path:
+        path.write_text(yaml.safe_dump(_to_keep(config), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def _to_keep(config: dict[str, Any]) -> dict[str, Any]:
@@ -292,7 +241,7 @@ def read_study(folder: Path, name: str | None = None) -> tuple[Study, dict[str, 
     stored = stored_config(folder)
     if name is None:  # runs had no name of their own once
         name = run_name(stored, folder) if "study" in stored else NAME
-    storage = connect(storage_url(folder, stored.get("storage")), _BEAT, _GRACE)
+    storage = open_storage(storage_url(folder, stored.get("storage")))
     try:
         study = optuna.load_study(study_name=name, storage=storage)
         return study, {"study": name, **study.user_attrs[CONFIG]}

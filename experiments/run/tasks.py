@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.config.parts import TaskConfig
 from experiments.config.schema import RunConfig
+from experiments.run.artifacts import Artifacts
 from experiments.run.emoji_targets import EmojiTargets
 from experiments.run.hidden_targets import HiddenTargets
 from experiments.run.protocol import Task
@@ -55,6 +56,54 @@ def pictures_of(tasks: Sequence[Task]) -> list[dict[str, Any]]:
         }
         for task in tasks
     ]
+
+
+def keep_given(tasks: Sequence[Task], artifacts: Artifacts) -> None:
+    """Keeps all pictures that tasks were given, so that workers elsewhere have them; see `kept_tasks`."""
+    for task in tasks:
+        given = (*(FeedbackImage(target) for target in task.targets), *task.liked, *task.disliked, *task.library)
+        for image in given:
+            artifacts.keep(_given(image.id), image.picture)
+
+
+def kept_tasks(config: RunConfig, known: Sequence[Mapping[str, Any]], artifacts: Artifacts) -> list[Task]:
+    """Tasks of a run that was begun elsewhere.
+
+    Args:
+        config: of it.
+        known: what its study says of its pictures; see `pictures_of`.
+        artifacts: that hold the pictures.
+
+    Raises:
+        ValueError: a picture is not to be had here.
+    """
+    if config.scenes is not None:
+        return run_tasks(config)
+
+    def read(names: Sequence[str]) -> tuple[FeedbackImage, ...]:
+        try:
+            return tuple(FeedbackImage(read_picture(artifacts.path(_given(name)))) for name in names)
+        except FileNotFoundError as error:
+            raise ValueError(
+                f"artifacts: {error}; allowed: a run whose artifacts are in a place that this machine reaches"
+            ) from None
+
+    return [
+        Task(
+            task["prompt"],
+            tuple(image.picture for image in read(task["targets"])),
+            read(task["liked"]),
+            read(task["disliked"]),
+            own.negative_prompt,
+            read(task.get("library", [])),
+        )
+        for task, own in zip(known, config.prompts, strict=True)
+    ]
+
+
+def _given(image: str) -> str:
+    """Name of the artifact that a given picture is."""
+    return f"given-{image}.png"
 
 
 def _task(config: TaskConfig) -> Task:

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
-from experiments.files.pictures import save_png
+from experiments.run.artifacts import Artifacts
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
-from experiments.run.play import Outcome, play, try_plays
+from experiments.run.play import Outcome, awaited, failure_of, play, try_plays
 from experiments.run.protocol import Scores, task_value
+from experiments.run.store import WAITING
 from fabric.params import FabricParams
-from objectives.base import ObjectiveError
+from objectives.base import ObjectiveError, UnratedError
 from optimizer.attributes import CONSTRAINT_SCORES, LOST, SCORES, replication_of
 
 PLAIN = "fabric-bo:plain"
@@ -43,20 +41,26 @@ class _Attempt:
 
     Attributes:
         replication: 0 for one that does not replicate another; see `Task.replication`.
-        plain: scores of its tasks without feedback.
+        plain: scores of its tasks without feedback, or what people have to rate before these are known.
     """
 
     trial: Trial
     params: FabricParams
     replication: int
-    plain: list[Scores]
+    plain: list[Scores] | UnratedError
     outcomes: list[Outcome] = field(default_factory=list)
     stopped: bool = False
 
     @property
     def failure(self) -> ObjectiveError | None:
         """What an objective could not score; the trial fails with it."""
-        return next((outcome.failure for outcome in self.outcomes if outcome.failure is not None), None)
+        return failure_of(self.outcomes)
+
+    @property
+    def awaited(self) -> list[str]:
+        """Items that people have to rate before it goes on."""
+        of_plain = self.plain.items if isinstance(self.plain, UnratedError) else ()
+        return sorted({*of_plain, *awaited(self.outcomes)})
 
     @property
     def goes_on(self) -> bool:
@@ -70,7 +74,7 @@ class Runner:
     Args:
         plan: tasks, objectives and space; the first objective chooses what is liked and disliked.
         generator: of its protocol.
-        folder: of the artifacts.
+        artifacts: keep the images.
         on_prompts: called with the number of tasks done for all trials under way.
         on_round: called after each round.
     """
@@ -79,7 +83,7 @@ class Runner:
         self,
         plan: Plan,
         generator: CachedGenerator,
-        folder: Path,
+        artifacts: Artifacts,
         on_prompts: Callable[[int], None] = lambda count: None,
         on_round: Callable[[], None] = lambda: None,
     ) -> None:
@@ -89,22 +93,27 @@ class Runner:
         self.scored = [*plan.objectives, *plan.constraints]
         self.on_prompts = on_prompts
         self.on_round = on_round
-        folder.mkdir(parents=True, exist_ok=True)
-        self.artifacts = FileSystemArtifactStore(folder)
+        self.artifacts = artifacts
 
-    def plain(self, study: Study, replication: int = 0) -> list[Scores]:
+    def plain(self, study: Study, replication: int = 0) -> list[Scores] | UnratedError:
         """Scores of the tasks' images without feedback, P of M x R x n; computed once for a study.
 
         Args:
             study: keeps them.
             replication: see `Task.replication`.
+
+        Returns:
+            The scores, or what people have to rate first.
         """
         name = _tagged(PLAIN, replication)
         known = study.user_attrs.get(name)
         if known is None:
             setting = self.generator.protocol.plain
             tasks = [replace(task, liked=(), disliked=(), library=(), replication=replication) for task in self.tasks]
-            outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
+            try:
+                outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
+            except UnratedError as waiting:
+                return waiting
             known = [outcome.scores.tolist() for outcome in outcomes]
             study.set_user_attr(name, known)
         return [np.array(scores) for scores in known]
@@ -116,6 +125,9 @@ class Runner:
 
         Settings of little promise stop early; what they saw still counts. The known settings, first, are not stopped,
         as they are what others are compared with, nor are those that are tried again.
+
+        A trial whose images people have to rate first keeps running, and says what it waits for; see `WAITING`. When
+        that is rated it is to be run again: what was generated is kept, so it goes on where it was.
 
         Args:
             study: gets the values.
@@ -140,19 +152,24 @@ class Runner:
             self.on_prompts(start)
             if stopping is not None and start < len(self.tasks):
                 for attempt in going:
-                    attempt.stopped = attempt.goes_on and self._stops(attempt, stopping)
+                    attempt.stopped = attempt.goes_on and not attempt.awaited and self._stops(attempt, stopping)
         generating, whole = self.generator.seconds - seconds, time.perf_counter() - began
-        shares = {"generating": generating / len(tries), "scoring": (whole - generating) / len(tries)}
         for attempt in tries:
-            attempt.trial.set_user_attr(TIMES, shares)
-            attempt.trial.set_user_attr(MADE, (self.generator.count - count) / len(tries))
-            if attempt.failure is not None:
-                attempt.trial.set_user_attr(FAILURE, str(attempt.failure))
-                attempt.trial.set_user_attr(LOST, False)
-                study.tell(attempt.trial, state=TrialState.FAIL)
-            else:
-                self._tell(study, attempt)
+            _add_effort(attempt.trial, (generating, whole - generating), self.generator.count - count, len(tries))
+            self._conclude(study, attempt)
         return {attempt.trial.number: attempt.failure for attempt in tries if attempt.failure is not None}
+
+    def _conclude(self, study: Study, attempt: _Attempt) -> None:
+        """Writes what came of a trial: it failed, it waits for people, or it is finished."""
+        trial = attempt.trial
+        if attempt.failure is not None:
+            trial.set_user_attr(FAILURE, str(attempt.failure))
+            trial.set_user_attr(LOST, False)
+            study.tell(trial, state=TrialState.FAIL)
+        elif attempt.awaited:
+            trial.set_user_attr(WAITING, attempt.awaited)
+        else:
+            self._tell(study, attempt)
 
     def _attempt(self, study: Study, trial: Trial) -> _Attempt:
         """A trial before its first task."""
@@ -167,6 +184,7 @@ class Runner:
     def _gains(self, attempt: _Attempt) -> list[list[float]]:
         """What outcomes are worth over the same prompts and seeds without feedback, P x (M + C)."""
         kind = self.generator.protocol.value
+        assert not isinstance(attempt.plain, UnratedError), "gains are asked for when everything is rated"
         return [
             [outcome.value(kind, m) - task_value(without[m], kind) for m in range(len(self.scored))]
             for outcome, without in zip(attempt.outcomes, attempt.plain, strict=False)
@@ -223,12 +241,20 @@ class Runner:
 
     def _upload(self, trial: Trial, place: int, outcome: Outcome) -> None:
         """Keeps a task's images, each by itself."""
-        with tempfile.TemporaryDirectory() as folder:
-            for number, done in enumerate(outcome.session.rounds):
-                for k, picture in enumerate(done.pictures):
-                    path = Path(folder) / picture_name(place, number, k)
-                    save_png(picture, path, {})
-                    upload_artifact(artifact_store=self.artifacts, file_path=str(path), study_or_trial=trial)
+        rounds = enumerate(outcome.session.rounds)
+        images = {picture_name(place, r, k): image for r, done in rounds for k, image in enumerate(done.pictures)}
+        self.artifacts.upload(trial, images)
+
+
+def _add_effort(trial: Trial, seconds: tuple[float, float], images: int, trials: int) -> None:
+    """Adds a trial's share of the seconds for generating and scoring, and of the images, to what it took before."""
+    before = trial.user_attrs.get(TIMES, {})
+    shares = {
+        name: before.get(name, 0) + value / trials
+        for name, value in zip(("generating", "scoring"), seconds, strict=True)
+    }
+    trial.set_user_attr(TIMES, shares)
+    trial.set_user_attr(MADE, trial.user_attrs.get(MADE, 0) + images / trials)
 
 
 def _tagged(name: str, replication: int) -> str:

@@ -66,8 +66,10 @@ class Rahf(PreTrainedModel):
             width, config.heads, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, config.layers, nn.LayerNorm(width), enable_nested_tensor=False)
-        self.maps = nn.ModuleList(_MapHead(width, self.vision.skips, config.image_size) for _ in MAPS)
-        self.scores = nn.ModuleList(_perceptron(2 * width, width // 2) for _ in SCORES)
+        heads = [_MapHead(width, self.vision.skips, config.image_size) for _ in MAPS]
+        self.maps = nn.ModuleList(heads)
+        seen = sum(head.channels for head in heads)
+        self.scores = nn.ModuleList(_perceptron(2 * width + seen, width // 2) for _ in SCORES)
         self.words = _perceptron(2 * width, width // 2)
         self.post_init()
         # Of encoders within modules transformers does not see which weights are one and the same, as T5's embeddings.
@@ -105,8 +107,9 @@ class Rahf(PreTrainedModel):
         grid = image.mT.unflatten(2, (side, side))
         mean = image.mean(dim=1)
         task = dict(zip(TASKS, tasks.unbind(1), strict=True)) if count else dict.fromkeys(TASKS, mean)
-        scores = [head(torch.cat([task[name], mean], dim=1)) for name, head in zip(SCORES, self.scores, strict=True)]
-        maps = [head(grid, task[name], skips) for name, head in zip(MAPS, self.maps, strict=True)]
+        maps, seen = zip(*(head(grid, task[n], skips) for n, head in zip(MAPS, self.maps, strict=True)), strict=True)
+        # What the maps show, the scores know: how bad a picture is depends on how much of it is marked.
+        scores = [head(torch.cat([task[n], mean, *seen], dim=1)) for n, head in zip(SCORES, self.scores, strict=True)]
         of_words = torch.cat([words, task["words"][:, None].expand_as(words)], dim=2)
         return RahfOutput(torch.cat(scores, dim=1), torch.stack(maps, dim=1), self.words(of_words)[..., 0], tokens)
 
@@ -203,6 +206,9 @@ class _MapHead(nn.Module):
         width: D.
         skips: channels of finer features, coarse to fine.
         size: H.
+
+    Attributes:
+        channels: C, of the finest features.
     """
 
     def __init__(self, width: int, skips: Sequence[int], size: int) -> None:
@@ -217,16 +223,18 @@ class _MapHead(nn.Module):
             )
             for (before, after), skip in zip(pairwise(channels), joined, strict=True)
         )
-        self.out = nn.Conv2d(channels[-1], 1, 3, padding=1)
+        self.channels = channels[-1]
+        self.out = nn.Conv2d(self.channels, 1, 3, padding=1)
 
-    def forward(self, grid: Tensor, task: Tensor, skips: Sequence[Tensor]) -> Tensor:
-        """B x D x g x g, B x D and finer features to B x H x H."""
+    def forward(self, grid: Tensor, task: Tensor, skips: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """B x D x g x g, B x D and finer features to B x H x H, and to means of the finest features, B x C."""
         scale, shift = self.modulate(task)[..., None, None].chunk(2, dim=1)
         x = grid * (1 + scale) + shift
         for place, step in enumerate(self.steps):
             x = F.interpolate(x, scale_factor=2, mode="nearest")
             x = step(torch.cat([x, skips[place]], dim=1) if skips else x)
-        return F.interpolate(self.out(x), size=(self.size, self.size), mode="bilinear")[:, 0]
+        heatmap = F.interpolate(self.out(x), size=(self.size, self.size), mode="bilinear")[:, 0]
+        return heatmap, x.mean(dim=(2, 3))
 
 
 def _perceptron(width: int, hidden: int) -> nn.Module:
@@ -238,7 +246,8 @@ def rahf_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Sum of the errors of scores, maps and words (Liang et al. 2024, section 4.3).
 
-    Marked areas are small and misaligned words few, so maps count 20 times and a misaligned word 3 times.
+    Marked areas are small and misaligned words few, so maps count 20 times and a misaligned word 3 times. Maps on which
+    nothing is marked count four times as much as others, so that what is sound is left alone.
 
     Args:
         output: of a model.
@@ -251,7 +260,8 @@ def rahf_loss(
         The loss, and its parts by name.
     """
     of_scores = F.mse_loss(output.scores.float().sigmoid(), scores)
-    of_maps = F.mse_loss(output.maps.float().sigmoid(), maps)
+    emptiness = 1 + 3 * (maps.amax(dim=(2, 3), keepdim=True) == 0).float()
+    of_maps = (emptiness * (output.maps.float().sigmoid() - maps).square()).mean()
     weight = output.words.new_tensor(3.0, dtype=torch.float32)
     each = F.binary_cross_entropy_with_logits(output.words.float(), words, pos_weight=weight, reduction="none")
     of_words = (each * known).sum() / known.sum().clamp(min=1)

@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from experiments.embedded.models.preference import BEST_TASTE, kept_share, taste
-from experiments.embedded.world.scenes.faults import Faulty, draw_severity, visible, with_faults
+from experiments.embedded.world.scenes.faults import Faulty, draw_strength, severity_of, visible, with_faults
 from experiments.embedded.world.scenes.render import render, shape_coverage
 from experiments.embedded.world.scenes.world import SCENES
 from experiments.embedded.world.world import SIDE, Scenes
@@ -57,7 +57,7 @@ class RichTruth:
 
 
 Damage = Callable[[Tensor, Sequence[str], Tensor, torch.Generator], Tensor]
-"""From pictures, their captions, severities in (0, 1] and a source of randomness to pictures."""
+"""From pictures, their captions, how strong it is, B in (0, 1], and a source of randomness to pictures."""
 
 
 def draw_truth(count: int, generator: torch.Generator, damage: Damage | None = None) -> RichTruth:
@@ -100,11 +100,11 @@ def _damaged(faulty: Faulty, shown: Scenes, damage: Damage, generator: torch.Gen
     if not rows.any():
         return faulty
     some = shown[rows]
-    clean, strength = render(some), draw_severity(len(some), generator)
+    clean, strength = render(some), draw_strength(len(some), generator)
     pictures, maps, severity = faulty.pictures.clone(), faulty.maps.clone(), faulty.severity.clone()
     pictures[rows] = damage(clean, SCENES.captions(some, SCENES.full_prompt), strength, generator).clamp(0, 1)
     maps[rows] = visible(clean, pictures[rows])
-    severity[rows] = strength * (maps[rows].amax(dim=(1, 2)) > 0)
+    severity[rows] = severity_of(clean, pictures[rows])
     return Faulty(pictures, maps, severity)
 
 

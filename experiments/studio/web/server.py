@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from pathlib import Path
 
@@ -14,11 +15,20 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from experiments.studio.web.access import AccessControl
 from experiments.studio.web.api import PageApi
 from experiments.studio.web.downloads import write_archive
 from experiments.studio.web.page import THEME, build_page
+from experiments.studio.web.uploads import MAX_BYTES
+from experiments.web.access import AccessControl, Gate
 
+# Gradio's routes that the page needs. Those that read, write or fetch files are not among them.
+_PATHS = re.compile(
+    r"/(config/?|theme\.css|favicon\.ico|manifest\.json|pwa_icon(/\d+)?|robots\.txt)?"
+    r"|/(assets|static|svelte)/[\w./@~-]+"
+    r"|/gradio_api/(startup-events|theme\.css|info/?|component_server/?|app_id/?|heartbeat/\w+)"
+    r"|/studio/[\w./-]+"
+)
+_GATE = Gate(_PATHS, MAX_BYTES, "'self' 'unsafe-inline' 'unsafe-eval' data: blob:")  # Gradio cannot do without
 STATIC = Path(__file__).parent / "static"
 _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  # a picture's name is its content
 _CHUNK = 2**20  # bytes
@@ -51,7 +61,7 @@ def application(api: PageApi, hosts: tuple[str, ...] | None = None, auth: tuple[
         theme=THEME,
         head='<link rel="stylesheet" href="studio/static/page.css">',
     )
-    return AccessControl(mounted, hosts, auth)
+    return AccessControl(mounted, _GATE, hosts, auth)
 
 
 def _add_pictures(app: FastAPI, api: PageApi) -> None:

@@ -25,7 +25,7 @@ def run(tmp_path: Path) -> tuple[Path, Comparison]:
     presets = {"weak": SETTINGS, "strong": SETTINGS}
     arms = arms_of({"tuned": SETTINGS}, ("liked 1 alone", SETTINGS), presets, FabricParams(strength=0.0))
     scores = [generator.random((5, 2, 3)) + (arm.name == "strong") for arm in arms]
-    measured = [Measured(arm, {"clip-target": table}, {}, 1.0, []) for arm, table in zip(arms, scores, strict=True)]
+    measured = [Measured(arm, {"clip-target": table}, {}, [], 1.0) for arm, table in zip(arms, scores, strict=True)]
     found = compared("last", ["a star"] * 5, True, measured, {})
     folder = tmp_path / "mine"
     folder.mkdir()

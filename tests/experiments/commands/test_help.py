@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from experiments.cli import main
-from experiments.commands import arguments, choices, run_arguments
+from experiments.commands import arguments, choices, page_arguments, run_arguments
 from experiments.commands.help import HelpFormatter
 from experiments.config.flags import _PLAIN
 from experiments.config.schema import RunConfig
@@ -27,7 +27,8 @@ DECLARE = {
     "resume": run_arguments.add_resume,
     "compare": arguments.add_compare,
     "report": arguments.add_report,
-    "studio": arguments.add_studio,
+    "studio": page_arguments.add_studio,
+    "rate": page_arguments.add_rate,
     "score": arguments.add_score,
     "objectives": arguments.add_objectives,
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main
-from experiments.commands.arguments import add_studio
+from experiments.commands.page_arguments import add_studio
 from experiments.studio.blind import BlindArm, BlindComparison
 from experiments.studio.history.records import Prompt
 from experiments.studio.options import StudioOptions

@@ -48,7 +48,7 @@ _MOMENTS = {
     "between two pictures": ("experiments.run.trials", "Runner", "_upload", 4),
     "written, but not told": ("optuna.study", "Study", "tell", 2),
 }
-_NO_HEARTBEAT = ("experiments.run.study", "Store", "alive", 2)
+_NO_HEARTBEAT = ("experiments.run.store", "Store", "alive", 2)
 
 
 def _kill(config: Path, moment: tuple[str, str, str, int]) -> None:
@@ -71,7 +71,7 @@ def test_a_run_that_is_killed_before_a_heartbeat_tries_all_the_same(
     """Its place is given again once it counts as dead, when others were tried; at random they do not depend on it."""
     whole = optimize(Plan.of(tiny_config(tmp_path / "whole", sampler="random", trials=4))).study.trials
     _kill(write_tiny(tmp_path / "run.yaml", tmp_path / "run", sampler="random", trials=4), _NO_HEARTBEAT)
-    monkeypatch.setattr("experiments.run.study._GRACE", 1)
+    monkeypatch.setattr("experiments.run.store.GRACE", 1)
     told = finished(optimize(Plan.of(tiny_config(tmp_path / "run", sampler="random", trials=4))).study)
     assert len(told) == len(whole)
     same_trials(sorted(told, key=_strength), sorted(whole, key=_strength))
@@ -84,7 +84,7 @@ def _strength(trial: FrozenTrial) -> float:
 def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.run.study._GRACE", 1)
+    monkeypatch.setattr("experiments.run.store.GRACE", 1)
     optimize(Plan.of(tiny_config(tmp_path, trials=1))).study.ask()
     time.sleep(2)
     assert [trial.state.name for trial in optimize(Plan.of(tiny_config(tmp_path, trials=2))).study.trials] == [
@@ -121,8 +121,8 @@ def test_a_run_that_is_asked_to_end_does_so_at_once_and_loses_nothing(tmp_path: 
 def test_a_trial_whose_worker_was_killed_is_lost_however_late_the_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.run.study._BEAT", 1)
-    monkeypatch.setattr("experiments.run.study._GRACE", 2)
+    monkeypatch.setattr("experiments.run.store.BEAT", 1)
+    monkeypatch.setattr("experiments.run.store.GRACE", 2)
     _kill(
         write_tiny(tmp_path / "run.yaml", tmp_path / "run", trials=2),
         ("experiments.run.trials", "Runner", "_upload", 1),

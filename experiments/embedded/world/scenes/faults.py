@@ -24,6 +24,7 @@ from experiments.embedded.world.world import SIDE, Scenes
 
 _GROUND = 0.01  # by which the ground may be off
 _VISIBLE = 0.06  # of the range of a channel: 15 grey levels
+_SEVERE = 40.0  # pixels of another colour altogether
 _CLEAN = 0.25  # share of pictures without a fault
 _MOST = 3  # faults of a picture
 
@@ -35,7 +36,7 @@ class Faulty:
     Attributes:
         pictures: B x 3 x S x S in [0, 1].
         maps: B x S x S, 1 where a fault is visible, else 0.
-        severity: B, sum over a picture's faults of how strong each is, 0 for a clean one.
+        severity: B, sum over a picture's faults of how much of each is seen, from 0 to 1; 0 for a clean one.
     """
 
     pictures: Tensor
@@ -44,7 +45,7 @@ class Faulty:
 
 
 Fault = Callable[[Tensor, Scenes, Tensor, torch.Generator], Tensor]
-"""From pictures, their scenes, B severities in (0, 1] and a source of randomness to pictures."""
+"""From pictures, their scenes, how strong the faults are, B in (0, 1], and a source of randomness to pictures."""
 
 
 def with_faults(scenes: Scenes, generator: torch.Generator) -> Faulty:
@@ -63,22 +64,37 @@ def with_faults(scenes: Scenes, generator: torch.Generator) -> Faulty:
     pictures, severity = clean.clone(), torch.zeros(count)
     for place, fault in enumerate(FAULTS.values()):
         rows = torch.nonzero(rank[:, place] < number)[:, 0]
-        strength = draw_severity(count, generator)
+        strength = draw_strength(count, generator)
         if len(rows):
-            pictures[rows] = fault(pictures[rows], scenes[rows], strength[rows], generator).clamp(0, 1)
-            severity[rows] += strength[rows]
+            before = pictures[rows]
+            pictures[rows] = fault(before, scenes[rows], strength[rows], generator).clamp(0, 1)
+            severity[rows] += severity_of(before, pictures[rows])
     return Faulty(pictures, visible(clean, pictures), severity)
 
 
-def draw_severity(count: int, generator: torch.Generator) -> Tensor:
+def draw_strength(count: int, generator: torch.Generator) -> Tensor:
     """How strong faults are, B from 0.25 to 1."""
     return 0.25 + 0.75 * torch.rand(count, generator=generator)
 
 
 def visible(before: Tensor, after: Tensor) -> Tensor:
     """Where pictures differ visibly, with a pixel around it: B x S x S of 0 and 1."""
-    differs = (after - before).abs().amax(dim=1) > _VISIBLE
-    return F.max_pool2d(differs.float()[:, None], 3, stride=1, padding=1)[:, 0]
+    differs = (_seen(before, after) > 0).float()
+    return F.max_pool2d(differs[:, None], 3, stride=1, padding=1)[:, 0]
+
+
+def severity_of(before: Tensor, after: Tensor) -> Tensor:
+    """How much is seen of what pictures were changed by: B from 0 to 1, by area and contrast, with diminishing returns.
+
+    It is not the strength that a fault was drawn with: nobody can see that of a dark shadow on dark ground.
+    """
+    return 1 - torch.exp(-_seen(before, after).sum(dim=(1, 2)) / _SEVERE)
+
+
+def _seen(before: Tensor, after: Tensor) -> Tensor:
+    """By how much pixels differ in some channel, 0 where it is not visible; B x S x S."""
+    differs = (after - before).abs().amax(dim=1)
+    return differs * (differs > _VISIBLE)
 
 
 def _on(share: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,12 @@ from starlette.testclient import TestClient
 
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
-from experiments.studio.web import access
-from experiments.studio.web.access import LOCAL
 from experiments.studio.web.api import PageApi
 from experiments.studio.web.server import application
 from experiments.studio.web.uploads import MAX_BYTES
 from experiments.studio.web.worker import Worker
+from experiments.web import access
+from experiments.web.access import LOCAL
 from fabric.generator import FabricGenerator
 from tests.experiments.studio.web.test_uploads import encoded
 

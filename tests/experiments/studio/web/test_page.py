@@ -22,7 +22,8 @@ from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from fabric.knobs import KNOBS
 from fabric.params import FabricParams
-from tests.experiments.studio.serving import Served, chromium, served
+from tests.browser import chromium
+from tests.experiments.studio.serving import Served, served
 from tests.experiments.studio.test_predictions import always
 from tests.experiments.studio.web.test_uploads import encoded, png_header
 from tests.processes import Child, command

@@ -1,4 +1,4 @@
-"""What may reach the page: known paths, own hosts and origins, small bodies, and people with the password."""
+"""What may reach a page: known paths, own hosts and origins, small bodies, and people with the password."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import binascii
 import logging
 import re
 import secrets
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from cachetools import TTLCache
@@ -14,28 +15,27 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from experiments.studio.web.uploads import MAX_BYTES
-
-# Gradio's routes that the page needs. Those that read, write or fetch files are not among them.
-_OPEN = re.compile(
-    r"/(config/?|theme\.css|favicon\.ico|manifest\.json|pwa_icon(/\d+)?|robots\.txt)?"
-    r"|/(assets|static|svelte)/[\w./@~-]+"
-    r"|/gradio_api/(startup-events|theme\.css|info/?|component_server/?|app_id/?|heartbeat/\w+)"
-    r"|/studio/[\w./-]+"
-)
-_POLICY = (
-    "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; object-src 'none'; base-uri 'self'; "
-    "frame-ancestors 'none'; form-action 'self'"
-)
-_HEADERS = {
-    "content-security-policy": _POLICY,  # nothing is loaded from elsewhere
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+_POLICY = "object-src 'none'; base-uri 'self'; frame-ancestors 'none'; form-action 'self'"
+_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
 _GUESSES, _REST = 10, 60  # wrong passwords from one address; seconds until it may try again
 _ADDRESSES = 1024  # that are remembered
 _log = logging.getLogger(__name__)
 LOCAL = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What a page lets through.
+
+    Attributes:
+        paths: that exist.
+        most_bytes: of a body.
+        sources: of scripts, styles and pictures, as a content security policy names them; nothing comes from elsewhere.
+    """
+
+    paths: re.Pattern[str]
+    most_bytes: int
+    sources: str = "'self'"
 
 
 class AccessControl:
@@ -43,13 +43,21 @@ class AccessControl:
 
     Args:
         app: what is behind.
+        gate: what it lets through.
         hosts: names that the page is called by; None for any. Without them, a site elsewhere could point its own name
             at this machine and have its visitor's browser ask.
         auth: user and password, if they are needed.
     """
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...] | None = None, auth: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        gate: Gate,
+        hosts: tuple[str, ...] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> None:
         self.app = app
+        self.gate = gate
         self.hosts = hosts
         self.auth = None if auth is None else ":".join(auth).encode()
         self._wrong: TTLCache[str, int] = TTLCache(_ADDRESSES, _REST)
@@ -65,7 +73,7 @@ class AccessControl:
         if refusal is not None:
             await refusal(scope, receive, send)
             return
-        await self.app(scope, receive, _protected(send))
+        await self.app(scope, receive, self._protected(send))
 
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
@@ -74,7 +82,7 @@ class AccessControl:
             return PlainTextResponse("unknown host", 400)
         if self.auth is not None and (stranger := self._stranger(scope, headers, self.auth)) is not None:
             return stranger
-        if not _OPEN.fullmatch(scope["path"]) or ".." in scope["path"]:
+        if not self.gate.paths.fullmatch(scope["path"]) or ".." in scope["path"]:
             return PlainTextResponse("not found", 404)
         origin = headers.get("origin")
         if scope["method"] not in ("GET", "HEAD") and origin is not None and urlsplit(origin).netloc != host:
@@ -82,7 +90,7 @@ class AccessControl:
         if "transfer-encoding" in headers:  # a body that does not say how long it is
             return PlainTextResponse("length required", 411)
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_BYTES:
+        if not length.isdecimal() or int(length) > self.gate.most_bytes:
             return PlainTextResponse("too large", 413)
         return None
 
@@ -95,17 +103,18 @@ class AccessControl:
             return None
         if "authorization" in headers:
             self._wrong[address] = self._wrong.get(address, 0) + 1
-            _log.warning("studio: a wrong password from %s", address)
-        return PlainTextResponse("who are you?", 401, {"www-authenticate": 'Basic realm="fabric-bo studio"'})
+            _log.warning("a wrong password from %s", address)
+        return PlainTextResponse("who are you?", 401, {"www-authenticate": 'Basic realm="fabric-bo"'})
 
+    def _protected(self, send: Send) -> Send:
+        policy = f"default-src {self.gate.sources}; {_POLICY}"
 
-def _protected(send: Send) -> Send:
-    async def protected(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(_HEADERS)
-        await send(message)
+        async def protected(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update({**_HEADERS, "content-security-policy": policy})
+            await send(message)
 
-    return protected
+        return protected
 
 
 def _credentials(headers: Headers) -> bytes:

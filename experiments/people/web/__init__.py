@@ -1,0 +1,1 @@
+"""The page on which people rate the images of a run."""

@@ -1,0 +1,90 @@
+"""Images on disk, by what they were asked for with: a trial that waits for people goes on without making them again.
+
+On a GPU an image is not the same to the last bit when others are in its batch, so what people rated must be kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from experiments.config.setting import model_state
+from experiments.files.pictures import save_png
+from fabric.generator import Request
+from fabric.images import FeedbackImage
+
+_FACTS = "made"
+
+
+class Made(NamedTuple):
+    """What came of a request.
+
+    Attributes:
+        image: it.
+        prompt: that was used, after dropout.
+        attention: share of the self-attention that each reference received, by id, a mean over the steps.
+    """
+
+    image: Image.Image
+    prompt: str
+    attention: dict[str, float]
+
+
+class KeptImages:
+    """A folder of images.
+
+    Args:
+        folder: made when the first image is kept.
+        settings: what decides an image besides its request, such as the number of steps.
+    """
+
+    def __init__(self, folder: Path, settings: Hashable) -> None:
+        self.folder = folder
+        self.settings = settings
+
+    def get(self, request: Request) -> Made | None:
+        """What came of a request, if it is kept."""
+        path = self._path(request)
+        if not path.exists():
+            return None
+        with Image.open(path) as picture:
+            picture.load()
+            facts = json.loads(getattr(picture, "text", {})[_FACTS])
+            return Made(picture.convert("RGB"), facts["prompt"], facts["attention"])
+
+    def keep(self, request: Request, made: Made) -> None:
+        """Writes what came of a request."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        facts = json.dumps({"prompt": made.prompt, "attention": made.attention})
+        save_png(made.image, self._path(request), {_FACTS: facts})
+
+    def _path(self, request: Request) -> Path:
+        decisive = repr((self.settings, key_without_feedback(request) or _key_with_feedback(request)))
+        return self.folder / f"{hashlib.sha256(decisive.encode()).hexdigest()[:32]}.png"
+
+
+def key_without_feedback(request: Request) -> Hashable | None:
+    """What decides an image without feedback; None for one with feedback."""
+    params = request.params
+    if params.strength > 0 and (request.liked or request.disliked):
+        return None
+    of_prompt = *_of_prompt(request), params.emphasis, params.prompt_dropout
+    return *of_prompt, request.seed, params.guidance_scale, model_state(params)
+
+
+def _key_with_feedback(request: Request) -> Hashable:
+    params = json.dumps(request.params.to_dict(), sort_keys=True)
+    return *_of_prompt(request), request.seed, request.round, params, _names(request.liked), _names(request.disliked)
+
+
+def _of_prompt(request: Request) -> tuple[Hashable, ...]:
+    return request.prompt, request.negative_prompt, tuple(sorted(request.missed))
+
+
+def _names(images: Sequence[FeedbackImage]) -> tuple[tuple[str, int], ...]:
+    return tuple((image.key, image.round) for image in images)

@@ -1,0 +1,86 @@
+"""What runs a storage holds, and how far each of them is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from experiments.run.stopping import finished, minutes_taken
+from experiments.run.store import WAITING, Store
+from experiments.run.study import CONFIG, is_session
+
+_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class RunOverview:
+    """A run, from afar.
+
+    Attributes:
+        name: of its study.
+        objectives: names.
+        finished: trials.
+        trials: of its budget.
+        failed: trials.
+        waiting: trials that wait for people.
+        workers: processes that have a trial under way.
+        best: highest value of a trial of one objective; None before there is one.
+        minutes_left: at the pace so far; None where there is none, or nobody works.
+    """
+
+    name: str
+    objectives: list[str]
+    finished: int
+    trials: int
+    failed: int
+    waiting: int
+    workers: int
+    best: float | None
+    minutes_left: float | None
+
+    @property
+    def state(self) -> str:
+        """In a word or two."""
+        if self.finished >= self.trials:
+            return "finished"
+        if self.waiting:
+            return f"{self.waiting} waiting for ratings"
+        return "running" if self.workers else "stopped"
+
+
+def overview(storage: RDBStorage) -> list[RunOverview]:
+    """The runs in a storage, by name; sessions of the studio are left out."""
+    found = []
+    for name in sorted(optuna.get_all_study_names(storage)):
+        study = optuna.load_study(study_name=name, storage=storage)
+        config = study.user_attrs.get(CONFIG)
+        if config is not None and not is_session(config):
+            found.append(_of_run(study, storage, config))
+    return found
+
+
+def _of_run(study: Study, storage: RDBStorage, config: dict[str, Any]) -> RunOverview:
+    trials = study.get_trials(deepcopy=False)
+    counts = Counter(trial.state for trial in trials)
+    done, workers = sum(counts[state] for state in _DONE), Store(study, storage).workers()
+    values = [trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE and len(trial.values) == 1]
+    waiting = sum(bool(trial.user_attrs.get(WAITING)) for trial in trials if trial.state == TrialState.RUNNING)
+    minutes, left = minutes_taken(study), max(0, config["trials"] - done)
+    pace = minutes / len(finished(study)) if done else None
+    return RunOverview(
+        name=study.study_name,
+        objectives=[objective["name"] for objective in config["objective"]],
+        finished=done,
+        trials=config["trials"],
+        failed=counts[TrialState.FAIL],
+        waiting=waiting,
+        workers=workers,
+        best=max(values, default=None),
+        minutes_left=pace * left if pace is not None and workers else None,
+    )

@@ -1,0 +1,153 @@
+"""A study with its storage: trials under way, whose they are, and whether these still live."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import socket
+import threading
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from experiments.run.storage import connect
+from optimizer.attributes import LOST
+
+BEAT, GRACE = 10, 60
+"""Seconds between signs of life, and seconds without one until a process counts as dead."""
+
+WAITING = "waiting for"
+"""User attribute of a trial that runs: items that people have to rate before it goes on."""
+
+_WORKER = "worker"
+
+
+def open_storage(url: str) -> RDBStorage:
+    """Opens a storage in which trials show that their process lives; see `connect`."""
+    return connect(url, BEAT, GRACE)
+
+
+class Store:
+    """A study and the storage that it is in.
+
+    Args:
+        study: of a run.
+        storage: that holds it.
+    """
+
+    def __init__(self, study: Study, storage: RDBStorage) -> None:
+        self.study = study
+        self.storage = storage
+
+    def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
+        """A new trial with its parameters."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
+            return self.study.ask(dict(space))
+
+    @contextlib.contextmanager
+    def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
+        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`.
+
+        A trial is lost from now on, unless its process says in the end that its settings failed; see `LOST`.
+        """
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(BEAT):
+                for trial in trials:
+                    with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
+                        self.storage.record_heartbeat(trial._trial_id)  # a beat that is missed is made up by the next
+
+        for trial in trials:
+            trial.set_user_attr(LOST, True)
+            self.claim(trial)
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def claim(self, trial: Trial) -> None:
+        """Says that this process has a running trial, and lives."""
+        trial.set_user_attr(_WORKER, _this_worker())
+        self.storage.record_heartbeat(trial._trial_id)
+
+    def reap(self) -> None:
+        """Marks trials failed whose process died, so that they are neither waited for nor counted.
+
+        Those that wait for people are kept: somebody else takes them up; see `waiting`.
+        """
+        for trial in self._orphans():
+            if not trial.user_attrs.get(WAITING):
+                with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
+                    self.storage.set_trial_user_attr(trial._trial_id, LOST, True)
+                    self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def workers(self) -> int:
+        """Processes that have a trial under way, here and elsewhere."""
+        orphans = {trial.number for trial in self._orphans()}
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        alive = [trial.user_attrs.get(_WORKER) for trial in running if trial.number not in orphans]
+        return len({json.dumps(worker, sort_keys=True) for worker in alive if worker is not None})
+
+    def waiting(self) -> list[Trial]:
+        """Trials that wait for people: those of this process, and those whose process died, which it takes up."""
+        orphans = {trial.number for trial in self._orphans()}
+        found = []
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            own = trial.number in orphans or trial.user_attrs.get(_WORKER) == _this_worker()
+            if own and trial.user_attrs.get(WAITING):
+                found.append(Trial(self.study, trial._trial_id))
+                self.claim(found[-1])
+        return found
+
+    def _orphans(self) -> list[FrozenTrial]:
+        """Running trials whose process died, as Optuna's heartbeats say or this machine knows."""
+        stale = set(self.storage._get_stale_trial_ids(self.study._study_id))
+        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        return [trial for trial in running if trial._trial_id in stale or _is_dead(trial)]
+
+
+def _this_worker() -> dict[str, Any]:
+    return {"host": _machine(), "pid": os.getpid(), "since": psutil.Process().create_time()}
+
+
+@functools.cache
+def _machine() -> str:
+    """Where process numbers mean what they mean here: containers and machines may share a host's name."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:  # not Linux
+        return f"{socket.gethostname()} {uuid.getnode()}"
+
+
+def _is_dead(trial: FrozenTrial) -> bool:
+    """Whether a running trial's process is known not to live; on other machines only heartbeats tell."""
+    worker = trial.user_attrs.get(_WORKER)
+    if worker is None:  # it died between asking and its first heartbeat, unless it asks just now
+        begun = trial.datetime_start
+        return begun is not None and datetime.now() - begun > timedelta(seconds=GRACE)
+    if worker["host"] != _machine():
+        return False
+    try:
+        return abs(psutil.Process(worker["pid"]).create_time() - worker["since"]) > 1
+    except psutil.NoSuchProcess:
+        return True

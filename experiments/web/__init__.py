@@ -1,0 +1,1 @@
+"""What every web page of this program shares: who may reach it, and how it is served."""
