@@ -81,11 +81,20 @@ def _with_known(config: RunConfig, folders: Sequence[Path]) -> RunConfig:
 
 def _run(config: RunConfig, progress: Progress) -> CommandResult:
     try:
-        done = optimize(Plan.of(config), progress)
+        done = _optimize(Plan.of(config), progress)
     except KeyboardInterrupt:
         progress.warn(f"stopped; what is finished is in {config.output}, and the same command goes on")
         raise
     return _recommendation(done)
+
+
+def _optimize(plan: Plan, progress: Progress) -> Run:
+    if plan.config.workers == 1:
+        return optimize(plan, progress)
+    # Takes seconds to import, and nobody else needs it.
+    from experiments.run.ray_workers import optimize_with_workers
+
+    return optimize_with_workers(plan, progress)
 
 
 def _recommendation(done: Run) -> CommandResult:

@@ -63,7 +63,7 @@ def add_repair(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--threshold", type=float, default=0.4, metavar="X", help="of the map, above which is filled")
     how.add_argument("--grow", type=float, default=0.03, metavar="X", help="of what is filled, in heights")
     how.add_argument("--fillings", type=int, default=4, metavar="N", help="of which the most plausible one is kept")
-    how.add_argument("--denoise", type=float, default=0.8, metavar="X", help="how much of what was there is forgotten")
+    how.add_argument("--denoise", type=float, default=0.5, metavar="X", help="how much of what was there is forgotten")
     how.add_argument("--seed", type=int, default=0, help="of the fillings")
     feedback = parser.add_argument_group("feedback")
     for name, does in (("liked", "come closer to"), ("disliked", "keep away from")):

@@ -92,6 +92,9 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--max-images", type=int, metavar="N", help="images to generate at most (default no limit)")
     search.add_argument("--minutes", type=float, metavar="X", help="time to take at most (default no limit)")
     search.add_argument("--seed", type=int, help="of the sampler (default 0)")
+    search.add_argument(
+        "--workers", type=int, metavar="N", help="processes, a GPU each, placed by Ray: fabric-bo[ray] (default 1)"
+    )
 
 
 def _add_trial(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ _PLAIN = {
     "sampler": "sampler",
     "trials": "trials",
     "seed": "seed",
+    "workers": "workers",
     "storage": "storage",
     "output": "output",
     "objective": "objective",

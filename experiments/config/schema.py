@@ -81,6 +81,8 @@ class RunConfig(Part):
         replicate: share of the trials, at the end, that try the best settings again with other seeds, so that what is
             recommended is not the luckiest.
         at_once: settings that are proposed together and share batches.
+        workers: processes, each with a GPU of its own where there are any, that try settings side by side; more than
+            one are placed by Ray.
         stop: other ends.
         people: how those are asked who rate images, where an objective is `human`.
         held_out: what the comparison uses.
@@ -108,6 +110,7 @@ class RunConfig(Part):
     trials: Positive = 30
     replicate: Annotated[float, Field(ge=0, le=0.5)] = 0.15
     at_once: Positive = 1
+    workers: Positive = 1
     stop: StopConfig = StopConfig()
     people: PeopleConfig = PeopleConfig()
     held_out: HeldOutConfig = HeldOutConfig()

@@ -29,14 +29,15 @@ class RepairSettings:
         threshold: predicted share of people who would mark a place, above which it is filled anew; 0 to 1.
         grow: by how much what is marked grows on all sides, as a share of the picture's height.
         fillings: that are tried, of which the most plausible one is kept; 1 or more.
-        strength: how much of what was there is forgotten, above 0 to 1.
+        strength: how much of what was there is forgotten, above 0 to 1. Half of it leaves enough to tell what the place
+            should show, on the embedded model.
         steps: denoising steps.
     """
 
     threshold: float = MARKED
     grow: float = 0.03
     fillings: int = 4
-    strength: float = 0.8
+    strength: float = 0.5
     steps: int = 20
 
     def __post_init__(self) -> None:

@@ -136,12 +136,21 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     config = plan.config
     progress.doing("loading the objective")
     plan.check()
+    return _work(plan, begin(plan), artifacts_of(config), progress)
+
+
+def begin(plan: Plan) -> Store:
+    """The study of a run, new or as it was left, with all that workers elsewhere need.
+
+    Raises:
+        ValueError: the study is of another configuration, or has other pictures.
+    """
+    config = plan.config
     values = config.model_dump(mode="json")
     store = open_study(config.output, values, len(config.objective), _sampler(plan), run_name(values, config.output))
     check_pictures(store.study, pictures_of(plan.tasks))
-    artifacts = artifacts_of(config)
-    keep_given(plan.tasks, artifacts)
-    return _work(plan, store, artifacts, progress)
+    keep_given(plan.tasks, artifacts_of(config))
+    return store
 
 
 def join(config: RunConfig, progress: Progress) -> Run:

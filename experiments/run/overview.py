@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.study import Study
 from optuna.trial import TrialState
 
 from experiments.run.stopping import finished, minutes_taken
@@ -61,14 +59,17 @@ def overview(storage: RDBStorage) -> list[RunOverview]:
         study = optuna.load_study(study_name=name, storage=storage)
         config = study.user_attrs.get(CONFIG)
         if config is not None and not is_session(config):
-            found.append(_of_run(study, storage, config))
+            found.append(overview_of(Store(study, storage)))
     return found
 
 
-def _of_run(study: Study, storage: RDBStorage, config: dict[str, Any]) -> RunOverview:
+def overview_of(store: Store) -> RunOverview:
+    """How far a run is."""
+    study = store.study
+    config = study.user_attrs[CONFIG]
     trials = study.get_trials(deepcopy=False)
     counts = Counter(trial.state for trial in trials)
-    done, workers = sum(counts[state] for state in _DONE), Store(study, storage).workers()
+    done, workers = sum(counts[state] for state in _DONE), store.workers()
     values = [trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE and len(trial.values) == 1]
     waiting = sum(bool(trial.user_attrs.get(WAITING)) for trial in trials if trial.state == TrialState.RUNNING)
     minutes, left = minutes_taken(study), max(0, config["trials"] - done)

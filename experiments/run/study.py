@@ -36,6 +36,7 @@ _WITHOUT_EFFECT = (
     "trials",
     "replicate",
     "at_once",
+    "workers",
     "stop",
     "people",
     "output",

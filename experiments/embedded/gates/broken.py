@@ -8,6 +8,7 @@ from experiments.embedded.gates.result import share
 from experiments.embedded.gates.steering import feedback, generated
 from experiments.embedded.training.pool import to_signed
 from experiments.embedded.world.scenes.world import SCENES
+from experiments.embedded.world.world import Scenes
 from fabric.generator import FabricGenerator, Request
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
@@ -24,26 +25,31 @@ KINDS = {
 
 
 def prompts_of(count: int) -> list[str]:
-    """Prompts that state every attribute, others for every count; image k of every kind is of prompt k and seed k."""
-    return SCENES.captions(SCENES.sample(count, generator_for("gate", "rahf", "prompts")), SCENES.full_prompt)
+    """Prompts that state every attribute; image k of every kind is of prompt k and seed k, however many there are."""
+    return [SCENES.captions(_scene("prompts", k), SCENES.full_prompt)[0] for k in range(count)]
 
 
-def images_of(fabric: FabricGenerator, kind: str, count: int, effort: float = 1.0) -> Tensor:
+def images_of(fabric: FabricGenerator, kind: str, count: int, effort: float = 1.0, start: int = 0) -> Tensor:
     """Images of one of `KINDS`; those of strength 8 are given an unlike picture.
 
     Args:
         fabric: the generator.
         kind: of `KINDS`.
         count: of images.
+        start: place of the first.
         effort: share of the denoising steps.
 
     Returns:
         `count` x 3 x S x S in [-1, 1].
     """
     params, steps = KINDS[kind]
-    others = to_signed(SCENES.render(SCENES.sample(count, generator_for("gate", "rahf", "liked"))))
-    liked = [feedback(others[k : k + 1]) if params.strength > 1 else () for k in range(count)]
-    prompts = prompts_of(count)
-    return generated(
-        fabric, [Request(prompts[seed], seed, params, liked[seed]) for seed in range(count)], share(steps, effort)
-    )
+    prompts = prompts_of(start + count)
+    requests = []
+    for seed in range(start, start + count):
+        liked = feedback(to_signed(SCENES.render(_scene("liked", seed)))) if params.strength > 1 else ()
+        requests.append(Request(prompts[seed], seed, params, liked))
+    return generated(fabric, requests, share(steps, effort))
+
+
+def _scene(what: str, place: int) -> Scenes:
+    return SCENES.sample(1, generator_for("gate", "rahf", what, place))

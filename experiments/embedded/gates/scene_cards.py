@@ -113,10 +113,11 @@ implausible. Third: where they are found not to be what the prompt says.
 The paper's model, on real images and with people's labels, reaches a PLCC of 0.693 for plausibility, 0.474 for
 alignment, 0.600 for aesthetics and 0.580 overall, for the artifact map a CC of 0.556 and an AUC-Judd of 0.913, and an
 F1 of 0.433 for words. Faults that are drawn, with exact labels, are easier.""",
-        """Repairs remove a fifth of a fault's squared error, with exact maps a quarter: what fills a hole is plausible,
-not what was there. Of plausibility it falls short: a fault lowers it by how severe it was drawn, seen or not, and that
-cannot be read off a picture. It knows the faults that were drawn for it, and those of this generator, and finds some
-where people would not (the second picture above). Its prompts are those of this world, of up to 40 tokens.""",
+        """A fault lowers plausibility by how much of it is seen, in area and contrast, and not by how strong it was
+drawn. What fills a hole in a repair is plausible, which is not always what was there. It knows the faults that were
+drawn for it, and those of this generator, and finds some where people would not. Its prompts are those of this world,
+of up to 40 tokens. It was trained in two parts, the second on this meaning of severity, so training it anew gives a
+like model, not the same numbers.""",
     ),
     "classifier": Card(
         ("1",),
@@ -150,14 +151,12 @@ def feedback_samples(root: Path, count: int = 8, steps: int = SESSION_STEPS) -> 
 
 def predicted_faults(root: Path, effort: float = 1.0) -> Tensor:
     """Twelve images of the generator, sound and broken, and two rows of what is said of them; three rows of twelve."""
-    fabric, total = FabricGenerator(shipped.read_generator(root)), sum(_FAULTY.values())
-    parts, start = list[Tensor](), 0
+    fabric, parts, start = FabricGenerator(shipped.read_generator(root)), list[Tensor](), 0
     for kind, count in _FAULTY.items():
-        # All of a kind are made, since their prompts depend on how many there are.
-        parts.append(images_of(fabric, kind, total, effort)[start : start + count])
+        parts.append(images_of(fabric, kind, count, effort, start))
         start += count
     images = torch.cat(parts)
-    found = shipped.read_rahf(root)(to_pictures(images), prompts_of(total))
+    found = shipped.read_rahf(root)(to_pictures(images), prompts_of(start))
     maps = [np.stack([each.artifact_map for each in found]), np.stack([each.misalignment_map for each in found])]
     return torch.cat([images, *(_marked(images, torch.from_numpy(each).float()) for each in maps)])
 

@@ -1,0 +1,125 @@
+"""Many workers of one run, placed and started again by Ray: on one machine, or on a cluster (`RAY_ADDRESS`)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from experiments.config.read import check_config
+from experiments.config.schema import RunConfig
+from experiments.run.artifacts import FOLDER
+from experiments.run.optimize import Run, begin, join
+from experiments.run.overview import overview_of
+from experiments.run.plan import Plan
+from experiments.run.progress import Progress, in_words
+from experiments.run.storage import storage_url
+from experiments.run.store import Store
+from objectives.base import ObjectiveError
+
+_LOOK = 2.0  # seconds between two looks at how far the run is
+_EXTRA = "pip install 'fabric-bo[ray]'"
+
+
+def optimize_with_workers(plan: Plan, progress: Progress) -> Run:
+    """Runs `config.workers` workers until the run is over; one that dies is started again, its trial is lost.
+
+    Each has a GPU of its own where there are any, else its share of the processors.
+
+    Args:
+        plan: of a configuration.
+        progress: shows how far all of them are.
+
+    Raises:
+        ValueError: Ray is not installed, has too few GPUs, or something in the configuration is not to be had.
+        ObjectiveError: an objective failed three times in a row.
+        KeyboardInterrupt: the trials under way are lost, everything else is kept.
+    """
+    try:
+        import ray
+        from ray.exceptions import RayTaskError
+    except ImportError:
+        raise ValueError(f"workers: {plan.config.workers} need Ray, which is not here: {_EXTRA}") from None
+    config = plan.config
+    progress.doing("loading the objective")
+    plan.check()
+    store = begin(plan)
+    progress.doing("starting the workers")
+    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+    try:
+        cluster: Any = ray  # parts of it are typed too loosely
+        _check_cluster(config, len(cluster.nodes()))
+        resources = _resources(config.workers, cluster.cluster_resources())
+        actor = cluster.remote(max_restarts=-1, max_task_retries=-1, **resources)(_Worker)
+        workers = [actor.remote() for _ in range(config.workers)]
+        working = [
+            worker.work.remote(_values(config, store.study.study_name, place)) for place, worker in enumerate(workers)
+        ]
+        while working:
+            done, working = ray.wait(working, timeout=_LOOK)
+            _show(store, progress)
+            ray.get(done)
+    except RayTaskError as error:
+        if isinstance(error.cause, ValueError | ObjectiveError):
+            raise error.cause from None
+        raise
+    finally:
+        ray.shutdown()
+    return Run(plan, store.study)
+
+
+class _Worker:
+    """What Ray places on a GPU or on processors."""
+
+    def work(self, values: dict[str, Any]) -> None:
+        """Takes part in a run until it is over."""
+        with Progress(quiet=True) as progress:
+            join(check_config(values), progress)
+
+
+def _values(config: RunConfig, name: str, place: int) -> dict[str, Any]:
+    """A worker's configuration: storage and pictures are the run's, the rest of its folder is its own."""
+    output = config.output.resolve()
+    artifacts = config.artifacts or str(output / FOLDER)
+    return {
+        **config.model_dump(mode="json"),
+        "storage": storage_url(output, config.storage),
+        "study": name,
+        "artifacts": artifacts if "://" in artifacts else str(Path(artifacts).resolve()),
+        "output": str(output / "workers" / str(place)),
+        "workers": 1,
+    }
+
+
+def _check_cluster(config: RunConfig, machines: int) -> None:
+    """Checks that all machines of a cluster reach the study and the pictures.
+
+    Raises:
+        ValueError: they do not.
+    """
+    if machines > 1 and (config.storage is None or config.artifacts is None):
+        raise ValueError(
+            f"storage, artifacts: in the run's folder, which {machines} machines do not share; allowed: a database "
+            "server, and a shared folder or an object store"
+        )
+
+
+def _resources(workers: int, cluster: dict[str, float]) -> dict[str, float]:
+    """What each worker takes up.
+
+    Raises:
+        ValueError: there are fewer GPUs than workers.
+    """
+    gpus, processors = int(cluster.get("GPU", 0)), int(cluster.get("CPU", os.cpu_count() or 1))
+    if 0 < gpus < workers:
+        raise ValueError(f"workers: {workers}; allowed: up to {gpus}, one for each GPU")
+    # Ray takes whole processors, or parts of one.
+    return {"num_gpus": 1.0} if gpus else {"num_cpus": float(processors // workers) or processors / workers}
+
+
+def _show(store: Store, progress: Progress) -> None:
+    run = overview_of(store)
+    left = "" if run.minutes_left is None else f"{in_words(60 * run.minutes_left)} left"
+    best = "" if run.best is None else f"best {run.best:+.3g}"
+    progress.at(run.finished, f"trial {run.finished}/{run.trials}", f"{run.workers} workers", best, left)
