@@ -43,6 +43,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         raise ValueError(f"experiments: {', '.join(numbers)} cannot be tried; {' '.join(notes)}")
     bench = PaperBench(setup, options.output, progress.doing)
     arms = tried_by(tuple(claims))
+    for kind in dict.fromkeys(kind for kind, _ in arms):
+        bench.tasks(kind)  # what cannot be read is said before anything is played
     for place, (kind, arm) in enumerate(arms):
         bench.record(kind, arm)
         progress.doing(f"{place + 1} of {len(arms)} arms")

@@ -11,7 +11,7 @@ from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
 from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
-from experiments.studio.blind import BlindComparison, arms_of, results
+from experiments.studio.blind import BlindComparison, arms_of, check_arms, results
 from experiments.studio.options import StudioOptions
 from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
@@ -38,10 +38,12 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     auth = password_of(options, progress)
     local = options.host in LOCAL
     listening = listen(options.host, options.port)
+    check_arms(*(options.blind or ()))
     progress.doing("loading the model")
+    predictor = _predictor(options)
     session = StudioSession.open(_session(options))
     blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
-    predicted = _predictions(options.rahf, session)
+    predicted = None if predictor is None else Predictions(predictor, session)
     progress.doing("starting the server")
     app = _application(session, blind, predicted, auth, LOCAL if local else None)
     progress.close()
@@ -75,14 +77,14 @@ def _session(options: argparse.Namespace) -> StudioOptions:
     )
 
 
-def _predictions(checkpoint: str | None, session: StudioSession) -> Predictions | None:
-    """What a predictor says of the session's images; that of the embedded model needs no asking."""
-    checkpoint = checkpoint or embedded_rahf(session.options.model) or _NONE
+def _predictor(options: argparse.Namespace) -> RahfPredictor | None:
+    """What says where images look faulty; that of the embedded model needs no asking."""
+    checkpoint = options.rahf or embedded_rahf(options.model) or _NONE
     if checkpoint == _NONE:
         return None
-    predictor = RahfPredictor(locate(checkpoint, "rahf"), str(checked_device(session.options.device)))
+    predictor = RahfPredictor(locate(checkpoint, "rahf"), str(checked_device(options.device)))
     predictor.prepare()
-    return Predictions(predictor, session)
+    return predictor
 
 
 def _application(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-OBJECT_STORES = {"s3": "fabric-bo[s3]", "gs": "fabric-bo[gcs]"}
+OBJECT_STORES = {"s3": "fabric-bo[s3]", "gs": "google-cloud-storage"}
 """By scheme what has to be installed."""
 
 

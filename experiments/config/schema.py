@@ -240,11 +240,14 @@ class RunConfig(Part):
         return self
 
     def _check_window(self) -> None:
-        """Where one end of the window is sought and the other is not, every value makes a window."""
+        """Where one end of the window is sought, every value makes a window; where both are, some do."""
         start, end = (self.fixed.get(name, getattr(FabricParams(), name)) for name in ("start", "end"))
         sought = self.space.keys() & {"start", "end"}
         if sought == {"start"} and self.space["start"].high > end:
             raise ValueError(f"space.start: up to {self.space['start'].high:g}; allowed: up to the end, {end:g}")
+        if len(sought) == 2 and self.space["start"].low > self.space["end"].high:
+            ends = f"from the least start, {self.space['start'].low:g}"
+            raise ValueError(f"space.end: up to {self.space['end'].high:g}; allowed: {ends}")
         if sought == {"end"} and self.space["end"].low < start:
             raise ValueError(f"space.end: from {self.space['end'].low:g}; allowed: from the start, {start:g}")
 

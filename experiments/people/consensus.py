@@ -23,7 +23,7 @@ _USUAL = 0.5  # variance of ratings from 1 to 5 by people (standard deviation .7
 _LEAST = 0.02  # variance
 
 
-class Rating(NamedTuple):
+class StarRating(NamedTuple):
     """What somebody thinks of an item.
 
     Attributes:
@@ -69,12 +69,12 @@ class Consensus:
     raters: dict[str, RaterFigures]
 
 
-def means(ratings: Sequence[Rating]) -> dict[str, float]:
+def means(ratings: Sequence[StarRating]) -> dict[str, float]:
     """Quality by item; see `consensus`."""
     return consensus(ratings).means
 
 
-def consensus(ratings: Sequence[Rating]) -> Consensus:
+def consensus(ratings: Sequence[StarRating]) -> Consensus:
     """Estimates quality of items, bias and noise of raters, in turns.
 
     Args:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from optuna.study import Study
 from PIL import Image
 
-from experiments.people.consensus import Rating, means
+from experiments.people.consensus import StarRating, means
 from experiments.run.artifacts import FOLDER, Artifacts
 from experiments.run.progress import Progress
 from fabric.images import to_rgb
@@ -66,7 +66,7 @@ class StudyRatings:
         self.artifacts = artifacts or Artifacts(output / FOLDER)
         self.needed = needed
         self._items: dict[str, Item] = {}
-        self._ratings: list[Rating] = []
+        self._ratings: list[StarRating] = []
         self._means: dict[str, float] = {}
         self.refresh()
 
@@ -88,7 +88,7 @@ class StudyRatings:
         return list(self._items.values())
 
     @property
-    def ratings(self) -> Sequence[Rating]:
+    def ratings(self) -> Sequence[StarRating]:
         """All that were given, in their order."""
         return self._ratings
 
@@ -167,5 +167,5 @@ def wait_for(ratings: StudyRatings, items: Collection[str], progress: Progress) 
         ratings.refresh()
 
 
-def _rating(value: dict[str, Any]) -> Rating:
-    return Rating(value["item"], value["rater"], float(value["stars"]))
+def _rating(value: dict[str, Any]) -> StarRating:
+    return StarRating(value["item"], value["rater"], float(value["stars"]))

@@ -18,6 +18,7 @@ from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.people.ratings import StudyRatings
 from experiments.run.artifacts import Artifacts, artifacts_of
+from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress, TrialProgress
@@ -25,6 +26,7 @@ from experiments.run.space import absent
 from experiments.run.stopping import finished, minutes_taken, reason_to_stop, running
 from experiments.run.store import WAITING, Store
 from experiments.run.study import (
+    CONFIG_FILE,
     PICTURES,
     check_pictures,
     join_study,
@@ -133,10 +135,14 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     if progress is None:
         with Progress() as progress:
             return optimize(plan, progress)
-    config = plan.config
     progress.doing("loading the objective")
     plan.check()
-    return _work(plan, begin(plan), artifacts_of(config), progress)
+    # Of a run that begins, nothing is written before its model is known to be there; of one that goes on, it is said
+    # before anything is loaded if it is another one.
+    store = begin(plan) if (plan.config.output / CONFIG_FILE).exists() else None
+    progress.doing("loading the model")
+    generator = plan.generator()
+    return _work(plan, generator, store or begin(plan), artifacts_of(plan.config), progress)
 
 
 def begin(plan: Plan) -> Store:
@@ -171,7 +177,10 @@ def join(config: RunConfig, progress: Progress) -> Run:
     write_config(config.output, config.model_dump(mode="json"))
     progress.doing("loading the objective")
     plan.check(held_out=False)
-    return _work(plan, join_study(str(config.storage), str(config.study), _sampler(plan)), artifacts, progress)
+    progress.doing("loading the model")
+    generator = plan.generator()
+    store = join_study(str(config.storage), str(config.study), _sampler(plan))
+    return _work(plan, generator, store, artifacts, progress)
 
 
 def _sampler(plan: Plan) -> Replicating:
@@ -189,12 +198,10 @@ def _sampler(plan: Plan) -> Replicating:
     return Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
 
 
-def _work(plan: Plan, store: Store, artifacts: Artifacts, progress: Progress) -> Run:
+def _work(plan: Plan, generator: CachedGenerator, store: Store, artifacts: Artifacts, progress: Progress) -> Run:
     """Tries settings, as others may do meanwhile, until there is a reason to stop."""
     config = plan.config
     plan.shared.ratings = ratings = StudyRatings(store.study, config.output, config.people.ratings, artifacts)
-    progress.doing("loading the model")
-    generator = plan.generator()
     trials = _trial_progress(plan, store.study, progress)
     runner = Runner(plan, generator, artifacts, trials.prompts, trials.round)
     progress.doing("generating the images without feedback")

@@ -54,10 +54,19 @@ class Store:
         self.storage = storage
 
     def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
-        """A new trial with its parameters."""
+        """A new trial with its parameters, of this process from the first; it is lost if that ends meanwhile."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
-            return self.study.ask(dict(space))
+            trial = self.study.ask()
+        try:
+            trial.set_user_attr(LOST, True)
+            self.claim(trial)
+            for name, distribution in space.items():
+                trial._suggest(name, distribution)
+        except BaseException:
+            self.study.tell(trial, state=TrialState.FAIL)
+            raise
+        return trial
 
     @contextlib.contextmanager
     def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
@@ -112,10 +121,13 @@ class Store:
         orphans = {trial.number for trial in self._orphans()}
         found = []
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            own = trial.number in orphans or trial.user_attrs.get(_WORKER) == _this_worker()
-            if own and trial.user_attrs.get(WAITING):
+            is_own = trial.user_attrs.get(_WORKER) == _this_worker()
+            if trial.user_attrs.get(WAITING) and (is_own or trial.number in orphans):
                 found.append(Trial(self.study, trial._trial_id))
-                self.claim(found[-1])
+                if is_own:
+                    self.storage.record_heartbeat(trial._trial_id)
+                else:
+                    self.claim(found[-1])
         return found
 
     def _orphans(self) -> list[FrozenTrial]:

@@ -11,6 +11,7 @@ from typing import Any
 import optuna
 import yaml
 from optuna.samplers import BaseSampler
+from optuna.storages import RDBStorage
 from optuna.study import Study
 from pydantic import ValidationError
 
@@ -75,8 +76,7 @@ def open_study(
             holds something else.
     """
     check_folder(folder, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    storage = open_storage(storage_url(folder, config.get("storage")))
+    storage = _opened(folder, storage_url(folder, config.get("storage")))
     study = optuna.create_study(
         storage=storage,
         study_name=name,
@@ -96,6 +96,22 @@ def open_study(
     store = Store(study, storage)
     store.reap()
     return store
+
+
+def _opened(folder: Path, url: str) -> RDBStorage:
+    """The storage of a run, whose folder is there from now on; not if the storage cannot be opened.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return open_storage(url)
+    except ValueError:
+        if is_new:
+            folder.rmdir()
+        raise
 
 
 def join_study(url: str, name: str, sampler: BaseSampler | None = None) -> Store:

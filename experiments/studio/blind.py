@@ -291,9 +291,23 @@ def _arm(text: str, session: StudioSession) -> BlindArm:
     if text in PRESETS:
         options = session.options
         return BlindArm(text, replace(preset(text, options.steps), guidance_scale=options.plain_guidance))
-    path = Path(text)
+    return BlindArm(Path(text).stem, _settings_in(text))
+
+
+def check_arms(*names: str) -> None:
+    """Checks names of settings before there is a session; see `arms_of`.
+
+    Raises:
+        ValueError: there is no such file, or it holds no settings.
+    """
+    for text in names:
+        if text != "tuned" and text not in PRESETS:
+            _settings_in(text)
+
+
+def _settings_in(text: str) -> FabricParams:
     try:
-        return BlindArm(path.stem, FabricParams.from_yaml(path.read_text()))
+        return FabricParams.from_yaml(Path(text).read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(
             f"blind: {text} cannot be read ({error}); allowed: a YAML file, tuned, {', '.join(PRESETS)}"

@@ -6,24 +6,29 @@ import numpy as np
 import pytest
 from scipy.stats import pearsonr
 
-from experiments.people.consensus import Rating, consensus
+from experiments.people.consensus import StarRating, consensus
 
 
 def _simulated(
     deviations: dict[str, float], biases: dict[str, float], items: int, each: int, seed: int = 0
-) -> tuple[dict[str, float], list[Rating]]:
+) -> tuple[dict[str, float], list[StarRating]]:
     generator = np.random.default_rng(seed)
     quality = {f"item {k}": float(q) for k, q in enumerate(generator.normal(3, 1, items))}
     ratings = []
     for name, true in quality.items():
         for rater in generator.permutation(list(deviations))[:each]:
             stars = true + biases.get(rater, 0.0) + generator.normal(0, deviations[rater])
-            ratings.append(Rating(name, str(rater), float(np.clip(np.rint(stars), 1, 5))))
+            ratings.append(StarRating(name, str(rater), float(np.clip(np.rint(stars), 1, 5))))
     return quality, ratings
 
 
 def test_one_rater_is_taken_at_his_word() -> None:
-    ratings = [Rating("a", "ann", 1), Rating("b", "ann", 5), Rating("c", "ann", 3), Rating("c", "ann", 4)]
+    ratings = [
+        StarRating("a", "ann", 1),
+        StarRating("b", "ann", 5),
+        StarRating("c", "ann", 3),
+        StarRating("c", "ann", 4),
+    ]
     found = consensus(ratings)
     assert found.means == pytest.approx({"a": 1, "b": 5, "c": 3.5})
     assert found.raters["ann"].bias == pytest.approx(0)
@@ -59,8 +64,10 @@ def test_strict_and_careless_raters_are_known_and_count_for_less() -> None:
 
 
 def test_means_keep_to_the_scale() -> None:
-    ratings = [Rating(f"item {k}", "ann", 5) for k in range(30)] + [Rating(f"item {k}", "ben", 1) for k in range(30)]
-    ratings += [Rating("best", "ben", 5)]
+    ratings = [StarRating(f"item {k}", "ann", 5) for k in range(30)] + [
+        StarRating(f"item {k}", "ben", 1) for k in range(30)
+    ]
+    ratings += [StarRating("best", "ben", 5)]
     assert all(1 <= mean <= 5 for mean in consensus(ratings).means.values())
 
 
