@@ -90,7 +90,7 @@ class Objective(ABC):
         needs: which parts of a `Context` must be there.
         of_batch: whether a score depends on the other images of its group, as diversity does. The score of an image
             is otherwise its own, however a batch is split or ordered.
-        of_people: whether people have to rate an image before it has a score; until then `UnratedError` is raised.
+        asks_people: whether people have to rate an image before it has a score; until then `UnratedError` is raised.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Objective(ABC):
     bounds: tuple[float, float] = UNBOUNDED
     needs: frozenset[Need] = frozenset()
     of_batch: bool = False
-    of_people: bool = False
+    asks_people: bool = False
 
     def prepare(self) -> None:  # noqa: B027 - most have nothing to read
         """Reads what scoring needs, such as a model, so that what is missing is known before anything is generated.

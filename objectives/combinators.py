@@ -23,7 +23,7 @@ class _Made(Objective):
         self.parts = tuple(parts)
         self.needs = frozenset().union(*(part.needs for part in parts))
         self.of_batch = any(part.of_batch for part in parts)
-        self.of_people = any(part.of_people for part in parts)
+        self.asks_people = any(part.asks_people for part in parts)
 
     def prepare(self) -> None:
         """Prepares all parts."""

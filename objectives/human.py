@@ -40,7 +40,7 @@ class HumanRating(Objective):
 
     bounds = (float(STARS[0]), float(STARS[1]))
     needs = frozenset({"prompt"})
-    of_people = True
+    asks_people = True
 
     def __init__(self, name: str, ratings: Callable[[], Ratings | None]) -> None:
         self.name = name

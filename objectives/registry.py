@@ -29,14 +29,14 @@ class Entry:
         checkpoint: the default; empty where no weights are published.
         judge: which embedded scorer can stand in, if any.
         about: one line.
-        of_people: whether people score, and there is no checkpoint.
+        asks_people: whether people score, and there is no checkpoint.
     """
 
     make: Callable[[str, str, SharedModels], Objective]
     checkpoint: str
     judge: Kind | None
     about: str
-    of_people: bool = False
+    asks_people: bool = False
 
     @property
     def embedded(self) -> list[str]:
@@ -128,7 +128,7 @@ BUILT_IN = {
         "",
         None,
         "people's ratings from 1 to 5, given on the page of fabric-bo rate",
-        of_people=True,
+        asks_people=True,
     ),
 }
 
@@ -158,9 +158,9 @@ def create(
         _check_embedded(name, checkpoint, model)
         usual = model if model in entry.embedded else entry.checkpoint
         chosen = checkpoint or usual
-        if entry.of_people and checkpoint is not None:
+        if entry.asks_people and checkpoint is not None:
             raise ValueError(f"checkpoint: {name} has none; allowed: none")
-        if not chosen and not entry.of_people:
+        if not chosen and not entry.asks_people:
             raise ValueError(f"checkpoint: no weights of {name} are published; allowed: {TRAINED_RAHF}")
         return entry.make(chosen, device, SharedModels() if shared is None else shared)
     if checkpoint is not None:

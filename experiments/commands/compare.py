@@ -15,8 +15,7 @@ from experiments.comparison.result import Comparison, task_values
 from experiments.config.read import check_config, read_config
 from experiments.config.setting import Setting
 from experiments.intervals import Difference
-from experiments.people.ratings import StudyRatings
-from experiments.run.artifacts import artifacts_of
+from experiments.people.ratings import ratings_of
 from experiments.run.optimize import read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
@@ -52,7 +51,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     output = options.output or config.output
     plan = Plan.of(config)
     if study is not None:
-        plan.shared.ratings = StudyRatings(study, config.output, config.people.ratings, artifacts_of(config))
+        plan.shared.ratings = ratings_of(study, config, plan.artifacts)
     found = compare(plan, tuned, output, best_known, progress)
     return CommandResult(f"{table(found)}\n\n{found.verdict}", {**found.to_dict(), "file": str(output / FILE)})
 

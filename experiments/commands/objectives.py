@@ -32,7 +32,7 @@ def _built_in() -> list[dict[str, Any]]:
         objective = entry.make(entry.checkpoint, "cpu", SharedModels())
         needs, higher = sorted(objective.needs), objective.higher_is_better
         about = {"name": name, "about": entry.about, "needs": needs, "higher_is_better": higher}
-        if not entry.of_people:
+        if not entry.asks_people:
             state = state_of(entry.checkpoint)
             about |= {"checkpoint": entry.checkpoint, "state": state, "embedded": entry.embedded}
         found.append(about)

@@ -7,13 +7,12 @@ import argparse
 from experiments.commands.result import CommandResult
 from experiments.config.read import check_config
 from experiments.people.consensus import consensus
-from experiments.people.ratings import StudyRatings
+from experiments.people.ratings import StudyRatings, ratings_of
 from experiments.people.web.server import application
 from experiments.run.artifacts import artifacts_of
 from experiments.run.progress import Progress
 from experiments.run.study import read_study
-from experiments.web.access import LOCAL
-from experiments.web.serving import listen, password_of, serve
+from experiments.web.serving import hosts_of, listen, password_of, serve
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -27,14 +26,14 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     """
     study, values = read_study(options.folder)
     config = check_config({**values, "output": str(options.folder)})
-    ratings = StudyRatings(study, options.folder, config.people.ratings, artifacts_of(config))
+    ratings = ratings_of(study, config, artifacts_of(config))
     if options.raters:
         return _raters(ratings)
     auth = password_of(options, progress)
     listening = listen(options.host, options.port)
-    hosts = LOCAL if options.host in LOCAL else None
+    app = application(ratings, config.people.repeats, hosts_of(options.host), auth)
     progress.close()
-    serve(application(ratings, config.people.repeats, hosts, auth), listening, "rating", "every rating is kept")
+    serve(app, listening, "rating", "every rating is kept")
     return CommandResult("")
 
 

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     shared = _shared(options)
     contexts = [replace(shared, prompt=options.prompt or fact.get("prompt")) for fact in facts]
     for objective in objectives:
-        if objective.of_people:
+        if objective.asks_people:
             raise ValueError(f"objective: {objective.name} asks people; allowed: in fabric-bo optimize and compare")
         check_needs(objective, contexts)
         progress.doing(f"loading {objective.name}")

@@ -15,8 +15,7 @@ from experiments.studio.blind import BlindComparison, arms_of, check_arms, resul
 from experiments.studio.options import StudioOptions
 from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
-from experiments.web.access import LOCAL
-from experiments.web.serving import listen, password_of, serve
+from experiments.web.serving import hosts_of, listen, password_of, serve
 from fabric.models import checked_device
 from objectives.checkpoints import embedded_rahf, locate
 from objectives.rahf.predictor import RahfPredictor
@@ -36,7 +35,6 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     if options.results:
         return _results(options)
     auth = password_of(options, progress)
-    local = options.host in LOCAL
     listening = listen(options.host, options.port)
     check_arms(*(options.blind or ()))
     progress.doing("loading the model")
@@ -45,7 +43,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
     predicted = None if predictor is None else Predictions(predictor, session)
     progress.doing("starting the server")
-    app = _application(session, blind, predicted, auth, LOCAL if local else None)
+    app = _application(session, blind, predicted, auth, hosts_of(options.host))
     progress.close()
     serve(app, listening, "studio", f"everything is kept in {options.folder}")
     return CommandResult("")

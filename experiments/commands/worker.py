@@ -24,14 +24,15 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         ValueError: there is no such run, or something that it needs is not to be had here; the message is one line.
     """
     url = storage_of(options.storage)
-    values = dict(join_study(url, options.name).study.user_attrs[CONFIG])
+    store = join_study(url, options.name)
+    values = dict(store.study.user_attrs[CONFIG])
     output = options.output or Path("runs") / options.name
     values |= {"storage": url, "study": options.name, "output": str(output)}
     if options.device is not None:
         values["model"] = {**values["model"], "device": options.device}
     config = check_config(values)
     try:
-        done = join(config, progress)
+        done = join(store, config, progress)
     except KeyboardInterrupt:
         progress.warn("stopped; the trial under way goes to another worker, and the same command takes part again")
         raise

@@ -116,7 +116,7 @@ def measure(
         UnratedError: people have to rate some of the images first.
     """
     outcomes: list[Outcome] = []
-    asks_people = any(objective.of_people for objective in objectives)  # who are to be asked for all images at once
+    asks_people = any(objective.asks_people for objective in objectives)  # who are to be asked for all images at once
     at_once = len(tasks) if asks_people else max(1, generator.protocol.batch // generator.protocol.images)
     for start in range(0, len(tasks), at_once):
         batch = tasks[start : start + at_once]

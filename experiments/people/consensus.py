@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives.human import STARS
+
 _ROUNDS = 30
 _PRIOR_BIAS = 8.0  # ratings of the usual rater that each one's bias begins with
 _PRIOR_NOISE = 6.0  # likewise, of his variance
@@ -69,11 +71,6 @@ class Consensus:
     raters: dict[str, RaterFigures]
 
 
-def means(ratings: Sequence[StarRating]) -> dict[str, float]:
-    """Quality by item; see `consensus`."""
-    return consensus(ratings).means
-
-
 def consensus(ratings: Sequence[StarRating]) -> Consensus:
     """Estimates quality of items, bias and noise of raters, in turns.
 
@@ -92,8 +89,7 @@ def consensus(ratings: Sequence[StarRating]) -> Consensus:
         name: _figures(place, item, rater, stars, float(bias[place]), float(variance[place]))
         for place, name in enumerate(raters)
     }
-    low, high = 1.0, 5.0
-    return Consensus({name: float(np.clip(q, low, high)) for name, q in zip(items, quality, strict=True)}, figures)
+    return Consensus({name: float(np.clip(q, *STARS)) for name, q in zip(items, quality, strict=True)}, figures)
 
 
 Values = NDArray[np.float64]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+import torch
 
 from experiments.people.ratings import Item, StudyRatings
+from fabric.seeding import generator_for
 
 _BEFORE_REPEATS = 5  # images that a person must have rated
 _NOT_AGAIN = 4  # last images, which he remembers
@@ -44,13 +44,14 @@ def next_turn(ratings: StudyRatings, rater: str, repeats: float) -> Turn:
     lacking = [item for item in ratings.items if rater not in raters[item.id] and len(raters[item.id]) < ratings.needed]
     if not lacking:
         return Turn(None, len(own), 0)
-    generator = _generator(rater, len(own))
+    generator = generator_for("turn", rater, len(own))
     again = _rated_once(own)
-    if again and generator.random() < repeats:
+    if again and float(torch.rand((), generator=generator)) < repeats:
         known = {item.id: item for item in ratings.items}
-        return Turn(known[again[int(generator.integers(len(again)))]], len(own), len(lacking))
+        place = int(torch.randint(len(again), (), generator=generator))
+        return Turn(known[again[place]], len(own), len(lacking))
     # By a random number of each, so that what comes in meanwhile changes the order of the rest, not of this.
-    chosen = min(lacking, key=lambda item: _generator(rater, item.id).random())
+    chosen = min(lacking, key=lambda item: generator_for("order", rater, item.id).initial_seed())
     return Turn(chosen, len(own), len(lacking))
 
 
@@ -59,8 +60,3 @@ def _rated_once(own: Sequence[str]) -> list[str]:
     if len(own) < _BEFORE_REPEATS:
         return []
     return sorted({item for item in own[:-_NOT_AGAIN] if own.count(item) == 1})
-
-
-def _generator(*parts: object) -> np.random.Generator:
-    digest = hashlib.sha256(repr(parts).encode()).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))

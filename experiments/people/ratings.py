@@ -9,25 +9,27 @@ from __future__ import annotations
 import hashlib
 import time
 import uuid
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from optuna.study import Study
 from PIL import Image
 
-from experiments.people.consensus import StarRating, means
+from experiments.config.schema import RunConfig
+from experiments.people.consensus import StarRating, consensus
 from experiments.run.artifacts import FOLDER, Artifacts
 from experiments.run.progress import Progress
-from fabric.images import to_rgb
+from fabric.images import FeedbackImage
 from objectives.base import UnratedError
 from objectives.human import STARS
 
 _ITEM, _RATING = "people:item:", "people:rating:"
 _WAIT = 1.0  # seconds between two looks
-MOST_CHARACTERS = 60  # of a rater's name
+_MOST_CHARACTERS = 60  # of a rater's name
 
 
 class Item(NamedTuple):
@@ -44,10 +46,38 @@ class Item(NamedTuple):
 
 def item_id(picture: Image.Image, prompt: str) -> str:
     """Name of a picture of a prompt, by content."""
-    pixels = to_rgb(picture)
-    digest = hashlib.sha256(f"{pixels.size} {prompt}".encode())
-    digest.update(pixels.tobytes())
-    return digest.hexdigest()[:24]
+    return hashlib.sha256(f"{FeedbackImage(picture).id} {prompt}".encode()).hexdigest()[:24]
+
+
+def checked_name(rater: str) -> str:
+    """A rater's name, without spaces around it.
+
+    Raises:
+        ValueError: it is empty or too long.
+    """
+    name = rater.strip()
+    if not 0 < len(name) <= _MOST_CHARACTERS:
+        raise ValueError(f"rater: {rater[:40]!r}; allowed: a name of 1 to {_MOST_CHARACTERS} characters")
+    return name
+
+
+class _Given:
+    """All ratings that were given up to a moment.
+
+    Args:
+        ratings: in their order.
+    """
+
+    def __init__(self, ratings: Sequence[StarRating] = ()) -> None:
+        self.ratings = ratings
+        self.raters = defaultdict[str, set[str]](set)
+        for rating in ratings:
+            self.raters[rating.item].add(rating.rater)
+
+    @cached_property
+    def means(self) -> dict[str, float]:
+        """What people think of each item."""
+        return consensus(self.ratings).means
 
 
 class StudyRatings:
@@ -66,8 +96,7 @@ class StudyRatings:
         self.artifacts = artifacts or Artifacts(output / FOLDER)
         self.needed = needed
         self._items: dict[str, Item] = {}
-        self._ratings: list[StarRating] = []
-        self._means: dict[str, float] = {}
+        self._given = _Given()
         self.refresh()
 
     def refresh(self) -> None:
@@ -79,8 +108,7 @@ class StudyRatings:
             if name.startswith(_ITEM)
         }
         written = [value for name, value in attributes.items() if name.startswith(_RATING)]
-        self._ratings = [_rating(value) for value in sorted(written, key=lambda value: value["at"])]
-        self._means = means(self._ratings)
+        self._given = _Given([_rating(value) for value in sorted(written, key=lambda value: value["at"])])
 
     @property
     def items(self) -> list[Item]:
@@ -90,14 +118,11 @@ class StudyRatings:
     @property
     def ratings(self) -> Sequence[StarRating]:
         """All that were given, in their order."""
-        return self._ratings
+        return self._given.ratings
 
     def raters_of(self) -> dict[str, set[str]]:
         """By item who rated it."""
-        found = defaultdict[str, set[str]](set)
-        for rating in self._ratings:
-            found[rating.item].add(rating.rater)
-        return found
+        return self._given.raters
 
     def is_rated(self, item: str) -> bool:
         """Whether enough people have rated an item."""
@@ -109,6 +134,10 @@ class StudyRatings:
         wanted = self._items if items is None else items
         return sum(max(0, self.needed - len(raters[item])) for item in wanted)
 
+    def what_is_left(self, items: Collection[str] | None = None) -> str:
+        """What a run waits for, in words; see `left`."""
+        return f"waiting for {self.left(items)} ratings: fabric-bo rate {self.output}"
+
     def mean(self, image: Image.Image, prompt: str) -> float:
         """What people think of an image of a prompt; see `objectives.human.Ratings`."""
         item = item_id(image, prompt)
@@ -118,7 +147,7 @@ class StudyRatings:
             self._items[item] = Item(item, prompt)
         if not self.is_rated(item):
             raise UnratedError("human", (item,))
-        return self._means[item]
+        return self._given.means[item]
 
     def path(self, item: str) -> Path:
         """File of an item's picture."""
@@ -137,15 +166,20 @@ class StudyRatings:
             raise ValueError(f"item: {item[:40]!r} is unknown; allowed: one that the page showed")
         if isinstance(stars, bool) or not isinstance(stars, int) or not low <= stars <= high:
             raise ValueError(f"stars: {stars!r}; allowed: a whole number from {low} to {high}")
-        if not 0 < len(rater.strip()) <= MOST_CHARACTERS:
-            raise ValueError(f"rater: {rater[:40]!r}; allowed: a name of 1 to {MOST_CHARACTERS} characters")
-        value = {"item": item, "rater": rater.strip(), "stars": stars, "at": datetime.now(UTC).isoformat()}
+        value = {"item": item, "rater": checked_name(rater), "stars": stars, "at": datetime.now(UTC).isoformat()}
         self.study.set_user_attr(_RATING + uuid.uuid4().hex, value)
         self.refresh()
 
-    def counts(self) -> Counter[str]:
-        """Ratings by rater."""
-        return Counter(rating.rater for rating in self._ratings)
+
+def ratings_of(study: Study, config: RunConfig, artifacts: Artifacts) -> StudyRatings:
+    """Those of a run.
+
+    Args:
+        study: of the run.
+        config: of it; says how many people rate each image.
+        artifacts: of it.
+    """
+    return StudyRatings(study, config.output, config.people.ratings, artifacts)
 
 
 def _file(item: str) -> str:
@@ -161,8 +195,8 @@ def wait_for(ratings: StudyRatings, items: Collection[str], progress: Progress) 
         items: names of the items.
         progress: says what it waits for.
     """
-    while left := ratings.left(items):
-        progress.doing(f"waiting for {left} ratings: fabric-bo rate {ratings.output}")
+    while ratings.left(items):
+        progress.doing(ratings.what_is_left(items))
         time.sleep(_WAIT)
         ratings.refresh()
 

@@ -23,7 +23,6 @@ from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.config.setting import model_state, read_settings
 from experiments.report.given import given_of, label, plan_of
-from experiments.run.artifacts import artifacts_of
 from experiments.run.space import absent
 from experiments.run.stopping import finished
 from experiments.run.study import read_study
@@ -104,9 +103,8 @@ class Findings:
 
     def __init__(self, folder: Path, config: RunConfig, study: Study, comparison: Comparison | None) -> None:
         self.folder = folder
-        self.artifacts = artifacts_of(config)
         self.config = config
-        self.plan = plan_of(config, study, self.artifacts)
+        self.plan = plan_of(config, study)
         self.study = study
         self.comparison = comparison
         self.objectives = [objective.name for objective in config.objective]

@@ -9,12 +9,10 @@ from optuna.study import Study
 from PIL.Image import Image
 
 from experiments.config.schema import RunConfig
-from experiments.run.artifacts import Artifacts
 from experiments.run.plan import Plan
 from experiments.run.protocol import Task
 from experiments.run.space import split_name
 from experiments.run.study import PICTURES
-from experiments.run.tasks import kept_tasks
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class GivenImage:
     picture: Image
 
 
-def plan_of(config: RunConfig, study: Study, artifacts: Artifacts) -> Plan:
+def plan_of(config: RunConfig, study: Study) -> Plan:
     """The plan of a run.
 
     Where files have moved, or never were on this machine, their pictures are those that the run kept; where it kept
@@ -43,7 +41,7 @@ def plan_of(config: RunConfig, study: Study, artifacts: Artifacts) -> Plan:
     except (ValueError, OSError):
         pass
     try:
-        return Plan(config, tuple(kept_tasks(config, study.user_attrs.get(PICTURES, []), artifacts)))
+        return Plan.of_kept(config, study.user_attrs.get(PICTURES, []))
     except (ValueError, OSError):
         return Plan(config, ())
 

@@ -197,7 +197,7 @@ def _trial_cells(found: Findings, trial: Tried, name: str, place: int) -> list[C
     if any(file not in kept for row in names for file in row):
         return []
     try:
-        files = [[found.artifacts.path(kept[file]) for file in row] for row in names]
+        files = [[found.plan.artifacts.path(kept[file]) for file in row] for row in names]
     except FileNotFoundError:
         return []
     return _cells(files, table, name, place, trial.params.strength > 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -16,7 +15,7 @@ from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import Trial
 from PIL import Image
 
-from experiments.config.places import OBJECT_STORES, check_place
+from experiments.config.places import OBJECT_STORES
 from experiments.config.schema import RunConfig
 from experiments.files.atomic import atomic_write
 from experiments.files.pictures import save_png
@@ -35,18 +34,15 @@ class Artifacts:
         place: `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or another folder; `folder` itself by default.
 
     Raises:
-        ValueError: the place is none of these, or what reaches it is not installed.
+        ValueError: what reaches the place is not installed.
     """
 
     def __init__(self, folder: Path, place: str | None = None) -> None:
-        self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
         is_remote = place is not None and "://" in place
+        self.folder = folder if place is None or is_remote else Path(place)
+        self.folder.mkdir(parents=True, exist_ok=True)
         self._remote = Backoff(_object_store(str(place))) if is_remote else None
-        if place is not None and not is_remote:
-            self.folder = Path(place)
-            self.folder.mkdir(parents=True, exist_ok=True)
-        self._local = FileSystemArtifactStore(self.folder)
+        self._store: ArtifactStore = self._remote or FileSystemArtifactStore(self.folder)
 
     def path(self, name: str) -> Path:
         """File of an artifact, fetched first where it is not here.
@@ -61,9 +57,7 @@ class Artifacts:
         if path.exists():
             return path
         try:
-            if self._remote is None:
-                raise ArtifactNotFound
-            with self._remote.open_reader(name) as body:
+            with self._store.open_reader(name) as body:
                 content = body.read()
         except ArtifactNotFound:
             raise FileNotFoundError(f"artifact: {name} is in no place that this run keeps pictures in") from None
@@ -86,8 +80,7 @@ class Artifacts:
             for name, picture in pictures.items():
                 path = Path(folder) / name
                 save_png(picture, path, {})
-                store = self._local if self._remote is None else self._remote
-                upload_artifact(artifact_store=store, file_path=str(path), study_or_trial=trial)
+                upload_artifact(artifact_store=self._store, file_path=str(path), study_or_trial=trial)
 
 
 def artifacts_of(config: RunConfig) -> Artifacts:
@@ -118,16 +111,13 @@ class _Prefixed:
 
 def _object_store(place: str) -> _Prefixed:
     """The store of Optuna for a place; credentials are from the environment, as boto3 and Google's client read them."""
-    check_place(place)
     parts = urlsplit(place)
     prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
     try:
         if parts.scheme == "s3":
-            import boto3
             from optuna.artifacts import Boto3ArtifactStore
 
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-            return _Prefixed(Boto3ArtifactStore(parts.netloc, boto3.client("s3", endpoint_url=endpoint)), prefix)
+            return _Prefixed(Boto3ArtifactStore(parts.netloc), prefix)
         from optuna.artifacts import GCSArtifactStore
 
         return _Prefixed(GCSArtifactStore(parts.netloc), prefix)

@@ -16,8 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
-from experiments.people.ratings import StudyRatings
-from experiments.run.artifacts import Artifacts, artifacts_of
+from experiments.people.ratings import StudyRatings, ratings_of
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
@@ -29,16 +28,15 @@ from experiments.run.study import (
     CONFIG_FILE,
     PICTURES,
     check_pictures,
-    join_study,
     open_study,
     read_study,
     run_name,
     write_config,
 )
-from experiments.run.tasks import keep_given, kept_tasks, pictures_of
+from experiments.run.tasks import keep_given, pictures_of
 from experiments.run.trials import Runner
 from fabric.params import FabricParams
-from optimizer.attributes import LOST, replication_of
+from optimizer.attributes import replication_of
 from optimizer.observations import Observations, observe
 from optimizer.recommendation import FittedModel, Recommendation, balanced, fit_model, pareto
 from optimizer.samplers.baselines import create_sampler
@@ -142,7 +140,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     store = begin(plan) if (plan.config.output / CONFIG_FILE).exists() else None
     progress.doing("loading the model")
     generator = plan.generator()
-    return _work(plan, generator, store or begin(plan), artifacts_of(plan.config), progress)
+    return _work(plan, generator, store or begin(plan), progress)
 
 
 def begin(plan: Plan) -> Store:
@@ -155,14 +153,15 @@ def begin(plan: Plan) -> Store:
     values = config.model_dump(mode="json")
     store = open_study(config.output, values, len(config.objective), _sampler(plan), run_name(values, config.output))
     check_pictures(store.study, pictures_of(plan.tasks))
-    keep_given(plan.tasks, artifacts_of(config))
+    keep_given(plan.tasks, plan.artifacts)
     return store
 
 
-def join(config: RunConfig, progress: Progress) -> Run:
+def join(store: Store, config: RunConfig, progress: Progress) -> Run:
     """Takes part in a run that was begun elsewhere, until it is over.
 
     Args:
+        store: of the run; gets its sampler.
         config: of the run as its study has it, but for where this process is; with storage and study.
         progress: shows how far the run is.
 
@@ -171,16 +170,14 @@ def join(config: RunConfig, progress: Progress) -> Run:
         ObjectiveError: the objective failed three times in a row.
         KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
     """
-    artifacts = artifacts_of(config)
-    known = join_study(str(config.storage), str(config.study)).study.user_attrs.get(PICTURES, [])
-    plan = Plan(config, tuple(kept_tasks(config, known, artifacts)))
+    plan = Plan.of_kept(config, store.study.user_attrs.get(PICTURES, []))
     write_config(config.output, config.model_dump(mode="json"))
     progress.doing("loading the objective")
     plan.check(held_out=False)
     progress.doing("loading the model")
     generator = plan.generator()
-    store = join_study(str(config.storage), str(config.study), _sampler(plan))
-    return _work(plan, generator, store, artifacts, progress)
+    store.study.sampler = _sampler(plan)
+    return _work(plan, generator, store, progress)
 
 
 def _sampler(plan: Plan) -> Replicating:
@@ -198,12 +195,12 @@ def _sampler(plan: Plan) -> Replicating:
     return Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
 
 
-def _work(plan: Plan, generator: CachedGenerator, store: Store, artifacts: Artifacts, progress: Progress) -> Run:
+def _work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
     """Tries settings, as others may do meanwhile, until there is a reason to stop."""
     config = plan.config
-    plan.shared.ratings = ratings = StudyRatings(store.study, config.output, config.people.ratings, artifacts)
+    plan.shared.ratings = ratings = ratings_of(store.study, config, plan.artifacts)
     trials = _trial_progress(plan, store.study, progress)
-    runner = Runner(plan, generator, artifacts, trials.prompts, trials.round)
+    runner = Runner(plan, generator, plan.artifacts, trials.prompts, trials.round)
     progress.doing("generating the images without feedback")
     runner.plain(store.study)
     reason = _loop(Run(plan, store.study), store, runner, trials, ratings)
@@ -239,7 +236,7 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress, ratin
         trials = [*rated, *(ask(run, store, room) if room > 0 else ())]
         if not trials:  # people, or other processes, are at the last ones; should one die, there is a trial left
             if waiting:
-                progress.waits(ratings.left(), str(config.output))
+                progress.waits(ratings.what_is_left())
             known = len(finished(study))
             time.sleep(_WAIT)
             if len(finished(study)) != known:
@@ -284,8 +281,7 @@ def ask(run: Run, store: Store, count: int) -> list[Trial]:
         if sum(number < trial.number for number in taken) < run.plan.config.trials:
             kept.append(trial)
         else:
-            trial.set_user_attr(LOST, True)  # nothing is known of its settings
-            store.study.tell(trial, state=TrialState.FAIL)
+            store.study.tell(trial, state=TrialState.FAIL)  # as lost: nothing is known of its settings
     return kept
 
 

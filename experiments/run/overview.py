@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import optuna
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from experiments.run.stopping import finished, minutes_taken
+from experiments.run.stopping import finished, minutes_taken, running
 from experiments.run.store import WAITING, Store
 from experiments.run.study import CONFIG, is_session
-
-_DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -67,20 +64,17 @@ def overview_of(store: Store) -> RunOverview:
     """How far a run is."""
     study = store.study
     config = study.user_attrs[CONFIG]
-    trials = study.get_trials(deepcopy=False)
-    counts = Counter(trial.state for trial in trials)
-    done, workers = sum(counts[state] for state in _DONE), store.workers()
-    values = [trial.values[0] for trial in trials if trial.state == TrialState.COMPLETE and len(trial.values) == 1]
-    waiting = sum(bool(trial.user_attrs.get(WAITING)) for trial in trials if trial.state == TrialState.RUNNING)
-    minutes, left = minutes_taken(study), max(0, config["trials"] - done)
-    pace = minutes / len(finished(study)) if done else None
+    told, workers = finished(study), store.workers()
+    values = [trial.values[0] for trial in told if trial.state == TrialState.COMPLETE and len(trial.values) == 1]
+    left = max(0, config["trials"] - len(told))
+    pace = minutes_taken(study) / len(told) if told else None
     return RunOverview(
         name=study.study_name,
         objectives=[objective["name"] for objective in config["objective"]],
-        finished=done,
+        finished=len(told),
         trials=config["trials"],
-        failed=counts[TrialState.FAIL],
-        waiting=waiting,
+        failed=len(study.get_trials(deepcopy=False, states=(TrialState.FAIL,))),
+        waiting=sum(bool(trial.user_attrs.get(WAITING)) for trial in running(study)),
         workers=workers,
         best=max(values, default=None),
         minutes_left=pace * left if pace is not None and workers else None,

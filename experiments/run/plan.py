@@ -6,15 +6,17 @@ benchmarks. What needs models is read when it is first asked for, so that a repo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from experiments.config.parts import FilterConfig, ObjectiveConfig
 from experiments.config.schema import RunConfig
 from experiments.config.setting import read_settings
 from experiments.embedded.measures import AttributeAgreement
 from experiments.embedded.worlds import WORLDS
+from experiments.run.artifacts import Artifacts, artifacts_of
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.feature_map import FabricFeatureMap
 from experiments.run.kept_images import KeptImages
@@ -22,7 +24,7 @@ from experiments.run.library import LibrarySpace, read_library, with_library
 from experiments.run.model_space import ModelSpace
 from experiments.run.protocol import BestOf, Filter, Protocol, Task
 from experiments.run.space import OtherSpace, Space, absent
-from experiments.run.tasks import held_out_tasks, run_tasks
+from experiments.run.tasks import held_out_tasks, kept_tasks, run_tasks
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
 from fabric.models import checked_device, evaluations, load
@@ -62,6 +64,24 @@ class Plan:
         """
         plan = cls(config, tuple(run_tasks(config)))
         return replace(plan, tasks=plan._with_library(plan.tasks))
+
+    @classmethod
+    def of_kept(cls, config: RunConfig, known: Sequence[Mapping[str, Any]]) -> Plan:
+        """The plan of a run whose files are elsewhere, with the pictures that it kept; see `kept_tasks`.
+
+        Raises:
+            ValueError: a picture is not to be had here.
+        """
+        return cls(config, tuple(kept_tasks(config, known, artifacts_of(config))))
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        """Where the run's pictures lie.
+
+        Raises:
+            ValueError: what reaches them is not installed.
+        """
+        return artifacts_of(self.config)
 
     # What is tried, and how
 
@@ -117,7 +137,7 @@ class Plan:
     def _chooser(self, which: ObjectiveConfig, tasks: Sequence[Task], what: str) -> Objective:
         """An objective that chooses among images; its model is read when it is first asked."""
         (objective,) = self._checked([self._assembled(which)], tasks, "prompts", what)
-        if objective.of_people:
+        if objective.asks_people:
             raise ValueError(f"{what}: {objective.name} asks people; allowed: objectives that score by themselves")
         return objective
 

@@ -260,7 +260,7 @@ def _scored_alone(
     Raises:
         ObjectiveError: one of these images failed.
     """
-    if objective.of_batch or objective.of_people:  # the play is tried without what the others lack
+    if objective.of_batch or objective.asks_people:  # the play is tried without what the others lack
         return score(objective, images, contexts)
     scores = together.scores[start : start + len(images)]
     if failed := {k: together.failures[start + k] for k, value in enumerate(scores) if not math.isfinite(value)}:

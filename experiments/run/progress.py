@@ -183,14 +183,9 @@ class TrialProgress:
         self._round += 1
         self._show()
 
-    def waits(self, ratings: int, folder: str) -> None:
-        """Nothing goes on before people have rated images.
-
-        Args:
-            ratings: that are needed.
-            folder: of the run.
-        """
-        self._progress.doing(f"waiting for {ratings} ratings: fabric-bo rate {folder}")
+    def waits(self, what: str) -> None:
+        """Nothing goes on before somebody else has done something, as in "waiting for 3 ratings"."""
+        self._progress.doing(what)
 
     def finished(self, done: int, best: float | None) -> None:
         """The trials under way are done.

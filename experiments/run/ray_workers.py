@@ -16,6 +16,7 @@ from experiments.run.plan import Plan
 from experiments.run.progress import Progress, in_words
 from experiments.run.storage import storage_url
 from experiments.run.store import Store
+from experiments.run.study import join_study
 from objectives.base import ObjectiveError
 
 _LOOK = 2.0  # seconds between two looks at how far the run is
@@ -75,7 +76,7 @@ class _Worker:
     def work(self, values: dict[str, Any]) -> None:
         """Takes part in a run until it is over."""
         with Progress(quiet=True) as progress:
-            join(check_config(values), progress)
+            join(join_study(values["storage"], values["study"]), check_config(values), progress)
 
 
 def _values(config: RunConfig, name: str, place: int) -> dict[str, Any]:

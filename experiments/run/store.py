@@ -54,7 +54,10 @@ class Store:
         self.storage = storage
 
     def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
-        """A new trial with its parameters, of this process from the first; it is lost if that ends meanwhile."""
+        """A new trial with its parameters, of this process from the first.
+
+        It is lost from now on, unless the process says in the end that its settings failed; see `LOST`.
+        """
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
             trial = self.study.ask()
@@ -70,10 +73,7 @@ class Store:
 
     @contextlib.contextmanager
     def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
-        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`.
-
-        A trial is lost from now on, unless its process says in the end that its settings failed; see `LOST`.
-        """
+        """Within, the storage is told that the trials' process lives; Optuna does so only inside `study.optimize`."""
         done = threading.Event()
 
         def beat() -> None:
@@ -83,8 +83,7 @@ class Store:
                         self.storage.record_heartbeat(trial._trial_id)  # a beat that is missed is made up by the next
 
         for trial in trials:
-            trial.set_user_attr(LOST, True)
-            self.claim(trial)
+            self.storage.record_heartbeat(trial._trial_id)
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         try:
@@ -103,7 +102,7 @@ class Store:
 
         Those that wait for people are kept: somebody else takes them up; see `waiting`.
         """
-        for trial in self._orphans():
+        for trial in self._orphans(self._running()):
             if not trial.user_attrs.get(WAITING):
                 with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
                     self.storage.set_trial_user_attr(trial._trial_id, LOST, True)
@@ -111,16 +110,16 @@ class Store:
 
     def workers(self) -> int:
         """Processes that have a trial under way, here and elsewhere."""
-        orphans = {trial.number for trial in self._orphans()}
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        running = self._running()
+        orphans = {trial.number for trial in self._orphans(running)}
         alive = [trial.user_attrs.get(_WORKER) for trial in running if trial.number not in orphans]
         return len({json.dumps(worker, sort_keys=True) for worker in alive if worker is not None})
 
     def waiting(self) -> list[Trial]:
         """Trials that wait for people: those of this process, and those whose process died, which it takes up."""
-        orphans = {trial.number for trial in self._orphans()}
-        found = []
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        running, found = self._running(), []
+        orphans = {trial.number for trial in self._orphans(running)}
+        for trial in running:
             is_own = trial.user_attrs.get(_WORKER) == _this_worker()
             if trial.user_attrs.get(WAITING) and (is_own or trial.number in orphans):
                 found.append(Trial(self.study, trial._trial_id))
@@ -130,10 +129,12 @@ class Store:
                     self.claim(found[-1])
         return found
 
-    def _orphans(self) -> list[FrozenTrial]:
-        """Running trials whose process died, as Optuna's heartbeats say or this machine knows."""
+    def _running(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def _orphans(self, running: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Those of running trials whose process died, as Optuna's heartbeats say or this machine knows."""
         stale = set(self.storage._get_stale_trial_ids(self.study._study_id))
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         return [trial for trial in running if trial._trial_id in stale or _is_dead(trial)]
 
 

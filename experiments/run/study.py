@@ -114,20 +114,19 @@ def _opened(folder: Path, url: str) -> RDBStorage:
         raise
 
 
-def join_study(url: str, name: str, sampler: BaseSampler | None = None) -> Store:
+def join_study(url: str, name: str) -> Store:
     """The study of a run that was begun elsewhere.
 
     Args:
         url: of its storage.
         name: of it.
-        sampler: proposes settings.
 
     Raises:
         ValueError: the storage cannot be opened, or holds no such run; the message is one line.
     """
     storage = open_storage(url)
     try:
-        store = Store(optuna.load_study(study_name=name, storage=storage, sampler=sampler), storage)
+        store = Store(optuna.load_study(study_name=name, storage=storage), storage)
     except KeyError:
         known = [one for one in optuna.get_all_study_names(storage) if one != name]
         allowed = ", ".join(known) or "none, as no run was begun there"

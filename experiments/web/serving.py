@@ -12,6 +12,14 @@ from starlette.types import ASGIApp
 from experiments.run.progress import Progress
 from experiments.web.access import LOCAL
 
+FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+"""Headers of a picture whose name is its content."""
+
+
+def hosts_of(host: str) -> tuple[str, ...] | None:
+    """Names that a page is called by; any where it is open to the network. See `AccessControl`."""
+    return LOCAL if host in LOCAL else None
+
 
 def password_of(options: argparse.Namespace, progress: Progress) -> tuple[str, str] | None:
     """User and password that a page asks for, from `--auth` or the environment; warns where there should be some.

@@ -55,11 +55,11 @@ def test_all_images_that_are_not_rated_are_asked_for_whatever_they_are_combined_
     human = HumanRating("human", lambda: ratings)
     other = FunctionObjective(lambda images, prompts: [0.5] * len(images), "other")
     for objective in (human, Unit(human), WeightedSum([other, Unit(human)])):
-        assert objective.of_people
+        assert objective.asks_people
         with pytest.raises(UnratedError) as error:
             score(objective, images, contexts)
         assert error.value.items == tuple(f"a star {images[k].tobytes()[0]}" for k in (1, 3))
-    assert not other.of_people
+    assert not other.asks_people
     rated = score(human, [images[0], images[2]], contexts[:2])
     assert rated == [ratings.mean(images[k], "a star") for k in (0, 2)]
 

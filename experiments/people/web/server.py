@@ -9,19 +9,20 @@ from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, StrictInt, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from experiments.config.errors import in_one_line
 from experiments.people.queue import next_turn
-from experiments.people.ratings import MOST_CHARACTERS, StudyRatings
+from experiments.people.ratings import StudyRatings, checked_name
 from experiments.web.access import AccessControl, Gate
+from experiments.web.serving import FOREVER
 
 _STATIC = Path(__file__).parent / "static"
 _GATE = Gate(re.compile(r"/|/favicon\.ico|/(next|ratings)|/static/[\w.-]+|/pictures/[0-9a-f]{24}"), 2**12)
-_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  # a picture's name is its content
 
 
 class _Given(BaseModel):
@@ -31,7 +32,7 @@ class _Given(BaseModel):
 
     rater: str
     item: str
-    stars: StrictInt
+    stars: int
 
 
 def application(
@@ -63,19 +64,20 @@ def application(
 
     @app.get("/next")
     def following(rater: str) -> Response:
-        if not 0 < len(rater.strip()) <= MOST_CHARACTERS:
-            return _refused(f"rater: a name of 1 to {MOST_CHARACTERS} characters is allowed")
+        try:
+            name = checked_name(rater)
+        except ValueError as error:
+            return _refused(str(error))
         with lock:
             ratings.refresh()
-            return JSONResponse(turn(rater.strip()))
+            return JSONResponse(turn(name))
 
     @app.post("/ratings")
     async def rate(request: Request) -> Response:
         try:
             given = _Given.model_validate_json(await request.body())
         except ValidationError as error:
-            first = error.errors()[0]
-            return _refused(f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}")
+            return _refused(in_one_line(error))
         return await run_in_threadpool(keep, given)
 
     def keep(given: _Given) -> Response:
@@ -84,7 +86,7 @@ def application(
                 ratings.add(given.item, given.rater, given.stars)
             except ValueError as error:
                 return _refused(str(error))
-            return JSONResponse(turn(given.rater.strip()))
+            return JSONResponse(turn(checked_name(given.rater)))
 
     @app.get("/pictures/{item}")
     def picture(item: str) -> Response:
@@ -92,7 +94,7 @@ def application(
             path = ratings.path(item)
         except FileNotFoundError:
             return _refused("picture: unknown", 404)
-        return FileResponse(path, headers=_FOREVER)
+        return FileResponse(path, headers=FOREVER)
 
     app.mount("/static", StaticFiles(directory=_STATIC))
     return AccessControl(app, _GATE, hosts, auth)

@@ -20,6 +20,7 @@ from experiments.studio.web.downloads import write_archive
 from experiments.studio.web.page import THEME, build_page
 from experiments.studio.web.uploads import MAX_BYTES
 from experiments.web.access import AccessControl, Gate
+from experiments.web.serving import FOREVER
 
 # Gradio's routes that the page needs. Those that read, write or fetch files are not among them.
 _PATHS = re.compile(
@@ -30,7 +31,6 @@ _PATHS = re.compile(
 )
 _GATE = Gate(_PATHS, MAX_BYTES, "'self' 'unsafe-inline' 'unsafe-eval' data: blob:")  # Gradio cannot do without
 STATIC = Path(__file__).parent / "static"
-_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}  # a picture's name is its content
 _CHUNK = 2**20  # bytes
 
 
@@ -71,7 +71,7 @@ def _add_pictures(app: FastAPI, api: PageApi) -> None:
             path = api.session.pictures.path(image)
         except ValueError as error:
             return Response(str(error), 404)
-        return FileResponse(path, headers=_FOREVER, filename=None if download is None else path.name)
+        return FileResponse(path, headers=FOREVER, filename=None if download is None else path.name)
 
     @app.get("/studio/maps/{image}/{kind}")
     def overlay(image: str, kind: str) -> Response:
@@ -83,7 +83,7 @@ def _add_pictures(app: FastAPI, api: PageApi) -> None:
             return Response(str(error), 404)
         file = io.BytesIO()
         found.save(file, "PNG")
-        return Response(file.getvalue(), headers=_FOREVER, media_type="image/png")
+        return Response(file.getvalue(), headers=FOREVER, media_type="image/png")
 
     @app.post("/studio/upload")
     async def upload(request: Request, rater: str, id: str, sign: str, name: str = "") -> Response:

@@ -49,7 +49,7 @@ def test_people_and_a_function_of_the_same_opinion_lead_to_the_same_run(scored: 
     assert len({trial.value for trial in done.study.trials}) > 1
 
 
-def test_a_run_of_people_that_is_killed_asks_nothing_twice(scored: Run, tmp_path: Path) -> None:
+def test_a_run_asks_people_that_is_killed_asks_nothing_twice(scored: Run, tmp_path: Path) -> None:
     config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", objective="human")
 
     def kill(*moment: object) -> None:

@@ -48,7 +48,7 @@ _MOMENTS = {
     "between two pictures": ("experiments.run.trials", "Runner", "_upload", 4),
     "written, but not told": ("optuna.study", "Study", "tell", 2),
 }
-_NO_HEARTBEAT = ("experiments.run.store", "Store", "alive", 2)
+_NO_HEARTBEAT = ("experiments.run.store", "Store", "claim", 2)
 
 
 def _kill(config: Path, moment: tuple[str, str, str, int]) -> None:
