@@ -108,10 +108,10 @@ def test_two_people_rate_apart(page: Page, ratings: StudyRatings) -> None:
 def test_a_rating_that_is_not_saved_is_said(page: Page, ratings: StudyRatings) -> None:
     _begin(page)
     expect(page.get_by_text("0 rated, 3 to go")).to_be_visible()
-    page.context.set_offline(True)
+    page.route("**/ratings", lambda route: route.abort())
     page.keyboard.press("4")
     expect(page.get_by_role("alert")).to_contain_text("Not saved")
-    page.context.set_offline(False)
+    page.unroute("**/ratings")
     page.keyboard.press("4")
     expect(page.get_by_text("1 rated, 2 to go")).to_be_visible()
     ratings.refresh()
