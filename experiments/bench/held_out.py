@@ -20,7 +20,7 @@ Values = dict[str, float]
 
 
 class HeldOutJudge:
-    """Measures settings on the held-out prompts of a plan: its objective, and what a classifier says of the images.
+    """Measures settings on the held-out prompts of a plan: its objectives, and what a classifier says of the images.
 
     Args:
         plan: says which prompts and seeds.
@@ -32,7 +32,7 @@ class HeldOutJudge:
         self.objective: Objective = plan.held_out_objectives[0]
         self.generator: CachedGenerator = plan.generator(plan.held_out_protocol)
         others = [measure for measure in plan.measures.values() if isinstance(measure, AttributeAgreement)]
-        self._measured = [self.objective, *others]
+        self._measured = [*plan.held_out_objectives, *others]
         self._kept = kept
         self._known: dict[str, Values] = {}
         if kept is not None and kept.exists():
@@ -41,7 +41,7 @@ class HeldOutJudge:
     def __call__(self, params: FabricParams) -> Values:
         """Means over the held-out prompts, by the name of the objective or measure."""
         key = json.dumps(params.to_dict(), sort_keys=True)
-        if key not in self._known:
+        if not {measure.name for measure in self._measured} <= self._known.get(key, {}).keys():
             outcomes = play(self.generator, [(task, params) for task in self.tasks], self._measured)
             kind = self.generator.protocol.value
             self._known[key] = {

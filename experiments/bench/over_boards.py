@@ -66,11 +66,19 @@ def value_of(row: Mapping[str, Any], arm: str, measure: str | None = None) -> fl
     return float(row["arms"][arm][name])
 
 
-def gains(found: Mapping[str, Any], arm: str, over: str, world: str | None = None) -> Difference:
-    """By how much an arm is better than another, over the boards of a world or of all."""
+def gains(
+    found: Mapping[str, Any], arm: str, over: str, world: str | None = None, measure: str | None = None
+) -> Difference:
+    """By how much an arm is better than another, over the boards of a world or of all; by its objective by default."""
     rows = [row for row in found["rows"] if world in (None, row["world"])]
-    first, second = (np.array([value_of(row, name) for row in rows]) for name in (arm, over))
+    first, second = (np.array([value_of(row, name, measure) for row in rows]) for name in (arm, over))
     return paired_difference(first, second)
+
+
+def measures_of(found: Mapping[str, Any]) -> Sequence[str]:
+    """What was measured on all boards, the objective first."""
+    first, *others = ([*row["arms"][PLAIN]] for row in found["rows"])
+    return [name for name in first if all(name in other for other in others)]
 
 
 def worlds_of(found: Mapping[str, Any]) -> Sequence[str | None]:

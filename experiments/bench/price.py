@@ -1,0 +1,105 @@
+"""`fabric-bo bench price`: what closeness to a taste costs of the prompt, with and without a constraint, over boards.
+
+On each board two ordinary runs are made (without early stops): one that seeks its objective alone, and one that keeps
+to a constraint besides. Both recommendations are compared on prompts and seeds that were never used in them, by the
+objective, by what the constraint is put on, and by classifiers that nothing is optimised on. Runs are kept and gone on
+with.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from experiments.bench.held_out import HeldOutJudge, Values
+from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.options import check_ranges
+from experiments.bench.over_boards import (
+    BEST_PRESET,
+    FOLDER,
+    PLAIN,
+    add_board_options,
+    boards_of,
+    gains,
+    measures_of,
+    print_board,
+    worlds_of,
+)
+from experiments.config.parts import BoardKind
+from experiments.config.read import check_config
+from experiments.config.schema import RunConfig
+from experiments.run.optimize import optimize
+from experiments.run.plan import Plan
+
+ALONE, CONSTRAINED = "objective alone", "under the constraint"
+PAIRS = ((ALONE, PLAIN), (CONSTRAINED, PLAIN), (CONSTRAINED, ALONE), (BEST_PRESET, PLAIN))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command's options."""
+    add_board_options(parser)
+    parser.set_defaults(config=[FOLDER / "bench.yaml"])
+    parser.add_argument("--constraint", default="rahf-alignment", metavar="OBJECTIVE", help="what is kept to")
+    about = "how much better than without feedback images must be in it; negative: how much they may be worse"
+    parser.add_argument("--at-least", type=float, default=0.0, metavar="GAIN", help=about)
+    parser.add_argument("--trials", type=int, default=30, help="of each run")
+    parser.add_argument("--output", type=Path, default=Path("runs/price"), help="folder of the runs")
+    add_results_option(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints each board as it is done, and what both runs gain and pay over all of them.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        ValueError: an option is out of range, a configuration has no boards, or a run in the folder is another's.
+    """
+    check_ranges(options, {"trials": (1, None)})
+    rows = []
+    for config, board, kind in boards_of(options):
+        rows.append(_measure(config, board, kind, options))
+        print_board(rows[-1])
+    found = {"constraint": options.constraint, "at_least": options.at_least, "trials": options.trials, "rows": rows}
+    print("\nmeans of paired differences over boards, with Student's 95 % intervals")
+    for arm, over in PAIRS:
+        for measure in measures_of(found):
+            for world in worlds_of(found):
+                difference = gains(found, arm, over, world, measure)
+                print(f"{arm} over {over}, {measure}, {world or 'all boards'}: {difference}")
+    if options.results is not None:
+        write_results(options.results, command_line("price", add_arguments, options), found)
+    return 0
+
+
+def _measure(config: RunConfig, board: int, kind: BoardKind, options: argparse.Namespace) -> dict[str, Any]:
+    """All arms on one board: values on its held-out prompts."""
+    folder = options.output / f"{config.world_of_targets}-{board}-{kind}"
+    constraint = {"objective": options.constraint, "at_least": options.at_least}
+    runs = {ALONE: [], CONSTRAINED: [constraint]}
+    configs = {
+        arm: check_config(
+            {
+                **config.model_dump(mode="json"),
+                "trials": options.trials,
+                "constraints": constraints,
+                "output": str(folder / arm.replace(" ", "-")),
+            }
+        )
+        for arm, constraints in runs.items()
+    }
+    plan = Plan.of(configs[CONSTRAINED])
+    judge = HeldOutJudge(plan, folder / "held-out.json")
+    arms: dict[str, Values] = {PLAIN: judge(plan.protocol.plain)}
+    arms |= {name: judge(params) for name, params in plan.presets.items()}
+    arms |= {arm: judge(optimize(Plan.of(its)).recommended()[1]) for arm, its in configs.items()}
+    return {
+        "world": config.world_of_targets,
+        "board": board,
+        "kind": kind,
+        "objective": judge.objective.name,
+        "presets": list(plan.presets),
+        "arms": arms,
+    }
