@@ -83,6 +83,7 @@ _BENCHES = {
     "boards": "what tuned settings gain over fixed ones, over boards of two worlds",
     "knobs": "what single knobs cost or gain, over boards of two worlds",
     "price": "what closeness costs of the prompt, with and without a constraint",
+    "predictor": "what the predictor of rich feedback owes to task tokens and prompt",
     "studio": "the time from a click to the next batch",
     "artist": "how soon a simulated artist gets what it has in mind",
 }

@@ -87,26 +87,29 @@ def _through_codec(truth: RichTruth, codec: AutoencoderKL, generator: torch.Gene
     return replace(truth, pictures=pictures)
 
 
-def build_rahf(seed: int) -> RahfParts:
-    """A model with random weights, of 1.4 million parameters."""
+def build_rahf(seed: int, task_tokens: bool = True) -> RahfParts:
+    """A model with random weights, of 1.5 million parameters; see `RahfConfig`."""
     tokenizer = build_tokenizer(SCENES, CONTEXT)
     with seeded(seed):
-        model = Rahf(RahfConfig(len(tokenizer), max_words=CONTEXT))
+        model = Rahf(RahfConfig(len(tokenizer), max_words=CONTEXT, task_tokens=task_tokens))
     return RahfParts(model, build_image_processor(), tokenizer)
 
 
-def train_rahf(config: Config, pool: RichPool, attributes: Tensor) -> tuple[RahfParts, float]:
+def train_rahf(
+    config: Config, pool: RichPool, attributes: Tensor, *, task_tokens: bool = True
+) -> tuple[RahfParts, float]:
     """Trains on the exact truth. A reader of attributes helps along, or image tokens stay blind to much that words say.
 
     Args:
         config: schedule.
         pool: of training pictures.
         attributes: what they show, N x A.
+        task_tokens: see `RahfConfig`.
 
     Returns:
         The model in eval mode, and the seconds it took.
     """
-    parts, device = build_rahf(config.seed), training_device()
+    parts, device = build_rahf(config.seed, task_tokens), training_device()
     sizes = parts.model.config
     features = sizes.width * (sizes.image_size // 2 ** len(sizes.stem)) ** 2
     with seeded(config.seed):
