@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from experiments.comparison.arms import PLAIN, WITHOUT, Arm
 from experiments.comparison.result import BEST_OF
 from experiments.files.html import data_uri
+from experiments.report.theme import themed_svg
 from fabric.params import PRESETS
 
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#d9dee4"
@@ -98,6 +99,12 @@ class Plot:
             self.draw(layout).savefig(file, format="png", dpi=layout.dpi, metadata={"Software": None})
             return file.getvalue()
 
+    def svg(self, layout: Layout) -> str:
+        """A drawing that follows the reader's light or dark; the same for the same figure."""
+        with rc_context({**_LOOK, "svg.hashsalt": self.name}), io.StringIO() as file:
+            self.draw(layout).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            return themed_svg(file.getvalue())
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -118,8 +125,8 @@ class Drawn:
 
 def drawn(plot: Plot) -> Drawn:
     """A plot for wide and for narrow screens."""
-    wide, narrow = plot.png(WIDE), plot.png(NARROW)
-    return Drawn(plot, wide, data_uri(wide, "png"), data_uri(narrow, "png"))
+    wide, narrow = (data_uri(plot.svg(layout).encode(), "image/svg+xml") for layout in (WIDE, NARROW))
+    return Drawn(plot, plot.png(WIDE), wide, narrow)
 
 
 def panels(layout: Layout, count: int, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
