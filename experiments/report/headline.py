@@ -101,11 +101,11 @@ def key_figures(found: Findings) -> list[Figure]:
 def _figure(found: Comparison, name: str, difference: Difference) -> Figure:
     colours = {measured.arm.name: arm_colour(measured.arm) for measured in found.arms}
     mean = mean_over_rounds(found, name)
-    about = f"the best preset, {name}" if name == found.best_preset else name
+    about = f"over the best preset, {name}" if name == found.best_preset else f"over {name}"
     if name not in colours:
-        about += " images without feedback, by its own best image"
+        about = f"best image over the {name} without feedback"
     return Figure(
-        f"over {about}",
+        about,
         f"{difference.mean:+.3f}",
         f"95 %: {difference.interval}; better on {difference.wins:.0%} of prompts",
         f"mean over rounds {mean}" if mean is not None else "",

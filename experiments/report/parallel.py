@@ -10,8 +10,6 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from experiments.report.findings import Findings, Tried
 from experiments.report.tables import NOTHING, Head, Table
 
-_DIGITS = 4  # of a value; more are not seen
-
 
 def parallel_data(found: Findings) -> dict[str, Any]:
     """Axes, gains first and then parameters from the one that matters most, and a line for each trial."""
@@ -25,7 +23,7 @@ def parallel_data(found: Findings) -> dict[str, Any]:
     lines = [
         {
             "number": trial.number,
-            "values": [_short(value) for value in (*trial.values, *(_values(found, row)[name] for name in names))],
+            "values": [*trial.values, *(_place(found, row, name) for name in names)],
             "chosen": trial.number in chosen,
             "pruned": trial.pruned,
         }
@@ -66,11 +64,10 @@ def _axis(found: Findings, name: str) -> dict[str, Any]:
     return {"name": found.label(name), "type": kind, "min": distribution.low, "max": distribution.high}
 
 
-def _short(value: object) -> object:
-    """A value for the script."""
-    if isinstance(value, float):
-        return float(f"{value:.{_DIGITS}g}")
-    return value if isinstance(value, int) and not isinstance(value, bool) else str(value)
+def _place(found: Findings, row: int, name: str) -> object:
+    """Where a trial crosses an axis: a number, or the name of a choice."""
+    value = _values(found, row)[name]
+    return str(value) if isinstance(found.encoding.space[name], CategoricalDistribution) else value
 
 
 def _text(value: object) -> str:

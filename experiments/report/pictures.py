@@ -248,4 +248,4 @@ def _matching(tasks: list[Task], prompts: Sequence[str]) -> list[Task]:
 
 def _targets(tasks: Sequence[Task], place: int) -> list[Picture]:
     targets = tasks[place].targets[:_TARGETS] if tasks else ()
-    return [Picture(to_uri(image, _TARGET_SIDE), "target") for image in targets]
+    return [Picture(to_uri(image, _TARGET_SIDE), f"target {k + 1}") for k, image in enumerate(targets)]

@@ -23,6 +23,7 @@ from fabric.params import PRESETS
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#d9dee4"
 TUNED, NEUTRAL = "#0072b2", "#7a7a7a"
 _OTHERS = ("#0b3c5d", "#5b4b8a", "#2a9d8f")  # of further tuned settings
+_HALF = 24  # characters of a legend that fit into half a narrow plot
 _REACH = 1.96  # of a 95 % interval, in standard errors
 
 # After Okabe and Ito (2008), which are told apart with any kind of colour vision.
@@ -179,11 +180,12 @@ def reach(errors: Sequence[float]) -> list[float]:
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], layout: Layout, columns: int = 4) -> None:
-    """One legend for all panels."""
+    """One legend for all panels; on a narrow plot in one column where a name would not fit into half of it."""
+    fitting = 2 if all(len(str(handle.get_label())) <= _HALF for handle in handles) else 1
     figure.legend(
         handles=list(handles),
         loc="outside lower center",
-        ncols=min(len(handles), 2 if layout.narrow else columns),
+        ncols=min(len(handles), fitting if layout.narrow else columns),
         fontsize=9,
         handlelength=1.8,
         columnspacing=1.4,

@@ -25,7 +25,10 @@
       dim, ...own, ...naming, id: `axis-${dim}`, type: one.type, name: one.name, realtime: false,
       nameTextStyle: { color: colour("--ink"), fontSize: 12, ...naming.nameTextStyle },
       nameTruncate: { maxWidth: 200 },
-      axisLabel: { color: colour("--muted"), fontSize: 11, ...(one.type !== "category" && marks) },
+      axisLabel: {
+        color: colour("--muted"), fontSize: 11, textBorderColor: colour("--paper"), textBorderWidth: 3,
+        ...(one.type !== "category" && marks),
+      },
       axisLine: { lineStyle: { color: colour("--muted") } },
       axisTick: { show: false },
       areaSelectStyle: { width: narrow.matches ? 26 : 18, color: colour("--accent"), opacity: 0.25, borderColor: colour("--accent") },
@@ -51,13 +54,14 @@
 
   function draw() {
     chart?.dispose();
-    place.style.height = narrow.matches ? `${54 * axes.length + 90}px` : "32rem";
+    least.value = 0;
+    place.style.height = narrow.matches ? `${54 * axes.length + 104}px` : "32rem";
     chart = echarts.init(place, null, { renderer: "svg" });
     const low = gains[Math.floor(0.1 * (gains.length - 1))], high = gains.at(-1);
     chart.setOption({
       textStyle: { fontFamily: "inherit" },
       parallel: narrow.matches
-        ? { layout: "vertical", left: 112, right: 18, top: 10, bottom: 70 }
+        ? { layout: "vertical", left: 112, right: 18, top: 24, bottom: 70 }
         : { left: 24, right: 110, top: 90, bottom: 74 },
       parallelAxis: axes.map(axis),
       visualMap: {
@@ -84,14 +88,14 @@
 
   function filterGain() {
     const share = Number(least.value) / Number(least.max);
-    const at = axes[0].min + share * (axes[0].max - axes[0].min);
+    const at = Math.min(axes[0].min + share * (axes[0].max - axes[0].min), axes[0].max);
     least.setAttribute("aria-valuetext", at.toPrecision(3));
     chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId: "axis-0", intervals: share > 0 ? [[at, axes[0].max]] : [] });
     shown();
   }
 
   least.addEventListener("input", filterGain);
-  document.getElementById("parallel-clear").addEventListener("click", () => { least.value = 0; draw(); });
+  document.getElementById("parallel-clear").addEventListener("click", draw);
   narrow.addEventListener("change", draw);
   dark.addEventListener("change", draw);
   addEventListener("resize", () => chart.resize());

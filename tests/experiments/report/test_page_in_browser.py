@@ -127,7 +127,7 @@ def test_a_table_sorts_by_its_numbers(shown: Page) -> None:
 def test_text_has_contrast_in_light_and_dark(shown: Page, scheme: str) -> None:
     shown.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     pairs = shown.evaluate(_COLOURS)
-    assert len(pairs) > 10
+    assert len(pairs) >= 6
     assert {background[0] < 128 for _, background in pairs if background} == {scheme == "dark"}
     for colour, background in pairs:
         assert _contrast(colour, background) >= 4.5, (colour, background)  # WCAG 2.2, 1.4.3

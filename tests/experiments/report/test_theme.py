@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from matplotlib.figure import Figure
+
 from experiments.report import style
-from experiments.report.style import WIDE, Plot, panels
+from experiments.report.style import WIDE, Layout, Plot, panels
 from experiments.report.theme import dark_style, themed
 
 
 def test_the_palette_becomes_variables_that_only_dark_sets() -> None:
-    def draw(layout: style.Layout) -> style.Figure:
+    def draw(layout: Layout) -> Figure:
         figure, (axis,) = panels(layout, 1, 2)
         axis.plot([0, 1], color=style.TUNED)
         axis.set_title("title")
