@@ -37,7 +37,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
 
 
 def _session(folder: Path, name: str, path: Path) -> CommandResult:
-    _write(path, session_page(folder, *read_study(folder, name)).encode())
+    _write(path, session_page(folder, path, *read_study(folder, name)).encode())
     return CommandResult(str(path), {"report": str(path), "plots": None})
 
 
@@ -64,7 +64,7 @@ def report(found: Findings, path: Path) -> int:
     drawn = [plot for plots_of_section in plots.values() for plot in plots_of_section]
     for plot in drawn:
         _write(folder / f"{plot.plot.name}.png", plot.png)
-    _write(path, page(found, plots, config).encode())
+    _write(path, page(found, plots, path, config).encode())
     return len(drawn)
 
 

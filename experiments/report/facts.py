@@ -19,11 +19,17 @@ from fabric.models import EMBEDDED_MODELS
 from optimizer.attributes import replication_of
 
 
-def config_text(found: Findings) -> str:
-    """The configuration as YAML, without the password of a database, which is nobody else's business."""
+def config_values(found: Findings) -> dict[str, Any]:
+    """The configuration as plain values, without the password of a database, which is nobody else's business."""
     values: dict[str, Any] = found.config.model_dump(mode="json")
     if values["storage"] is not None:
         values["storage"] = without_password(values["storage"])
+    return values
+
+
+def config_text(found: Findings) -> str:
+    """The configuration as YAML; see `config_values`."""
+    values = config_values(found)
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -44,13 +50,13 @@ def counts(found: Findings) -> dict[str, str]:
     )
     times = [trial.user_attrs.get(TIMES, {}) for trial in study.get_trials(deepcopy=False)]
     generating, scoring = (sum(seconds.get(part, 0.0) for seconds in times) for part in ("generating", "scoring"))
-    protocol = config.protocol
+    protocol, reason = config.protocol, reason_to_stop(config, study, fitted)
     again = sum(replication_of(trial) is not None for trial in finished(study))
     facts = {
         "trials": f"{complete} complete, {pruned} stopped early, {failed} failed"
         + (f", {running} running" if running else "")
         + (f"; {again} of them tried the best settings again with other seeds" if again else ""),
-        "ended": reason_to_stop(config, study, fitted) or f"not yet; {config.trials} trials were asked for",
+        "state": f"ended after {reason}" if reason else f"not ended: {config.trials} trials were asked for",
         "images": f"{images_made(study):.0f} for trials, {plain:.0f} without feedback to compare with",
         "time": f"{minutes_taken(study):.1f} minutes in trials: {generating / 60:.1f} generating, "
         f"{scoring / 60:.1f} scoring",
@@ -64,10 +70,20 @@ def counts(found: Findings) -> dict[str, str]:
     if fitted is not None:
         margin = margin_of(config, fitted)
         usual = " (the standard error of a trial)" if config.stop.margin is None else ""
-        facts["uncertainty"] = (
-            f"{fitted.chance_of_better(margin):.0%} chance that some setting is better by more than {margin:.2g}{usual}"
+        facts["chance of better"] = (
+            f"{fitted.chance_of_better(margin):.0%} that some setting beats the recommended one by more than "
+            f"{margin:.2g}{usual}"
         )
     return facts
+
+
+ABOUT_CHANCE = (
+    "Chance of better: the model draws many landscapes of gains that all fit what was seen, and counts in how many of "
+    "them some setting, tried or not, beats the recommended one by more than the margin. It says how much more trials "
+    "might find, not that the recommended settings are bad: near 100 % is usual where there are many parameters and "
+    "few trials; a few percent means that, as far as the model can tell, there is little left to find."
+)
+"""What the chance of better is, in words."""
 
 
 _VALUES = {"last": "mean of the last round", "best": "best image", "all": "mean of all rounds"}

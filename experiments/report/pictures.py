@@ -19,6 +19,7 @@ from experiments.files.html import to_uri
 from experiments.report.findings import Findings, Tried
 from experiments.report.given import held_out_tasks_of
 from experiments.report.style import TUNED, arm_colour, preset_colour
+from experiments.report.theme import themed
 from experiments.run.protocol import Task
 from experiments.run.trials import ATTENTION, PROMPTS, ROUNDS, picture_name
 from fabric.images import read_picture
@@ -41,11 +42,13 @@ class Picture:
         uri: the image itself, as data.
         alt: what it is.
         role: liked or disliked in what follows, or nothing.
+        file: of the image at its own size, where `uri` is smaller.
     """
 
     uri: str
     alt: str
     role: str = ""
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class Column:
 
     Attributes:
         name: of the arm.
-        colour: of the arm.
+        colour: of the arm, as CSS.
         rounds: R cells.
     """
 
@@ -114,7 +117,7 @@ def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySid
             with_choices = measured.arm.params.strength > 0
             files = [[found.folder / file for file in row] for row in measured.pictures[k]]
             rounds = _cells(files, measured.scores[objective][k], name, k, with_choices)
-            columns.append(Column(name, arm_colour(measured.arm), rounds))
+            columns.append(Column(name, themed(arm_colour(measured.arm)), rounds))
         shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
     return [prompt_row for prompt_row in shown if prompt_row.columns]
 
@@ -127,7 +130,7 @@ def run_pictures(found: Findings) -> list[SideBySide]:
     shown = []
     for k, prompt in enumerate(prompts[:MOST]):
         columns = [
-            Column(name, colour, _trial_cells(found, found.trial(number), name, k))
+            Column(name, themed(colour), _trial_cells(found, found.trial(number), name, k))
             for number, (name, colour) in chosen.items()
         ]
         shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
@@ -224,11 +227,11 @@ def _cells(
     for number, (row, row_scores) in enumerate(zip(rows, scores, strict=True)):
         pictures = []
         for k, (image, score) in enumerate(zip(row, row_scores, strict=True)):
-            role = ""
+            file, role = files[number][k] if max(image.size) > side else None, ""
             if with_choices and number + 1 < len(scores) and len(row_scores) > 1:
                 role = "liked" if k == row_scores.argmax() else "disliked" if k == row_scores.argmin() else ""
             alt = f"{name}, round {number + 1}, image {k + 1}: {score:.3f}{f', {role}' if role else ''}"
-            pictures.append(Picture(to_uri(image, side), alt, role))
+            pictures.append(Picture(to_uri(image, side), alt, role, file))
         cells.append(
             Cell(
                 pictures,
@@ -245,4 +248,4 @@ def _matching(tasks: list[Task], prompts: Sequence[str]) -> list[Task]:
 
 def _targets(tasks: Sequence[Task], place: int) -> list[Picture]:
     targets = tasks[place].targets[:_TARGETS] if tasks else ()
-    return [Picture(to_uri(image, _TARGET_SIDE), "target") for image in targets]
+    return [Picture(to_uri(image, _TARGET_SIDE), f"target {k + 1}") for k, image in enumerate(targets)]

@@ -37,7 +37,6 @@ _PHASES: dict[Phase, str] = {"preset": "presets", "design": "design", "search": 
 _VALUE = "gain"
 _SIDE_BY_SIDE = 8  # names of axes that have room
 _SHARE = "start/end"  # see `experiments.run.space.Space`
-_WINDOW = f" {_SHARE} is the begin of the window as a share of its end."
 
 
 def convergence_plots(found: Findings) -> list[Plot]:
@@ -68,12 +67,19 @@ def parallel_plots(found: Findings) -> list[Plot]:
             f"parallel-{m}",
             f"All settings, by gain: {objective}",
             "One line a trial, across the parameters from the one that matters most; the darker, the more it gained. "
-            f"Logarithmic where the search was.{_WINDOW if _SHARE in found.encoding.space else ''}",
+            f"Logarithmic where the search was.{about_window(found)}",
             f"Parallel coordinates of {len(found.tried)} trials over {len(found.encoding.space)} parameters.",
             partial(_parallel, found, m),
         )
         for m, objective in enumerate(found.objectives)
     ]
+
+
+def about_window(found: Findings) -> str:
+    """What a parameter is that is not one of the settings, where it was searched."""
+    return (
+        f" {_SHARE} is where the window starts, as a share of where it ends." if _SHARE in found.encoding.space else ""
+    )
 
 
 def _convergence(found: Findings, m: int, moments: Sequence[Moment], layout: Layout) -> Figure:

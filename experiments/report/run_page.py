@@ -5,30 +5,25 @@ from __future__ import annotations
 import math
 import shlex
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from experiments.files.html import template
-from experiments.report import facts, tables
-from experiments.report.findings import Findings, same_settings
+from experiments.files.html import address, content_policy, template
+from experiments.report import facts, headline, tables
+from experiments.report.by_round import basis
+from experiments.report.data import downloads
+from experiments.report.findings import Findings
+from experiments.report.parallel import parallel_data, trial_table
 from experiments.report.pictures import SHOWN, SideBySide, given_pictures, held_out_pictures, run_pictures, run_prompts
 from experiments.report.plots_comparison import comparison_plots
 from experiments.report.plots_model import front_plots, model_plots
-from experiments.report.plots_search import convergence_plots, parallel_plots
+from experiments.report.plots_search import about_window, convergence_plots, parallel_plots
 from experiments.report.style import Drawn, drawn
-from fabric.models import EMBEDDED_MODELS
+from experiments.report.tables_comparison import comparison_tables, prompt_table
+from experiments.report.theme import dark_style
 
-
-@dataclass(frozen=True)
-class Note:
-    """Something to be aware of.
-
-    Attributes:
-        text: it.
-        command: that mends it.
-    """
-
-    text: str
-    command: str = ""
+_HERE = Path(__file__).parent
+_SCRIPTS = ("vendor/echarts.min.js", "static/parallel.js", "static/gallery.js", "static/sort.js")
 
 
 @dataclass(frozen=True)
@@ -49,29 +44,37 @@ class Takeaway:
 def draw(found: Findings) -> dict[str, list[Drawn]]:
     """All plots of a run by the section of the page that they are in."""
     sections = {
-        "comparison": comparison_plots(found.comparison) if found.comparison else [],
+        "comparison": comparison_plots(found, found.comparison) if found.comparison else [],
         "convergence": convergence_plots(found),
-        "parameters": [*model_plots(found), *parallel_plots(found)],
+        "parameters": model_plots(found),
+        "parallel": parallel_plots(found),
         "front": front_plots(found),
     }
     return {name: [drawn(plot) for plot in plots] for name, plots in sections.items()}
 
 
-def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
+def page(found: Findings, plots: dict[str, list[Drawn]], path: Path, config: Path) -> str:
     """The page as HTML; whatever comes from outside is escaped.
 
     Args:
         found: of the run.
         plots: by section.
+        path: of the page, where images at their own size are looked for from.
         config: file that the configuration was written to.
     """
     images, about_images = _images(found)
-    return template("run_page.html.jinja", [Path(__file__).parent]).render(
+    scripts = [(_HERE / name).read_text() for name in _SCRIPTS]
+    return template("run_page.html.jinja", [_HERE]).render(
         found=found,
-        title=_title(found),
-        verdict=_verdict(found),
-        notes=_notes(found),
-        figures=tables.key_figures(found),
+        policy=content_policy(scripts),
+        scripts=scripts,
+        dark_style=dark_style(),
+        title=headline.title(found),
+        headline=headline.headline(found),
+        notes=headline.notes(found),
+        figures=headline.key_figures(found),
+        basis=basis(found.comparison) if found.comparison else "",
+        downloads=downloads(found),
         settings=tables.settings_table(found),
         parameter_notes=tables.parameter_notes(found),
         about_settings=_about_settings(found),
@@ -80,62 +83,24 @@ def page(found: Findings, plots: dict[str, list[Drawn]], config: Path) -> str:
         given=given_pictures(found, next(iter(tables.chosen_settings(found).values()))),
         images=images,
         about_images=about_images,
+        address=partial(address, path.parent),
         shown=SHOWN,
         across=lambda count: count if count <= 3 else math.ceil(math.sqrt(count)),
         plots=plots,
-        numbers=tables.comparison_tables(found.comparison) if found.comparison else [],
-        compare=compare_command(found),
+        by_prompt=prompt_table(found.comparison) if found.comparison else None,
+        numbers=comparison_tables(found.comparison) if found.comparison else [],
+        compare=headline.compare_command(found),
+        parallel=parallel_data(found),
+        trials=trial_table(found),
+        about_window=about_window(found),
         counts=facts.counts(found),
+        about_chance=facts.ABOUT_CHANCE,
         commands=facts.commands(found.folder, config, found.config.storage),
         seeds=facts.seeds(found),
         versions=facts.versions_of(found),
         config=facts.config_text(found),
         image_seeds=facts.image_seeds(found),
     )
-
-
-def compare_command(found: Findings) -> str:
-    """What makes the comparison; of a front somebody has to choose first."""
-    command = f"fabric-bo compare {shlex.quote(str(found.folder))}"
-    return command if len(found.objectives) == 1 else f"{command} --params CHOSEN.yaml"
-
-
-def _title(found: Findings) -> str:
-    model = (
-        f"the model {found.config.model.name}"
-        if found.config.model.name in EMBEDDED_MODELS
-        else found.config.model.name
-    )
-    return f"FABRIC on {model}, tuned for {' and '.join(found.objectives)}"
-
-
-def _verdict(found: Findings) -> str:
-    """The comparison's; before there is one, what the model believes."""
-    if found.comparison is not None:
-        return found.comparison.verdict
-    if found.recommended is None:
-        return f"{len(found.front)} of {len(found.tried)} settings are on the front: none is better in everything."
-    best = found.recommended[0]
-    return (
-        f"Of {len(found.tried)} trials, trial {best.number} is recommended: the model believes that it gains "
-        f"{tables.interval(best)} (95 %) over no feedback on the run's own prompts and seeds."
-    )
-
-
-def _notes(found: Findings) -> list[Note]:
-    """What a reader must not overlook."""
-    if found.comparison is None:
-        return [
-            Note(
-                "Not yet compared with fixed FABRIC on held-out prompts or fresh seeds. To do so:",
-                compare_command(found),
-            )
-        ]
-    tuned = found.comparison.arms[0].arm
-    if found.recommended is not None and not same_settings(tuned.params, found.recommended[1]):
-        text = f"The comparison is of other settings ({tuned.name}) than the run now recommends. To renew it:"
-        return [Note(text, compare_command(found))]
-    return []
 
 
 def _about_settings(found: Findings) -> str:

@@ -6,13 +6,14 @@ import io
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from optuna.study import Study
 
-from experiments.files.html import data_uri, template
+from experiments.files.html import address, content_policy, data_uri, template
 from experiments.run.storage import without_password
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
@@ -22,6 +23,7 @@ from experiments.studio.pictures import PictureStore
 from experiments.studio.session import state_of
 from fabric.knobs import KNOBS
 
+_HERE = Path(__file__).parent
 _WIDTH = 256  # pixels of a picture on the page
 _QUALITY = 88
 
@@ -34,11 +36,13 @@ class SessionPicture:
         uri: it, as data; None where its file was lost.
         role: liked, disliked or nothing.
         about: it in words.
+        file: of it at its own size.
     """
 
     uri: str | None
     role: str
     about: str
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,12 @@ class SessionRound:
     pictures: Sequence[SessionPicture]
 
 
-def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
+def session_page(folder: Path, path: Path, study: Study, config: Mapping[str, Any]) -> str:
     """The page as HTML; whatever people wrote is escaped.
 
     Args:
         folder: of the session.
+        path: of the page, where images at their own size are looked for from.
         study: that holds it.
         config: it was begun with; see `StudioOptions`.
 
@@ -67,8 +72,12 @@ def session_page(folder: Path, study: Study, config: Mapping[str, Any]) -> str:
     rounds = [_round(pictures, state, images) for images in state.rounds]
     uploads = [_picture(pictures, state, image, name) for image, name in state.uploads.items()]
     insight = insight_of(Agent(config["images"], config["guidance"], config["seed"]), state)
-    return template("session_page.html.jinja", [Path(__file__).parent]).render(
+    script = (_HERE / "static" / "gallery.js").read_text()
+    return template("session_page.html.jinja", [_HERE]).render(
         folder=folder,
+        policy=content_policy([script]),
+        script=script,
+        address=partial(address, path.parent),
         study=study.study_name,
         command=_command(folder, study.study_name, config),
         state=state,
@@ -135,4 +144,4 @@ def _picture(pictures: PictureStore, state: State, image: str, about: str) -> Se
     picture.thumbnail((_WIDTH, _WIDTH))
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=_QUALITY)
-    return SessionPicture(data_uri(file.getvalue(), "webp"), role, about)
+    return SessionPicture(data_uri(file.getvalue(), "image/webp"), role, about, pictures.path(image))

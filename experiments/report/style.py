@@ -17,11 +17,13 @@ from matplotlib.figure import Figure
 from experiments.comparison.arms import PLAIN, WITHOUT, Arm
 from experiments.comparison.result import BEST_OF
 from experiments.files.html import data_uri
+from experiments.report.theme import themed_svg
 from fabric.params import PRESETS
 
 INK, MUTED, FAINT = "#1f2933", "#66727f", "#d9dee4"
 TUNED, NEUTRAL = "#0072b2", "#7a7a7a"
 _OTHERS = ("#0b3c5d", "#5b4b8a", "#2a9d8f")  # of further tuned settings
+_HALF = 24  # characters of a legend that fit into half a narrow plot
 _REACH = 1.96  # of a 95 % interval, in standard errors
 
 # After Okabe and Ito (2008), which are told apart with any kind of colour vision.
@@ -98,6 +100,12 @@ class Plot:
             self.draw(layout).savefig(file, format="png", dpi=layout.dpi, metadata={"Software": None})
             return file.getvalue()
 
+    def svg(self, layout: Layout) -> str:
+        """A drawing that follows the reader's light or dark; the same for the same figure."""
+        with rc_context({**_LOOK, "svg.hashsalt": self.name}), io.StringIO() as file:
+            self.draw(layout).savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+            return themed_svg(file.getvalue())
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -118,8 +126,8 @@ class Drawn:
 
 def drawn(plot: Plot) -> Drawn:
     """A plot for wide and for narrow screens."""
-    wide, narrow = plot.png(WIDE), plot.png(NARROW)
-    return Drawn(plot, wide, data_uri(wide, "png"), data_uri(narrow, "png"))
+    wide, narrow = (data_uri(plot.svg(layout).encode(), "image/svg+xml") for layout in (WIDE, NARROW))
+    return Drawn(plot, plot.png(WIDE), wide, narrow)
 
 
 def panels(layout: Layout, count: int, height: float, columns: int | None = None) -> tuple[Figure, list[Axes]]:
@@ -172,11 +180,12 @@ def reach(errors: Sequence[float]) -> list[float]:
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], layout: Layout, columns: int = 4) -> None:
-    """One legend for all panels."""
+    """One legend for all panels; on a narrow plot in one column where a name would not fit into half of it."""
+    fitting = 2 if all(len(str(handle.get_label())) <= _HALF for handle in handles) else 1
     figure.legend(
         handles=list(handles),
         loc="outside lower center",
-        ncols=min(len(handles), 2 if layout.narrow else columns),
+        ncols=min(len(handles), fitting if layout.narrow else columns),
         fontsize=9,
         handlelength=1.8,
         columnspacing=1.4,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from experiments.cli import main
 from experiments.commands.report import report
-from experiments.comparison.compare import FILE, compare
+from experiments.comparison.compare import FILE
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
-from experiments.report import facts
+from experiments.report import facts, pictures
 from experiments.report import run_page as page_module
 from experiments.report.facts import config_text
 from experiments.report.findings import Findings, read_findings
@@ -29,33 +32,9 @@ from fabric.knobs import KNOBS
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
 
-HOSTILE = "<script>alert('x')</script> & a \"red\" $star$ " + "very " * 60 + "bright"
+ConfigOf = Callable[..., RunConfig]
 SECTIONS = ["settings", "images", "comparison", "convergence", "parameters", "run"]
-NO_ADDRESS = ("data:image/", "#")
-
-
-def _config(folder: Path, **changes: object) -> RunConfig:
-    values = {
-        "prompts": [HOSTILE, "a blue ring at dusk"],
-        "objective": "clip-prompt",
-        "protocol": {"rounds": 2, "images": 2, "steps": 2, "batch": 8, "size": [32, 32]},
-        "space": {"strength": [0.05, 8, "log"], "guidance_scale": [1.5, 8]},
-        "fixed": {"outer": 1},
-        "trials": 6,
-        "output": str(folder),
-    }
-    return check_config({**values, **changes})
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with its comparison and its report."""
-    folder = tmp_path_factory.mktemp("runs") / "one <b> & 'two'"
-    config = _config(folder)
-    done = optimize(Plan.of(config))
-    compare(done.plan, {"tuned": done.recommended()[1]}, folder, done.best_known())
-    report(read_findings(folder), folder / "report.html")
-    return folder
+NO_ADDRESS = ("data:image/", "data:text/csv", "data:application/json", "#")
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +43,10 @@ def html(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two(config_of: ConfigOf, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two objectives, which was not compared."""
     folder = tmp_path_factory.mktemp("two")
-    optimize(Plan.of(_config(folder, objective=["clip-prompt", "diversity"], trials=4)))
+    optimize(Plan.of(config_of(folder, objective=["clip-prompt", "diversity"], trials=4)))
     report(read_findings(folder), folder / "report.html")
     return folder
 
@@ -90,7 +69,7 @@ def _elements(text: str) -> list[tuple[str, dict[str, str]]]:
 
 def test_it_needs_no_other_file(html: str) -> None:
     for tag, attributes in _elements(html):
-        assert tag not in ("script", "link", "iframe", "object", "base")
+        assert tag not in ("link", "iframe", "object", "base")
         for name in attributes.keys() & {"src", "srcset", "href", "action", "poster"}:
             assert attributes[name].startswith(NO_ADDRESS), (tag, attributes[name][:80])
     style = html[html.index("<style>") : html.index("</style>")]
@@ -99,7 +78,13 @@ def test_it_needs_no_other_file(html: str) -> None:
 
 
 def test_what_comes_from_outside_is_escaped(html: str) -> None:
-    assert "<script" not in html
+    assert [attributes for tag, attributes in _elements(html) if tag == "script"] == [
+        {"type": "application/json", "id": "parallel-data"},
+        {},
+        {},
+        {},
+        {},
+    ]
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; a &#34;red&#34; $star$" in html
     assert "one &lt;b&gt; &amp; &#39;two&#39;" in html
 
@@ -107,33 +92,36 @@ def test_what_comes_from_outside_is_escaped(html: str) -> None:
 def test_all_sections_are_there(html: str) -> None:
     ids = [attributes["id"] for tag, attributes in _elements(html) if tag == "section"]
     assert ids == SECTIONS
-    links = [attributes["href"] for tag, attributes in _elements(html) if tag == "a"]
-    assert links == [f"#{name}" for name in SECTIONS]
+    links = [attributes for tag, attributes in _elements(html) if tag == "a"]
+    assert [link["href"] for link in links if "download" not in link] == [f"#{name}" for name in SECTIONS]
+    named = [link["download"] for link in links if "download" in link]
+    assert named == ["trials.csv", "comparison.csv", "report.json"]
 
 
-def test_every_parameter_says_what_it_is_and_where_it_was_sought(html: str) -> None:
+def test_every_parameter_says_what_it_is_and_where_it_was_searched(html: str) -> None:
     text = unescape(html)
     for name, knob in KNOBS.items():
-        assert f"{name}<small>{knob.meaning} {knob.effect}" in text
+        assert f"<summary>{name}</summary><small>{knob.meaning} {knob.effect}" in text
     strength = KNOBS["strength"]
-    assert f"{strength.effect} Sought from 0.05 to 8, by the logarithm.</small>" in text
+    assert f"{strength.effect} Searched from 0.05 to 8 on a logarithmic scale.</small>" in text
 
 
 def test_every_picture_says_what_it_shows(html: str) -> None:
-    images = [attributes for tag, attributes in _elements(html) if tag == "img"]
+    *images, enlarged = [attributes for tag, attributes in _elements(html) if tag == "img"]
     assert all(attributes["alt"] for attributes in images)
+    assert enlarged == {"alt": ""}  # until an image is clicked on
     shown = [
         attributes["alt"] for attributes in images if "round" in attributes["alt"] and "image" in attributes["alt"]
     ]
     assert len([alt for alt in shown if alt.startswith("tuned, round 2")]) == 2 * 2  # prompts x images
-    roles = [attributes.get("class") for attributes in images]
-    assert roles.count("liked") == roles.count("disliked") == 2 * 2  # arms with feedback x prompts
+    roles = [attributes.get("class") for tag, attributes in _elements(html) if tag == "button"]
+    assert roles.count("zoom liked") == roles.count("zoom disliked") == 2 * 2  # arms with feedback x prompts
 
 
 def test_plots_are_files_too(folder: Path) -> None:
     names = {path.stem for path in (folder / "report").glob("*.png")}
     single = {"convergence-0", "importance-0", "slices-0", "parallel-0"}
-    assert names == single | {"differences", "rounds-0", "measures", "time"}
+    assert names == single | {"differences", "rounds-0", "round-differences", "measures", "time"}
     for path in (folder / "report").glob("*.png"):
         with Image.open(path) as picture:
             assert picture.width == 1600
@@ -144,22 +132,49 @@ def test_the_configuration_beside_it_makes_the_run_again(folder: Path) -> None:
     assert read_config(folder / "report" / "config.yaml") == read_findings(folder).config
 
 
-def test_the_verdict_and_the_figures_are_those_of_the_comparison(folder: Path, html: str) -> None:
+def test_the_headline_says_which_round_it_rests_on_and_the_mean_over_rounds(folder: Path, html: str) -> None:
     found = json.loads((folder / FILE).read_text())
-    verdict = next(line for line in html.splitlines() if 'class="verdict"' in line)
-    assert found["verdict"] in unescape(verdict)
+    headline = unescape(next(line for line in html.splitlines() if 'class="verdict"' in line))
+    best = found["best_preset"]
+    assert f"({best}) in round 2, the last: {_interval(found['differences']['clip-prompt'][best])} " in headline
+    ours, theirs = (
+        np.mean(next(arm for arm in found["arms"] if arm["name"] == name)["scores"]["clip-prompt"], axis=(1, 2))
+        for name in ("tuned", best)
+    )
+    assert f"Averaged over all rounds: {np.mean(ours - theirs):+.3f} [" in headline
+
+
+def test_the_figures_are_those_of_the_comparison(folder: Path, html: str) -> None:
+    found = json.loads((folder / FILE).read_text())
+    assert found["verdict"] in unescape(html)
     for its in found["differences"]["clip-prompt"].values():
-        assert f"{its['mean']:+.3f} [{its['low']:+.3f}, {its['high']:+.3f}]" in html
+        assert _interval(its) in html
+
+
+def _interval(its: dict[str, float]) -> str:
+    return f"{its['mean']:+.3f} [{its['low']:+.3f}, {its['high']:+.3f}]"
 
 
 def test_rounds_without_a_measure_have_none(html: str) -> None:
-    assert "nan" not in html[html.index("<body>") :].split("data:image", 1)[0]
+    assert "nan" not in html[html.index("<main>") :].split("data:image", 1)[0]
     assert ">– / " in html  # similarity to liked images, before there were any
 
 
 def test_the_same_run_gives_the_same_page(folder: Path, html: str) -> None:
     found = read_findings(folder)
-    assert page(found, draw(found), folder / "report" / "config.yaml") == html
+    assert page(found, draw(found), folder / "report.html", folder / "report" / "config.yaml") == html
+
+
+def test_large_images_are_found_at_their_own_size(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "_SIDE", 16)
+    html = page(read_findings(folder), _no_plots(), tmp_path / "elsewhere.html", tmp_path / "config.yaml")
+    addresses = [each["data-full"] for _, each in _elements(html) if "data-full" in each]
+    assert len(addresses) == 3 * 2 * 2 * 2  # arms x prompts x rounds x images
+    for address in addresses:
+        with Image.open(tmp_path / unquote(address)) as picture:
+            assert picture.size == (32, 32)
 
 
 def test_without_a_comparison_it_says_how_to_make_one(folder: Path, tmp_path: Path) -> None:
@@ -180,18 +195,20 @@ def test_a_comparison_of_other_settings_is_pointed_out(folder: Path, tmp_path: P
     found["arms"][0]["params"]["strength"] = 7.5
     (tmp_path / "run" / FILE).write_text(json.dumps(found))
     findings = read_findings(tmp_path / "run")
-    assert "The comparison is of other settings" in page(findings, {**_no_plots()}, tmp_path / "config.yaml")
+    assert "The comparison is of other settings" in page(
+        findings, _no_plots(), tmp_path / "report.html", tmp_path / "config.yaml"
+    )
 
 
 def _no_plots() -> dict[str, list[Drawn]]:
-    return {name: [] for name in ("comparison", "convergence", "parameters", "front")}
+    return {name: [] for name in ("comparison", "convergence", "parameters", "parallel", "front")}
 
 
 def test_more_than_some_prompts_are_folded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = read_findings(folder)
-    assert "<summary>1 more</summary>" not in page(found, _no_plots(), folder)
+    assert "<summary>1 more</summary>" not in page(found, _no_plots(), folder / "report.html", folder)
     monkeypatch.setattr(page_module, "SHOWN", 1)
-    assert "<summary>1 more</summary>" in page(found, _no_plots(), folder)
+    assert "<summary>1 more</summary>" in page(found, _no_plots(), folder / "report.html", folder)
 
 
 def test_two_objectives_have_a_front(two: Path) -> None:
@@ -220,17 +237,19 @@ def test_the_belief_after_all_trials_is_the_recommendation(folder: Path) -> None
     assert moments[-1].best.mean == pytest.approx(found.recommended[0].mean)
 
 
-def test_a_run_that_has_just_begun(tmp_path: Path) -> None:
-    optimize(Plan.of(_config(tmp_path, trials=1, prompts=["a red star"])))
+def test_a_run_that_has_just_begun(config_of: ConfigOf, tmp_path: Path) -> None:
+    optimize(Plan.of(config_of(tmp_path, trials=1, prompts=["a red star"])))
     assert report(read_findings(tmp_path), tmp_path / "report.html") == 4
 
 
-def test_nothing_to_report_is_one_line(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_to_report_is_one_line(
+    config_of: ConfigOf, tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["report", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: run: {tmp_path} is no output of a run (")
     assert error.count("\n") == 1
-    open_study(tmp_path, _config(tmp_path).model_dump(mode="json"))
+    open_study(tmp_path, config_of(tmp_path).model_dump(mode="json"))
     assert main(["report", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith(f"error: report: {tmp_path} holds no finished trial")
     assert main(["report", str(folder), "--output", str(tmp_path / "page")]) == 2

@@ -42,8 +42,12 @@ def test_the_report_has_the_blind_result_with_its_interval_and_all_pictures(
     assert main(["report", str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
     assert str(blind.result()) in page
-    assert page.count("<img") == len(session.state.images) == 8
-    assert page.count('class="liked"') == len(session.state.liked)
+    assert page.count("<img src") == len(session.state.images) == 8
+    assert page.count('class="zoom liked"') == len(session.state.liked)
+    addresses = re.findall('data-full="(.*?)"', page)
+    assert {(tmp_path / html.unescape(address)).resolve() for address in addresses} == {
+        session.pictures.path(image).resolve() for image in session.state.images
+    }
     assert "a &lt;b&gt;blue&lt;/b&gt; star" in page
     assert "<b>" not in page
     assert session.best().to_yaml().splitlines()[0] in page
@@ -58,7 +62,7 @@ def test_a_lost_picture_is_left_out_and_counted(begin: Begin, tmp_path: Path) ->
     session.pictures.path(session.state.rounds[0][1].id).unlink()
     assert main(["report", str(tmp_path)]) == 0
     page = (tmp_path / "report.html").read_text()
-    assert page.count("<img") == 3
+    assert page.count("<img src") == 3
     assert "Lost, no longer in the session's folder: 1." in page
 
 
