@@ -246,8 +246,9 @@ def rahf_loss(
 ) -> tuple[Tensor, dict[str, float]]:
     """Sum of the errors of scores, maps and words (Liang et al. 2024, section 4.3).
 
-    Marked areas are small and misaligned words few, so maps count 20 times and a misaligned word 3 times. Maps on which
-    nothing is marked count four times as much as others, so that what is sound is left alone.
+    Marked areas are small and misaligned words few, so maps count 20 times and a misaligned word 3 times; scores are
+    told the less well the less they count, so they count 20 times as well. Maps on which nothing is marked count four
+    times as much as others, so that what is sound is left alone.
 
     Args:
         output: of a model.
@@ -266,4 +267,4 @@ def rahf_loss(
     each = F.binary_cross_entropy_with_logits(output.words.float(), words, pos_weight=weight, reduction="none")
     of_words = (each * known).sum() / known.sum().clamp(min=1)
     parts = {"scores": of_scores, "maps": of_maps, "words": of_words}
-    return 4 * of_scores + 20 * of_maps + of_words, {name: float(part.detach()) for name, part in parts.items()}
+    return 20 * of_scores + 20 * of_maps + of_words, {name: float(part.detach()) for name, part in parts.items()}
