@@ -1,4 +1,4 @@
-from .attributes import LOST, SCORES, STANDARD_ERROR
+from .attributes import CHOICES, LOST, SCORES, STAND_IN, STANDARD_ERROR
 from .choices import PreferenceData
 from .encoding import Encoding, FeatureMap
 from .observations import Observations, observe
@@ -10,10 +10,12 @@ from .samplers.gp import GaussianProcessSampler
 from .sensitivity import Slice, importance, slices
 
 __all__ = [
+    "CHOICES",
     "LOST",
     "SAMPLERS",
     "SCORES",
     "STANDARD_ERROR",
+    "STAND_IN",
     "Encoding",
     "FeatureMap",
     "FittedModel",

@@ -34,6 +34,7 @@ from torch.quasirandom import SobolEngine
 from optimizer.encoding import Encoding
 from optimizer.gp import fit_constraints, fit_gp, shorten_lengthscales
 from optimizer.observations import Observations
+from optimizer.surrogate import Surrogate, fit_surrogate
 
 _RESTARTS, _RAW, _SAMPLES = 4, 128, 128
 # L-BFGS stops where a step gains less than 2e-5 of the value: two thirds of the time, for maxima of log expected
@@ -122,7 +123,7 @@ def normal(seed: int) -> SobolQMCNormalSampler:
 
 
 def _fit(observations: Observations) -> SingleTaskGP:
-    """A model of one objective."""
+    """A model of one of several objectives."""
     return fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
 
 
@@ -135,20 +136,23 @@ def _fit_all(observations: Observations, constraints: Sequence[SingleTaskGP]) ->
 def _expected_improvement(
     observations: Observations, X_pending: Tensor | None, seed: int, *, doubting: bool
 ) -> qLogNoisyExpectedImprovement:
-    model = _fit(observations)
+    model = fit_surrogate(observations)
     # Lengthscales of features have one in common, which a few observations can make too long for all at once.
     # Independent ones are seldom all too long: shortening them spends half of the trials on what the others know to be
     # worse.
+    constraints = fit_constraints(observations)
+    if not isinstance(model, SingleTaskGP):
+        assert not constraints, "people judge settings that keep to nothing else"
+        return _noisy_improvement(model, observations, X_pending, seed, None, None)
     if doubting and observations.features is not None and stagnates(model, observations.X):
         model = shorten_lengthscales(model)
-    constraints = fit_constraints(observations)
     objective = GenericMCObjective(_first) if constraints else None
     both = ModelListGP(model, *constraints) if constraints else model
     return _noisy_improvement(both, observations, X_pending, seed, objective, _allowed(1, len(constraints)))
 
 
 def _noisy_improvement(
-    model: SingleTaskGP | ModelListGP,
+    model: Surrogate | ModelListGP,
     observations: Observations,
     X_pending: Tensor | None,
     seed: int,

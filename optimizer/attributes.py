@@ -24,6 +24,20 @@ The mean over blocks is the value that Optuna's `Trial.set_constraint` states, o
 the noise of constraints is known from pairs.
 """
 
+CHOICES = "optimizer:choices"
+"""Choices that people made between images of a trial and of others, each a list of options, the chosen one first.
+
+An option is a trial's number and the name of its image among those of the trial; images of one name have all but their
+settings in common. Where trials state it, what is learnt of the objective is utility, whatever their values are.
+"""
+
+STAND_IN = "optimizer:stand-in"
+"""A score of a trial that stands in for its value as long as it has none, and tells where its value is expected.
+
+A number, known before the value is, of which more is better where more of the value is. How much of the value it tells
+is learnt; see `optimizer.stand_in`.
+"""
+
 REPLICATION = "optimizer:replication"
 """Of a trial that tries another's settings again, in blocks of its own: a `Replication`."""
 

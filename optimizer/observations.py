@@ -20,14 +20,40 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
-from optimizer.attributes import STANDARD_ERROR, is_lost, read_attribute, scores_of, without_replications
+from optimizer.attributes import (
+    CHOICES,
+    STAND_IN,
+    STANDARD_ERROR,
+    is_lost,
+    read_attribute,
+    scores_of,
+    without_replications,
+)
 from optimizer.blocks import effects
+from optimizer.choices import PreferenceData
 from optimizer.constraints import Constraints, observe_constraints
 from optimizer.encoding import Absent, Encoding
 
 _log = logging.getLogger(__name__)
 Replications = Mapping[int, Sequence[FrozenTrial]]
 """Trials that replicate another's settings, by its number."""
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """Scores that stand in for values; of all settings that have a value, and of others.
+
+    Attributes:
+        X: N x d points.
+        scores: N x 1, higher is better.
+        own: n x 1, of the settings that have values.
+        numbers: N trial numbers.
+    """
+
+    X: Tensor
+    scores: Tensor
+    own: Tensor
+    numbers: list[int]
 
 
 @dataclass(frozen=True)
@@ -41,6 +67,8 @@ class Observations:
         numbers: n trial numbers.
         features: what a model sees of points; see `Encoding.features`.
         constraints: what settings must keep to, where trials state it.
+        preferences: what people chose, where trials state it; its X are points too.
+        stand_in: scores that stand in for values, where all trials of one objective state one.
     """
 
     X: Tensor
@@ -49,6 +77,14 @@ class Observations:
     numbers: list[int]
     features: Callable[[Tensor], Tensor] | None = None
     constraints: Constraints | None = None
+    preferences: PreferenceData | None = None
+    stand_in: StandIn | None = None
+
+    def standing_in(self) -> Observations:
+        """The scores that stand in for values as if they were the values; themselves where there are none."""
+        if (scores := self.stand_in) is None:
+            return self
+        return Observations(scores.X, scores.scores, None, scores.numbers, self.features)
 
     def objective(self, k: int) -> Observations:
         """The same observations of the k-th objective alone, m = 1."""
@@ -102,7 +138,9 @@ def observe(study: Study, trials: Sequence[FrozenTrial], encoding: Encoding) -> 
     features = None if encoding.feature_map is None else encoding.features
     told = [trial for trial, _ in encoded]
     numbers = [trial.number for trial in told]
-    return Observations(X, Y * signs, _variances(values), numbers, features, observe_constraints(told, replications))
+    constraints, preferences = observe_constraints(told, replications), _preferences(told, trials, encoding)
+    stand_in = _stand_in(numbers, trials, encoding, signs) if len(signs) == 1 else None
+    return Observations(X, Y * signs, _variances(values), numbers, features, constraints, preferences, stand_in)
 
 
 def with_failures(observations: Observations, trials: Sequence[FrozenTrial], encoding: Encoding) -> Observations:
@@ -138,6 +176,53 @@ def points(settings: Iterable[Mapping[str, Any]], encoding: Encoding) -> Tensor 
     """Settings as q x d points; those that cannot be encoded are left out, None where none is left."""
     found = [point for params in settings if (point := encoding.encode(params)) is not None]
     return torch.stack(found) if found else None
+
+
+def _stand_in(told: Sequence[int], trials: Sequence[FrozenTrial], encoding: Encoding, sign: Tensor) -> StandIn | None:
+    """Scores of trials that have not failed; None where one that says something has none. See `STAND_IN`."""
+    scores = {
+        trial.number: float(score)
+        for trial in trials
+        if trial.state != TrialState.FAIL and (score := trial.user_attrs.get(STAND_IN)) is not None
+    }
+    points = {trial.number: encoding.encode(trial.params) for trial in trials if trial.number in scores}
+    found = {number: point for number, point in points.items() if point is not None}
+    if not found or not found.keys() >= set(told):
+        return None
+    columns = (torch.tensor([scores[number] for number in numbers]).double() for numbers in (found, told))
+    of_all, own = (column.view(-1, 1) * sign for column in columns)
+    return StandIn(torch.stack(list(found.values())), of_all, own, list(found))
+
+
+def _preferences(
+    told: Sequence[FrozenTrial], trials: Sequence[FrozenTrial], encoding: Encoding
+) -> PreferenceData | None:
+    """What people chose; see `CHOICES`. Choices between settings that say nothing of the present space are left out.
+
+    Args:
+        told: trials that say something.
+        trials: all, some of whose images may have been among the options.
+        encoding: of the present space.
+    """
+    points = {trial.number: point for trial in trials if (point := encoding.encode(trial.params)) is not None}
+    choices = [
+        [(number, image) for number, image in options]
+        for trial in told
+        for options in trial.user_attrs.get(CHOICES, ())
+        if all(number in points for number, _ in options)
+    ]
+    if not choices:
+        return None
+    items = list(dict.fromkeys(option for options in choices for option in options))
+    rows = {item: row for row, item in enumerate(items)}
+    names = list(dict.fromkeys(image for _, image in items))
+    return PreferenceData(
+        torch.stack([points[number] for number, _ in items]),
+        [names.index(image) for _, image in items],
+        [[rows[option] for option in options] for options in choices],
+        (),
+        [number for number, _ in items],
+    )
 
 
 @dataclass(frozen=True)

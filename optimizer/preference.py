@@ -29,7 +29,7 @@ from gpytorch.priors import LogNormalPrior
 from torch import Tensor, nn
 
 from optimizer.choices import PreferenceData, PreferenceLikelihood
-from optimizer.gp import dimension_scaled_kernel
+from optimizer.gp import CommonScaleKernel, Features, dimension_scaled_kernel
 
 _STEPS, _CLOSE = 50, 1e-9  # of Newton's method
 _ITERATIONS = 40  # of the fit; more change the posterior by less than its own error
@@ -53,6 +53,8 @@ class PreferenceGP(Model):
 
     Args:
         data: what was said.
+        features: what the kernel sees of settings, ... x d to ... x k in the unit cube, commensurate; see
+            `optimizer.gp.build_gp`. By default the settings themselves.
     """
 
     log_luck: nn.Parameter
@@ -60,16 +62,17 @@ class PreferenceGP(Model):
     log_scale: nn.Parameter
     level: nn.Parameter
 
-    def __init__(self, data: PreferenceData) -> None:
+    def __init__(self, data: PreferenceData, features: Features | None = None) -> None:
         super().__init__()
         self.likelihood = PreferenceLikelihood(data)
-        self.X = data.X
+        self.features = features
+        self.X = data.X if features is None else features(data.X)
         self.offsets = torch.zeros(len(self.X)).double() if data.offsets is None else data.offsets
         groups = torch.tensor(data.groups)
         self.together = (groups[:, None] == groups).double()
         in_logarithm = GreaterThan(1e-2, transform=torch.exp, inv_transform=torch.log, initial_value=2.0)
         self.covar_module = ScaleKernel(
-            dimension_scaled_kernel(self.X.shape[1]),
+            (dimension_scaled_kernel if features is None else CommonScaleKernel)(self.X.shape[1]),
             outputscale_prior=LogNormalPrior(*_SETTING),
             outputscale_constraint=in_logarithm,
         ).double()
@@ -137,6 +140,8 @@ class PreferenceGP(Model):
             observation_noise: not used, choices have no noise of their own.
             posterior_transform: applied to the posterior, if given.
         """
+        if self.features is not None:
+            X = self.features(X)
         across = self.covar_module(X, self.X).to_dense()
         V = torch.linalg.solve_triangular(self.cholesky, self.factor.mT @ across.mT, upper=False)
         jitter = _JITTER * self.covar_module.outputscale * torch.eye(X.shape[-2], dtype=X.dtype)
@@ -170,13 +175,14 @@ class PreferenceGP(Model):
         return self.likelihood.log_likelihood(self.offsets + K @ a, self.level, self.log_scale.exp()) - 0.5 * a @ K @ a
 
 
-def fit_preference(data: PreferenceData) -> PreferenceGP:
+def fit_preference(data: PreferenceData, features: Features | None = None) -> PreferenceGP:
     """Utility at the most probable hyperparameters.
 
     Args:
         data: at least one.
+        features: see `PreferenceGP`.
     """
-    model = PreferenceGP(data)
+    model = PreferenceGP(data, features)
     parameters: dict[str, Tensor] = dict(model.named_parameters())
 
     def loss() -> tuple[Tensor, Sequence[Tensor | None]]:

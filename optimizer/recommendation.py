@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from botorch.models import SingleTaskGP
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from linear_operator.utils.warnings import NumericalWarning
@@ -16,8 +15,9 @@ from scipy.stats import norm
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from optimizer.gp import fit_constraints, fit_gp
+from optimizer.gp import fit_constraints
 from optimizer.observations import Observations
+from optimizer.surrogate import Surrogate, fit_surrogate, trial_error
 
 _ELSEWHERE = 512  # points of the space that might be better, besides those near the best
 _NEAR = 0.3  # standard deviation of the farthest of those near the best
@@ -57,7 +57,7 @@ class FittedModel:
     """
 
     def __init__(
-        self, model: SingleTaskGP, X: Tensor, numbers: list[int], trial_error: float, allowed: Sequence[float]
+        self, model: Surrogate, X: Tensor, numbers: list[int], trial_error: float, allowed: Sequence[float]
     ) -> None:
         self.model = model
         self.X = X
@@ -135,17 +135,8 @@ def fit_model(observations: Observations) -> FittedModel:
 
 def _fitted(observations: Observations, allowed: Sequence[float]) -> FittedModel:
     """The model of one objective, of settings that keep to the constraints with known probabilities."""
-    model = fit_gp(observations.X, observations.Y, observations.Yvar, observations.features)
-    error = _usual_error(model, observations)
-    return FittedModel(model, observations.X, observations.numbers, error, allowed)
-
-
-def _usual_error(model: SingleTaskGP, observations: Observations) -> float:
-    """The median of the standard errors that trials state; where they state none, the noise that the model learnt."""
-    if observations.Yvar is not None:
-        return float(observations.Yvar.median().sqrt())
-    spread = float(observations.Y.std()) if len(observations.Y) > 1 else 1.0  # outcomes are standardised
-    return float(model.likelihood.noise.detach().mean().sqrt()) * spread
+    model = fit_surrogate(observations)
+    return FittedModel(model, observations.X, observations.numbers, trial_error(model, observations), allowed)
 
 
 def recommend(observations: Observations) -> Recommendation:
@@ -222,7 +213,7 @@ def _allowed(observations: Observations) -> list[float]:
     return found
 
 
-def _estimates(model: SingleTaskGP, X: Tensor, numbers: list[int], allowed: Sequence[float]) -> list[Recommendation]:
+def _estimates(model: Surrogate, X: Tensor, numbers: list[int], allowed: Sequence[float]) -> list[Recommendation]:
     """Posterior of each evaluated setting."""
     with torch.no_grad():
         posterior = model.posterior(X)

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from botorch.models import SingleTaskGP
 from optuna.distributions import CategoricalDistribution
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from optimizer.encoding import Encoding
 from optimizer.recommendation import FittedModel
+from optimizer.surrogate import Surrogate
 
 _DRAWS = 1024
 _AT_ONCE = 4096  # points, to bound memory
@@ -112,7 +112,7 @@ def _points(shares: Tensor, names: list[str], encoding: Encoding) -> Tensor:
     return points
 
 
-def _mean(model: SingleTaskGP, points: Tensor) -> Tensor:
+def _mean(model: Surrogate, points: Tensor) -> Tensor:
     """Of the posterior, N."""
     with torch.no_grad():
         return torch.cat([model.posterior(part[:, None]).mean.flatten() for part in points.split(_AT_ONCE)])

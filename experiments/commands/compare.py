@@ -15,7 +15,9 @@ from experiments.comparison.result import Comparison, task_values
 from experiments.config.read import check_config, read_config
 from experiments.config.setting import Setting
 from experiments.intervals import Difference
-from experiments.people.ratings import ratings_of
+from experiments.people.asking import questions_of
+from experiments.people.choices import StudyChoices
+from experiments.people.ratings import StudyRatings
 from experiments.run.optimize import read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
@@ -50,10 +52,16 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         config = check_config(values)
     output = options.output or config.output
     plan = Plan.of(config)
+    questions = None
     if study is not None:
-        plan.shared.ratings = ratings_of(study, config, plan.artifacts)
-    found = compare(plan, tuned, output, best_known, progress)
-    return CommandResult(f"{table(found)}\n\n{found.verdict}", {**found.to_dict(), "file": str(output / FILE)})
+        questions = questions_of(study, config, plan.artifacts)
+    elif plan.asks_people:
+        raise ValueError(f"people: {options.source} has no page on which they are asked; allowed: a folder of a run")
+    plan.shared.ratings = questions if isinstance(questions, StudyRatings) else None
+    choices = questions if isinstance(questions, StudyChoices) and plan.asks_people else None
+    found = compare(plan, tuned, output, best_known, progress, choices)
+    text = "\n\n".join(filter(None, [table(found), found.verdict]))
+    return CommandResult(text, {**found.to_dict(), "file": str(output / FILE)})
 
 
 def named(paths: Sequence[Path], option: str) -> dict[str, Path]:

@@ -104,12 +104,14 @@ def _recommendation(done: Run) -> CommandResult:
     path = config.output / "best.yaml"
     with atomic_write(path) as unfinished:
         unfinished.write_text(params.to_yaml(), encoding="utf-8")
-    objective = config.objective[0].name
-    sure = "" if best.low > 0 or best.high < 0 else ": it holds 0, so no gain is shown on these prompts"
+    objective, chosen = config.objective[0].name, config.chosen_by_people
+    # Utility is over what is usual among settings; one that has 1 more is chosen e times as often.
+    over = "in utility" if chosen else "over no feedback"
+    sure = "" if chosen or best.low > 0 or best.high < 0 else ": it holds 0, so no gain is shown on these prompts"
     again = done.replications(best.number)
     replicated = f", tried {len(again) + 1} times with other seeds" if again else ""
     lines = [
-        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} over no feedback{replicated}",
+        f"recommended: trial {best.number}, {objective} {best.mean:+.4f} {over}{replicated}",
         f"95 % interval: {best.low:+.4f} to {best.high:+.4f}{sure}",
         f"written to: {path}",
         f"next: fabric-bo compare {shlex.quote(str(config.output))}",

@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from experiments.comparison.arms import Arm, Measured, arms_of, folder_name, measure
+from experiments.comparison.pairs import opponents, preferences
 from experiments.comparison.result import BEST_OF, Comparison, compared
 from experiments.files.atomic import atomic_write
-from experiments.people.ratings import StudyRatings, wait_for
+from experiments.people.choices import StudyChoices
+from experiments.people.questions import wait_for
+from experiments.people.ratings import StudyRatings
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
@@ -28,8 +31,12 @@ def compare(
     output: Path,
     best_known: tuple[str, FabricParams] | None = None,
     progress: Progress | None = None,
+    choices: StudyChoices | None = None,
 ) -> Comparison:
     """Plays all arms on a plan's held-out tasks; where people rate, it waits until they have rated all arms' images.
+
+    Where they choose, it waits until it is clear what they prefer, or until they have chosen from all pairs; if nothing
+    scores besides, only those arms are played that they are asked about.
 
     Args:
         plan: of a run.
@@ -37,6 +44,7 @@ def compare(
         output: folder for `comparison.json` and the pictures.
         best_known: name and setting of fixed FABRIC at its best on the run's own prompts; see `Run.best_known`.
         progress: shows how far it is; one on the terminal by default.
+        choices: of the run, where people choose between images.
 
     Raises:
         ValueError: something in the configuration is not to be had, or arms share a name.
@@ -44,19 +52,24 @@ def compare(
     """
     if progress is None:
         with Progress() as progress:
-            return compare(plan, tuned, output, best_known, progress)
+            return compare(plan, tuned, output, best_known, progress, choices)
     arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain, plan.held_out_best_of)
     check_names(arms)
+    asked = [] if choices is None else opponents(plan.config.people.against, arms)
     progress.doing("loading the objective")
     tasks = plan.held_out_tasks
-    _ = plan.held_out_objectives, plan.measures
+    if not plan.held_out_objectives:
+        arms = [arms[0], *asked]
+    _ = plan.measures
     progress.doing("loading the model")
     generator = plan.generator(plan.held_out_protocol)
     generator.warm_up()
     measured = _measure_all(plan, generator, arms, output / FOLDER, progress)
     held_out = not {task.prompt for task in tasks} & {task.prompt for task in plan.tasks}
     constraints = {constraint.name: constraint.at_least for constraint in plan.config.constraints}
+    preferred = [] if choices is None else preferences(plan, generator, arms, choices, progress)
     found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured, constraints)
+    found = replace(found, preferences=preferred)
     with atomic_write(output / FILE) as path:
         path.write_text(json.dumps(found.to_dict()))
     return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.comparison.arms import PLAIN, WITHOUT, Arm, Measured
+from experiments.comparison.preference import Preference
 from experiments.config.setting import read_settings
 from experiments.intervals import Difference, paired_difference
 from experiments.run.protocol import Scores, task_value
@@ -25,8 +26,9 @@ class Comparison:
         prompts: of the tasks.
         held_out: whether the run never saw them; else only the seeds are fresh.
         arms: the first is the tuned one that the others are compared with.
-        differences: tuned minus each arm, and minus best-of-N, by objective.
+        differences: tuned minus each arm, and minus best-of-N, by objective; empty where people alone compare.
         constraints: what tuned settings must keep to, over no feedback, by objective.
+        preferences: what people prefer who were shown pairs.
     """
 
     value: str
@@ -35,21 +37,33 @@ class Comparison:
     arms: list[Measured]
     differences: dict[str, dict[str, Difference]]
     constraints: dict[str, float] = field(default_factory=dict)
+    preferences: list[Preference] = field(default_factory=list)
 
     @property
-    def best_preset(self) -> str:
-        """The preset of the highest mean by the first objective: chosen on these very tasks, so in its favour."""
+    def best_preset(self) -> str | None:
+        """The preset of the highest mean by the first objective: chosen on these very tasks, so in its favour.
+
+        None where nothing scores.
+        """
+        if not self.differences:
+            return None
         objective = next(iter(self.differences))
         presets = [measured for measured in self.arms if measured.arm.kind == "preset"]
         return max(presets, key=lambda measured: task_values(measured.scores[objective], self.value).mean()).arm.name
 
     @property
     def verdict(self) -> str:
-        """One sentence with numbers."""
+        """A sentence with numbers on the scores, and one on each arm that people compared."""
+        said = [preference.verdict for preference in self.preferences]
+        return " ".join([self._scored(), *said] if self.differences else said)
+
+    def _scored(self) -> str:
+        """What the first objective says."""
         objective, found = next(iter(self.differences.items()))
         best = next(name for name in found if name.startswith("best of"))
         known = next((measured.arm.name for measured in self.arms if measured.arm.kind == "best known"), None)
         over_known = f"over the {known} of its own prompts {found[known]}, " if known is not None else ""
+        assert self.best_preset is not None, "there are scores"
         fixed = found[self.best_preset]
         mean = task_values(self.arms[0].scores[objective], self.value).mean()
         whose = "held-out" if self.held_out else "of the run's own"
@@ -77,6 +91,7 @@ class Comparison:
             "prompts": self.prompts,
             "held_out": self.held_out,
             "constraints": self.constraints,
+            "preferences": [preference.to_dict() for preference in self.preferences],
             "differences": {
                 objective: {name: _numbers(difference) for name, difference in found.items()}
                 for objective, found in self.differences.items()
@@ -107,8 +122,9 @@ class Comparison:
             for objective, found in values["differences"].items()
         }
         arms = [_measured(arm) for arm in values["arms"]]
-        constraints = dict(values.get("constraints", {}))  # comparisons had none once
-        return cls(values["value"], values["prompts"], values["held_out"], arms, differences, constraints)
+        constraints = dict(values.get("constraints", {}))  # comparisons had neither once
+        said = [Preference.from_dict(each) for each in values.get("preferences", [])]
+        return cls(values["value"], values["prompts"], values["held_out"], arms, differences, constraints, said)
 
 
 def _measured(values: Mapping[str, Any]) -> Measured:
@@ -144,7 +160,6 @@ def compared(
 ) -> Comparison:
     """Differences of the first arm to all others, and to the best of as many images without feedback."""
     tuned, others = arms[0], arms[1:]
-    plain = next(measured for measured in others if measured.arm.kind == "plain")
     differences = {}
     for objective, scores in tuned.scores.items():
         ours = task_values(scores, value)
@@ -152,6 +167,7 @@ def compared(
             measured.arm.name: paired_difference(ours, task_values(measured.scores[objective], value))
             for measured in others
         }
+        plain = next(measured for measured in others if measured.arm.kind == "plain")
         best = BEST_OF.format(count=scores[0].size)
         found[best] = paired_difference(scores.max((1, 2)), plain.scores[objective].max((1, 2)))
         differences[objective] = found

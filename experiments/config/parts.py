@@ -288,15 +288,40 @@ class ModelSpaceConfig(Part):
 
 
 class PeopleConfig(Part):
-    """How people are asked who rate images; see `experiments.people`.
+    """How people are asked who judge images; see `experiments.people`.
 
     Attributes:
-        ratings: people who rate each image.
-        repeats: share of the images that a person is shown again, which tells how steady he is.
+        kind: what they give: one to five stars to each image, the better of two, or the best of several.
+        options: images that the best is chosen of.
+        ratings: people who judge each image, or make each choice.
+        repeats: share of the images or choices that a person is shown again, which tells how steady he is.
+        choices: that a trial is judged by at most.
+        pairs: a comparison asks for this many choices between two arms at most.
+        against: arms that the tuned one is compared with by pairs, as far as they are there.
+        stand_in: scores what people have not rated yet, and tells what they are expected to say; how much it tells is
+            learnt.
+        waiting: trials that may wait for people while others are tried; `at_once` by default.
     """
 
+    kind: Literal["stars", "pairs", "best-of"] = "stars"
+    options: Annotated[int, Field(ge=2, le=9, strict=True)] = 4
     ratings: Positive = 1
     repeats: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    choices: Positive = 8
+    pairs: Positive = 100
+    against: Annotated[tuple[str, ...], Field(min_length=1)] = ("best known setting", "no feedback")
+    stand_in: ObjectiveConfig | None = None
+    waiting: Positive | None = None
+
+    @property
+    def by_choice(self) -> bool:
+        """Whether people choose between images."""
+        return self.kind != "stars"
+
+    @property
+    def shown(self) -> int:
+        """Images that people choose from in a run."""
+        return 2 if self.kind == "pairs" else self.options
 
 
 class LibraryConfig(Part):

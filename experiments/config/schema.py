@@ -199,6 +199,35 @@ class RunConfig(Part):
         return self
 
     @model_validator(mode="after")
+    def _stood_in_for(self) -> RunConfig:
+        """A score stands in for people's ratings alone."""
+        if (stand_in := self.people.stand_in) is None:
+            return self
+        if self.people.by_choice or self.objective != (ObjectiveConfig(name="human"),) or self.constraints:
+            raise ValueError(f"people.stand_in: {stand_in.name}; allowed: with stars of human as the only objective")
+        if stand_in.asks_people:
+            raise ValueError(f"people.stand_in: {stand_in.name} asks people; allowed: what scores by itself")
+        return self
+
+    @model_validator(mode="after")
+    def _chosen_by_people(self) -> RunConfig:
+        """Choices have no scale, so they are a run's whole objective or none of it."""
+        kind, alone = self.people.kind, ObjectiveConfig(name="human")
+        if not self.people.by_choice:
+            return self
+        constraints = [constraint.objective for constraint in self.constraints]
+        for objective in (*self.objective, *constraints, *self.held_out.objectives):
+            if objective.asks_people and objective != alone:
+                raise ValueError(f"people.kind: {kind} of {objective.name}; allowed: stars, or human by itself")
+        if alone in constraints or (alone in self.objective and (len(self.objective) > 1 or constraints)):
+            raise ValueError(f"people.kind: {kind} beside scores; allowed: stars, or human as the only objective")
+        if alone in self.objective and self.protocol.rounds > 1:
+            raise ValueError(
+                f"people.kind: {kind} with protocol.rounds {self.protocol.rounds}; allowed: stars, or 1 round"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _parameters(self) -> RunConfig:
         """Every parameter exists, is within its range, and is either sought or fixed."""
         bounds = FabricParams.bounds()
@@ -250,6 +279,11 @@ class RunConfig(Part):
             raise ValueError(f"space.end: up to {self.space['end'].high:g}; allowed: {ends}")
         if sought == {"end"} and self.space["end"].low < start:
             raise ValueError(f"space.end: from {self.space['end'].low:g}; allowed: from the start, {start:g}")
+
+    @property
+    def chosen_by_people(self) -> bool:
+        """Whether the objective is what people choose, and nothing has a score."""
+        return self.people.by_choice and self.objective[0].asks_people
 
     @property
     def world_of_targets(self) -> str:

@@ -1,4 +1,4 @@
-"""What a person rates next: images that still lack ratings, in random order, and now and then one again."""
+"""What a person answers next: what still lacks answers, in random order, and now and then something again."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from dataclasses import dataclass
 
 import torch
 
-from experiments.people.ratings import Item, StudyRatings
+from experiments.people.questions import Questions
 from fabric.seeding import generator_for
 
-_BEFORE_REPEATS = 5  # images that a person must have rated
-_NOT_AGAIN = 4  # last images, which he remembers
+_BEFORE_REPEATS = 5  # questions that a person must have answered
+_NOT_AGAIN = 4  # last questions, which he remembers
 
 
 @dataclass(frozen=True)
 class Turn:
-    """Whose turn it is to rate what.
+    """Whose turn it is to answer what.
 
     Attributes:
-        item: to rate; None while there is nothing for this person to do.
-        given: ratings that this person has given.
-        left: images that lack ratings and that he has not rated.
+        question: id of it; None while there is nothing for this person to do.
+        given: answers that this person has given.
+        left: questions that lack answers and that he has not answered.
     """
 
-    item: Item | None
+    question: str | None
     given: int
     left: int
 
 
-def next_turn(ratings: StudyRatings, rater: str, repeats: float) -> Turn:
-    """What a person is to rate; the same until he has rated it.
+def next_turn(questions: Questions, rater: str, repeats: float) -> Turn:
+    """What a person is to answer; the same until he has answered it.
 
     Nothing tells which trial made an image, and the order is random, so nobody can favour a setting.
 
     Args:
-        ratings: of the run.
+        questions: of the run.
         rater: who.
-        repeats: share of images that are shown again, to see how steady he is.
+        repeats: share of questions that are asked again, to see how steady he is.
     """
-    own = [rating.item for rating in ratings.ratings if rating.rater == rater]
-    raters = ratings.raters_of()
-    lacking = [item for item in ratings.items if rater not in raters[item.id] and len(raters[item.id]) < ratings.needed]
+    own = [answered.question for answered in questions.answered if answered.rater == rater]
+    raters, asked = questions.raters_of(), questions.asked
+    lacking = [
+        question for question in asked if rater not in raters[question] and len(raters[question]) < questions.needed
+    ]
     if not lacking:
         return Turn(None, len(own), 0)
     generator = generator_for("turn", rater, len(own))
-    again = _rated_once(own)
+    again = _answered_once(own)
     if again and float(torch.rand((), generator=generator)) < repeats:
-        known = {item.id: item for item in ratings.items}
-        place = int(torch.randint(len(again), (), generator=generator))
-        return Turn(known[again[place]], len(own), len(lacking))
+        return Turn(again[int(torch.randint(len(again), (), generator=generator))], len(own), len(lacking))
     # By a random number of each, so that what comes in meanwhile changes the order of the rest, not of this.
-    chosen = min(lacking, key=lambda item: generator_for("order", rater, item.id).initial_seed())
+    chosen = min(lacking, key=lambda question: generator_for("order", rater, question).initial_seed())
     return Turn(chosen, len(own), len(lacking))
 
 
-def _rated_once(own: Sequence[str]) -> list[str]:
-    """Items that a person has rated once, some time ago."""
+def _answered_once(own: Sequence[str]) -> list[str]:
+    """Questions that a person has answered once, some time ago."""
     if len(own) < _BEFORE_REPEATS:
         return []
-    return sorted({item for item in own[:-_NOT_AGAIN] if own.count(item) == 1})
+    return sorted({question for question in own[:-_NOT_AGAIN] if own.count(question) == 1})

@@ -1,16 +1,15 @@
-"""Ratings of images by people, kept in the study of a run: appended, never changed, from any number of processes.
+"""Ratings of images by people, from one to five stars.
 
 An image is rated for a prompt. What people are asked to rate is an item, known by its content, so equal images of equal
-prompts are rated once, whichever trials made them, and a run that was killed asks for nothing twice.
+prompts are rated once, whichever trials made them.
 """
 
 from __future__ import annotations
 
 import hashlib
-import time
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,17 +18,14 @@ from typing import Any, NamedTuple
 from optuna.study import Study
 from PIL import Image
 
-from experiments.config.schema import RunConfig
 from experiments.people.consensus import StarRating, consensus
-from experiments.run.artifacts import FOLDER, Artifacts
-from experiments.run.progress import Progress
+from experiments.people.questions import Answered, Questions, checked_name
+from experiments.run.artifacts import Artifacts
 from fabric.images import FeedbackImage
 from objectives.base import UnratedError
 from objectives.human import STARS
 
 _ITEM, _RATING = "people:item:", "people:rating:"
-_WAIT = 1.0  # seconds between two looks
-_MOST_CHARACTERS = 60  # of a rater's name
 
 
 class Item(NamedTuple):
@@ -47,18 +43,6 @@ class Item(NamedTuple):
 def item_id(picture: Image.Image, prompt: str) -> str:
     """Name of a picture of a prompt, by content."""
     return hashlib.sha256(f"{FeedbackImage(picture).id} {prompt}".encode()).hexdigest()[:24]
-
-
-def checked_name(rater: str) -> str:
-    """A rater's name, without spaces around it.
-
-    Raises:
-        ValueError: it is empty or too long.
-    """
-    name = rater.strip()
-    if not 0 < len(name) <= _MOST_CHARACTERS:
-        raise ValueError(f"rater: {rater[:40]!r}; allowed: a name of 1 to {_MOST_CHARACTERS} characters")
-    return name
 
 
 class _Given:
@@ -80,28 +64,17 @@ class _Given:
         return consensus(self.ratings).means
 
 
-class StudyRatings:
-    """What people think of the images of a run; see `objectives.human.Ratings`.
+class StudyRatings(Questions):
+    """What people think of the images of a run; see `objectives.human.Ratings` and `Questions`."""
 
-    Args:
-        study: of the run; keeps items and ratings as user attributes of their own.
-        output: folder of the run.
-        needed: people who must have rated an image until it has a score.
-        artifacts: keep the pictures; in the run's folder by default.
-    """
+    wanted = "ratings"
 
     def __init__(self, study: Study, output: Path, needed: int = 1, artifacts: Artifacts | None = None) -> None:
-        self.study = study
-        self.output = output
-        self.artifacts = artifacts or Artifacts(output / FOLDER)
-        self.needed = needed
         self._items: dict[str, Item] = {}
         self._given = _Given()
-        self.refresh()
+        super().__init__(study, output, needed, artifacts)
 
-    def refresh(self) -> None:
-        """Reads what was written since, by others too."""
-        attributes = self.study.user_attrs
+    def _read(self, attributes: Mapping[str, Any]) -> None:
         self._items = {
             name.removeprefix(_ITEM): Item(name.removeprefix(_ITEM), value["prompt"])
             for name, value in attributes.items()
@@ -116,42 +89,38 @@ class StudyRatings:
         return list(self._items.values())
 
     @property
+    def asked(self) -> Collection[str]:
+        """Ids of the items."""
+        return self._items.keys()
+
+    @property
     def ratings(self) -> Sequence[StarRating]:
         """All that were given, in their order."""
         return self._given.ratings
 
-    def raters_of(self) -> dict[str, set[str]]:
+    @property
+    def answered(self) -> Sequence[Answered]:
+        """See `Questions`."""
+        return [Answered(rating.item, rating.rater) for rating in self.ratings]
+
+    def raters_of(self) -> Mapping[str, set[str]]:
         """By item who rated it."""
         return self._given.raters
 
-    def is_rated(self, item: str) -> bool:
-        """Whether enough people have rated an item."""
-        return len(self.raters_of()[item]) >= self.needed
-
-    def left(self, items: Collection[str] | None = None) -> int:
-        """Ratings that are still needed: of all items by default."""
-        raters = self.raters_of()
-        wanted = self._items if items is None else items
-        return sum(max(0, self.needed - len(raters[item])) for item in wanted)
-
-    def what_is_left(self, items: Collection[str] | None = None) -> str:
-        """What a run waits for, in words; see `left`."""
-        return f"waiting for {self.left(items)} ratings: fabric-bo rate {self.output}"
+    def shown(self, question: str, rater: str) -> dict[str, Any]:
+        """An item; see `Questions`."""
+        return {"item": self._items[question]._asdict()}
 
     def mean(self, image: Image.Image, prompt: str) -> float:
         """What people think of an image of a prompt; see `objectives.human.Ratings`."""
         item = item_id(image, prompt)
         if item not in self._items:
-            self.artifacts.keep(_file(item), image)  # before the record that points to it
+            self._keep(item, image)
             self.study.set_user_attr(_ITEM + item, {"prompt": prompt})
             self._items[item] = Item(item, prompt)
-        if not self.is_rated(item):
+        if not self.is_answered(item):
             raise UnratedError("human", (item,))
         return self._given.means[item]
-
-    def path(self, item: str) -> Path:
-        """File of an item's picture."""
-        return self.artifacts.path(_file(item))
 
     def add(self, item: str, rater: str, stars: int) -> None:
         """Keeps a rating; a second one of the same item by the same rater tells how steady he is.
@@ -169,36 +138,6 @@ class StudyRatings:
         value = {"item": item, "rater": checked_name(rater), "stars": stars, "at": datetime.now(UTC).isoformat()}
         self.study.set_user_attr(_RATING + uuid.uuid4().hex, value)
         self.refresh()
-
-
-def ratings_of(study: Study, config: RunConfig, artifacts: Artifacts) -> StudyRatings:
-    """Those of a run.
-
-    Args:
-        study: of the run.
-        config: of it; says how many people rate each image.
-        artifacts: of it.
-    """
-    return StudyRatings(study, config.output, config.people.ratings, artifacts)
-
-
-def _file(item: str) -> str:
-    """Name of the artifact that an item's picture is."""
-    return f"rated-{item}.png"
-
-
-def wait_for(ratings: StudyRatings, items: Collection[str], progress: Progress) -> None:
-    """Waits until people have rated some items.
-
-    Args:
-        ratings: of a run.
-        items: names of the items.
-        progress: says what it waits for.
-    """
-    while ratings.left(items):
-        progress.doing(ratings.what_is_left(items))
-        time.sleep(_WAIT)
-        ratings.refresh()
 
 
 def _rating(value: dict[str, Any]) -> StarRating:

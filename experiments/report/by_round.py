@@ -24,7 +24,8 @@ class RoundDifferences:
 
 def rounds_of(found: Comparison) -> int:
     """R, how many rounds were played."""
-    return next(iter(found.arms[0].scores.values())).shape[1]
+    scored = next(iter(found.arms[0].scores.values()), None)
+    return len(found.arms[0].pictures[0]) if scored is None else scored.shape[1]
 
 
 def basis(found: Comparison) -> str:

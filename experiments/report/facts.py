@@ -62,7 +62,9 @@ def counts(found: Findings) -> dict[str, str]:
         f"{scoring / 60:.1f} scoring",
         "protocol": f"{len(run_prompts(found))} prompts, {protocol.rounds} rounds of {protocol.images} images, "
         f"{protocol.steps} steps of {config.model.scheduler}",
-        "value of a trial": f"{_VALUES[protocol.value]}, minus the same without feedback, averaged over prompts",
+        "value of a trial": "share of the choices between its images and those of other trials that its images won"
+        if config.chosen_by_people
+        else f"{_VALUES[protocol.value]}, minus the same without feedback, averaged over prompts",
     }
     if config.constraints and fitted is not None:
         kept = ", ".join(f"{constraint.name} at least {constraint.at_least:+g}" for constraint in config.constraints)

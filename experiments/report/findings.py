@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
@@ -51,7 +52,7 @@ class Tried:
         preset: its name, as near as the space can express it.
         exact: whether the space can express that preset.
         pruned: whether it stopped early.
-        values: M gains over no feedback.
+        values: M gains over no feedback; of choices the utility, as the model believes.
         errors: M standard errors of them, NaN where unknown.
         shares: where it lies within the range of each parameter, 0 to 1.
         params: settings.
@@ -153,6 +154,13 @@ class Findings:
         return best, self.trial(best.number).params
 
     @property
+    def over(self) -> str:
+        """What gains are over, in words."""
+        if self.config.chosen_by_people:
+            return "what was expected before anybody chose, in utility (1 more is chosen e times as often)"
+        return "no feedback"
+
+    @property
     def best_preset(self) -> Tried | None:
         """Fixed FABRIC: the preset that did best by the first objective; None before any was tried."""
         known = [trial for trial in self.tried if trial.preset is not None]
@@ -185,6 +193,8 @@ class Findings:
         by_number = {trial.number: trial for trial in self._finished}
         observations = self.observations
         Y, Yvar = observations.Y, observations.Yvar
+        if observations.preferences is not None:  # a share of choices is no utility
+            Y = torch.tensor([[setting.mean] for setting in self.models[0].settings], dtype=torch.float64)
         errors = np.full(Y.shape, math.nan) if Yvar is None else Yvar.sqrt().numpy()
         rows = zip(observations.numbers, Y.tolist(), errors.tolist(), strict=True)
         return [self._one(by_number[number], values, error) for number, values, error in rows]

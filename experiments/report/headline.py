@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from experiments.comparison.preference import Preference
 from experiments.comparison.result import Comparison
 from experiments.intervals import Difference
 from experiments.report.by_round import basis, mean_over_rounds
 from experiments.report.findings import Findings, same_settings
 from experiments.report.style import arm_colour, name_colour
-from experiments.report.tables import interval
+from experiments.report.tables import NOTHING, interval
 from experiments.report.theme import themed
 from fabric.models import EMBEDDED_MODELS
 
@@ -65,19 +66,24 @@ def headline(found: Findings) -> str:
     best = found.recommended[0]
     return (
         f"Of {len(found.tried)} trials, trial {best.number} is recommended: the model believes that it gains "
-        f"{interval(best)} (95 %) over no feedback on the run's own prompts and seeds."
+        f"{interval(best)} (95 %) over {found.over}; on the run's own prompts and seeds."
     )
 
 
 def compared_headline(found: Comparison) -> str:
-    """Against the best preset, with the round it rests on and the mean over rounds."""
+    """Against the best preset, with the round it rests on and the mean over rounds; then what people say of pairs."""
+    said = [preference.verdict for preference in found.preferences]
+    return " ".join([_scored_headline(found, found.best_preset), *said] if found.best_preset is not None else said)
+
+
+def _scored_headline(found: Comparison, preset: str) -> str:
     objective, differences = next(iter(found.differences.items()))
-    fixed, tuned = differences[found.best_preset], found.arms[0].arm.name
+    fixed, tuned = differences[preset], found.arms[0].arm.name
     verb = {"better": "beats", "worse": "loses to"}.get(_word(fixed), "is not shown to differ from")
     whose = "held-out prompts" if found.held_out else "of the run's own prompts, with fresh seeds"
-    mean = mean_over_rounds(found, found.best_preset)
+    mean = mean_over_rounds(found, preset)
     return (
-        f"{tuned[:1].upper()}{tuned[1:]} {verb} the best fixed preset ({found.best_preset}) {basis(found)}: "
+        f"{tuned[:1].upper()}{tuned[1:]} {verb} the best fixed preset ({preset}) {basis(found)}: "
         f"{fixed} {objective}, over {fixed.pairs} {whose}."
         + (f" Averaged over all rounds: {mean}." if mean is not None else "")
     )
@@ -93,9 +99,24 @@ def key_figures(found: Findings) -> list[Figure]:
     if found.comparison is None:
         return []
     comparison = found.comparison
-    differences = next(iter(comparison.differences.values()))
-    names = [comparison.best_preset, *(name for name in differences if name not in found.presets)]
-    return [_figure(comparison, name, differences[name]) for name in names if differences[name].pairs]
+    said = [_preference_figure(comparison, preference) for preference in comparison.preferences]
+    differences = next(iter(comparison.differences.values()), {})
+    fixed = [] if comparison.best_preset is None else [comparison.best_preset]
+    names = [*fixed, *(name for name in differences if name not in found.presets)]
+    return said + [_figure(comparison, name, differences[name]) for name in names if differences[name].pairs]
+
+
+def _preference_figure(found: Comparison, said: Preference) -> Figure:
+    """Of an arm that people compared the first one with."""
+    decided = said.wins + said.losses
+    word = "preferred" if said.wins > said.losses else "not preferred"
+    return Figure(
+        f"people, over {said.second}",
+        f"{said.wins / decided:.0%}" if decided else NOTHING,
+        f"of {decided} decided pairs; 95 %, however often one looks: {said.low:.0%} to {said.high:.0%}",
+        colour=themed(next(arm_colour(measured.arm) for measured in found.arms if measured.arm.name == said.second)),
+        word=word if said.is_shown else "no difference shown",
+    )
 
 
 def _figure(found: Comparison, name: str, difference: Difference) -> Figure:

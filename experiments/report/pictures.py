@@ -21,7 +21,7 @@ from experiments.report.given import held_out_tasks_of
 from experiments.report.style import TUNED, arm_colour, preset_colour
 from experiments.report.theme import themed
 from experiments.run.protocol import Task
-from experiments.run.trials import ATTENTION, PROMPTS, ROUNDS, picture_name
+from experiments.run.trials import ATTENTION, PROMPTS, ROUNDS, SEEDS, picture_name
 from fabric.images import read_picture
 from fabric.params import FabricParams
 
@@ -101,7 +101,7 @@ class SideBySide:
 
 def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySide]:
     """No feedback, the best preset and the tuned settings, on held-out prompts; without those that have no pictures."""
-    objective = next(iter(comparison.differences))
+    objective = next(iter(comparison.differences), None)
     plain = [measured for measured in comparison.arms if measured.arm.kind == "plain"]
     fixed = [
         measured
@@ -116,7 +116,9 @@ def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySid
             name = f"{measured.arm.name} (best preset)" if measured.arm.kind == "preset" else measured.arm.name
             with_choices = measured.arm.params.strength > 0
             files = [[found.folder / file for file in row] for row in measured.pictures[k]]
-            rounds = _cells(files, measured.scores[objective][k], name, k, with_choices)
+            unscored = np.full((len(files), len(files[0])), np.nan)
+            scores = unscored if objective is None else measured.scores[objective][k]
+            rounds = _cells(files, scores, name, k, with_choices)
             columns.append(Column(name, themed(arm_colour(measured.arm)), rounds))
         shown.append(SideBySide(prompt, _targets(tasks, k), [column for column in columns if column.rounds]))
     return [prompt_row for prompt_row in shown if prompt_row.columns]
@@ -195,7 +197,8 @@ def _trial_cells(found: Findings, trial: Tried, name: str, place: int) -> list[C
     kept = {meta.filename: meta.artifact_id for meta in get_all_artifact_meta(frozen, storage=found.study._storage)}
     if place >= len(scores):
         return []
-    table = np.array(scores[place][0])
+    seeds = np.shape(frozen.user_attrs[SEEDS][place])
+    table = np.array(scores[place][0]) if scores[place] else np.full(seeds, np.nan)
     names = [[picture_name(place, number, k) for k in range(table.shape[1])] for number in range(len(table))]
     if any(file not in kept for row in names for file in row):
         return []
@@ -230,14 +233,11 @@ def _cells(
             file, role = files[number][k] if max(image.size) > side else None, ""
             if with_choices and number + 1 < len(scores) and len(row_scores) > 1:
                 role = "liked" if k == row_scores.argmax() else "disliked" if k == row_scores.argmin() else ""
-            alt = f"{name}, round {number + 1}, image {k + 1}: {score:.3f}{f', {role}' if role else ''}"
+            about = [*([] if np.isnan(score) else [f"{score:.3f}"]), *([role] if role else [])]
+            alt = f"{name}, round {number + 1}, image {k + 1}{': ' if about else ''}{', '.join(about)}"
             pictures.append(Picture(to_uri(image, side), alt, role, file))
-        cells.append(
-            Cell(
-                pictures,
-                f"mean\N{NO-BREAK SPACE}{row_scores.mean():.3f} · best\N{NO-BREAK SPACE}{row_scores.max():.3f}",
-            )
-        )
+        caption = f"mean\N{NO-BREAK SPACE}{row_scores.mean():.3f} · best\N{NO-BREAK SPACE}{row_scores.max():.3f}"
+        cells.append(Cell(pictures, "" if np.isnan(row_scores).all() else caption))
     return cells
 
 

@@ -21,7 +21,8 @@ from experiments.run.trials import MADE, TIMES
 
 def comparison_plots(found: Findings, comparison: Comparison) -> list[Plot]:
     """All plots of a comparison."""
-    return [_differences_plot(comparison), *round_plots(comparison), _time_plot(found, comparison)]
+    differences = [_differences_plot(comparison)] if comparison.differences else []
+    return [*differences, *round_plots(comparison), _time_plot(found, comparison)]
 
 
 def _differences_plot(found: Comparison) -> Plot:

@@ -61,7 +61,7 @@ def round_plots(found: Comparison) -> list[Plot]:
         f"Curves by round of {first} minus each other arm. The table below has the numbers.",
         partial(_differences, found),
     )
-    return [*levels, differences, *_measures_plot(found)]
+    return [*levels, *([differences] if levels else []), *_measures_plot(found)]
 
 
 def measure_name(name: str) -> str:

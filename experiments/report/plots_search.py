@@ -17,6 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from experiments.comparison.arms import PLAIN
 from experiments.report.findings import Findings, Moment, Phase, Tried
 from experiments.report.style import (
     FAINT,
@@ -49,7 +50,7 @@ def convergence_plots(found: Findings) -> list[Plot]:
             Plot(
                 f"convergence-{m}",
                 f"Gain by trial: {objective}",
-                "Gain over the same prompts and seeds without feedback, with standard errors. The line is the setting "
+                f"Gain over {found.over}; the same prompts and seeds, with standard errors. The line is the setting "
                 "that would have been recommended after so many trials, by the model's mean, with its 95 % interval; "
                 "the model is fitted anew at each dot. It may fall: a lucky trial is not believed for long.",
                 f"Gains of {len(found.tried)} trials; in the end trial {best.number} is believed to gain "
@@ -90,11 +91,12 @@ def _convergence(found: Findings, m: int, moments: Sequence[Moment], layout: Lay
     lows, highs = [moment.best.low for moment in moments], [moment.best.high for moment in moments]
     axis.fill_between(steps, lows, highs, color=TUNED, alpha=0.16, lw=0)
     axis.plot(steps, [moment.best.mean for moment in moments], color=TUNED, lw=2.4, marker=".", ms=6, zorder=4)
-    axis.axhline(0, color=NEUTRAL, lw=1.4, ls="--")
+    if not found.config.chosen_by_people:
+        axis.axhline(0, color=NEUTRAL, lw=1.4, ls="--")
     handles: list[Artist] = [
         Line2D([], [], color=TUNED, lw=2.4, marker=".", label="best by the model's mean"),
         Patch(color=TUNED, alpha=0.16, label="its 95 % interval"),
-        Line2D([], [], color=NEUTRAL, ls="--", lw=1.4, label="no feedback"),
+        *([] if found.config.chosen_by_people else [Line2D([], [], color=NEUTRAL, ls="--", lw=1.4, label=PLAIN)]),
     ]
     if (fixed := found.best_preset) is not None and fixed.preset is not None:
         colour = preset_colour(fixed.preset)

@@ -87,7 +87,7 @@ def page(found: Findings, plots: dict[str, list[Drawn]], path: Path, config: Pat
         shown=SHOWN,
         across=lambda count: count if count <= 3 else math.ceil(math.sqrt(count)),
         plots=plots,
-        by_prompt=prompt_table(found.comparison) if found.comparison else None,
+        by_prompt=prompt_table(found.comparison) if found.comparison and found.comparison.differences else None,
         numbers=comparison_tables(found.comparison) if found.comparison else [],
         compare=headline.compare_command(found),
         parallel=parallel_data(found),
@@ -111,7 +111,7 @@ def _about_settings(found: Findings) -> str:
         )
     return (
         f"Trial {found.recommended[0].number}, of all that were tried the best by the model's mean: the luckiest value "
-        "need not be the best setting. Gains are over no feedback, on the run's own prompts, with 95 % intervals."
+        f"need not be the best setting. Gains are over {found.over}; on the run's own prompts, with 95 % intervals."
     )
 
 

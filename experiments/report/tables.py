@@ -67,8 +67,9 @@ def settings_table(found: Findings) -> Table:
     by_preset = {trial.preset: trial for trial in found.tried if trial.preset}
     tried: list[Tried | None] = [_tried_of(found, name) for name in chosen]
     tried += [by_preset.get(name) for name in found.presets]
+    zero = NOTHING if found.config.chosen_by_people else "0"
     lead = [
-        [f"gain: {objective}", *(_gain(found, m, trial, k < len(chosen)) for k, trial in enumerate(tried)), "0"]
+        [f"gain: {objective}", *(_gain(found, m, trial, k < len(chosen)) for k, trial in enumerate(tried)), zero]
         for m, objective in enumerate(found.objectives)
     ]
     rows = [[name, *(_setting(found, params, name) for params in settings)] for name in (*KNOBS, *_besides(found))]

@@ -23,7 +23,24 @@ def comparison_tables(found: Comparison) -> list[Table]:
         for objective in found.differences
         for table in (_differences(found, objective), _rounds(found, objective))
     ]
-    return [*tables, *_measures(found)]
+    return [*([_preferences(found)] if found.preferences else []), *tables, *_measures(found)]
+
+
+def _preferences(found: Comparison) -> Table:
+    """What people chose who were shown pairs."""
+    names = ["arm", f"{found.arms[0].arm.name} chosen\nin decided pairs", "pairs", "ties", "e-value\n(20 is enough)"]
+    rows = [
+        [
+            said.second,
+            f"{said.wins} of {said.wins + said.losses} [{said.low:.0%}, {said.high:.0%}]",
+            f"{said.wins + said.losses + said.ties} of {said.most}",
+            f"{said.ties}",
+            f"{said.evidence:.3g}",
+            f"{said.share:.0%} [{said.share_low:.0%}, {said.share_high:.0%}]",
+        ]
+        for said in found.preferences
+    ]
+    return Table("people", [*map(Head, names), Head("for other people\nand prompts, ties half")], rows)
 
 
 def _differences(found: Comparison, objective: str) -> Table:

@@ -123,7 +123,7 @@ def forecast(plan: Plan) -> Forecast:
         model=config.model.name,
         scheduler=config.model.scheduler,
         steps=protocol.steps,
-        objectives=[objective.name for objective in plan.objectives],
+        objectives=[objective.name for objective in plan.objectives] or [which.name for which in config.objective],
         value=protocol.value,
         prompts=prompts,
         rounds=protocol.rounds,
@@ -135,7 +135,9 @@ def forecast(plan: Plan) -> Forecast:
         alone=len(plan.known_settings) - len(plan.presets) - len(config.known),
         known=len(config.known),
         replications=config.replications,
-        plain_images=(1 + math.ceil(config.replications / LEADERS)) * prompts * protocol.rounds * protocol.images,
+        plain_images=0
+        if config.chosen_by_people  # nothing is compared with them
+        else (1 + math.ceil(config.replications / LEADERS)) * prompts * protocol.rounds * protocol.images,
         images_per_trial=(prompts * (protocol.rounds - 1) + given) * protocol.images,
         seconds_per_image=_seconds_for_an_image(plan),
         output=str(config.output),

@@ -16,7 +16,11 @@ from optuna.trial import Trial, TrialState
 
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
-from experiments.people.ratings import StudyRatings, ratings_of
+from experiments.people.asking import questions_of
+from experiments.people.choices import StudyChoices
+from experiments.people.questions import Questions
+from experiments.people.ratings import StudyRatings
+from experiments.people.trial_looks import TrialLooks
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
@@ -198,12 +202,16 @@ def _sampler(plan: Plan) -> Replicating:
 def _work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
     """Tries settings, as others may do meanwhile, until there is a reason to stop."""
     config = plan.config
-    plan.shared.ratings = ratings = ratings_of(store.study, config, plan.artifacts)
+    questions = questions_of(store.study, config, plan.artifacts)
+    plan.shared.ratings = questions if isinstance(questions, StudyRatings) else None
     trials = _trial_progress(plan, store.study, progress)
-    runner = Runner(plan, generator, plan.artifacts, trials.prompts, trials.round)
+    looks = None
+    if isinstance(questions, StudyChoices) and config.chosen_by_people:
+        looks = TrialLooks(questions, config.people.shown, config.people.choices)
+    runner = Runner(plan, generator, plan.artifacts, trials.prompts, trials.round, looks)
     progress.doing("generating the images without feedback")
     runner.plain(store.study)
-    reason = _loop(Run(plan, store.study), store, runner, trials, ratings)
+    reason = _loop(Run(plan, store.study), store, runner, trials, questions)
     progress.say(f"stopped after {reason}")
     return Run(plan, store.study)
 
@@ -217,11 +225,11 @@ def _trial_progress(plan: Plan, study: Study, progress: Progress) -> TrialProgre
 
 
 def _early_stopping(run: Run, fitted: FittedModel | None) -> EarlyStopping | None:
-    chance = run.plan.config.protocol.prune
+    chance = 0.0 if run.plan.config.chosen_by_people else run.plan.config.protocol.prune
     return EarlyStopping(run.study, fitted, run.plan.encoding, chance) if fitted is not None and chance > 0 else None
 
 
-def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress, ratings: StudyRatings) -> str:
+def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress, questions: Questions) -> str:
     """Asks, tries and tells until there is a reason to stop, which it returns; known settings are not stopped early.
 
     Trials that wait for people stay open meanwhile, and others are asked for up to as many at once as there may be.
@@ -230,13 +238,17 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress, ratin
     fitted = run.fitted_model()
     while (reason := reason_to_stop(config, study, fitted)) is None:
         store.reap()
-        waiting, rated = _waiting(store, ratings)
+        if runner.looks is not None:
+            runner.looks.close_lost(study)
+            runner.leader = fitted.recommendation.number if fitted else None
+        waiting, rated = _waiting(store, questions)
         left = config.trials - len(finished(study)) - len(running(study))
-        room = min(config.at_once - len(waiting) - len(rated), left)
+        may_wait = config.at_once if config.people.waiting is None else config.people.waiting
+        room = min(config.at_once - len(rated), may_wait - len(waiting) - len(rated), left)
         trials = [*rated, *(ask(run, store, room) if room > 0 else ())]
         if not trials:  # people, or other processes, are at the last ones; should one die, there is a trial left
             if waiting:
-                progress.waits(ratings.what_is_left())
+                progress.waits(questions.what_is_left())
             known = len(finished(study))
             time.sleep(_WAIT)
             if len(finished(study)) != known:
@@ -256,13 +268,13 @@ def _loop(run: Run, store: Store, runner: Runner, progress: TrialProgress, ratin
     return reason
 
 
-def _waiting(store: Store, ratings: StudyRatings) -> tuple[list[Trial], list[Trial]]:
+def _waiting(store: Store, questions: Questions) -> tuple[list[Trial], list[Trial]]:
     """Trials of this process that wait for people: those that still do, and those whose images are rated by now."""
     still, rated = list[Trial](), list[Trial]()
     if waiting := store.waiting():
-        ratings.refresh()
+        questions.refresh()
         for trial in waiting:
-            ready = all(map(ratings.is_rated, trial.user_attrs[WAITING]))
+            ready = all(map(questions.is_answered, trial.user_attrs[WAITING]))
             (rated if ready else still).append(trial)
     return still, rated
 

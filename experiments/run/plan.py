@@ -204,12 +204,33 @@ class Plan:
 
     @cached_property
     def objectives(self) -> list[Objective]:
-        """What an image is worth, M, their models read; checked against the tasks.
+        """What an image is worth, M, their models read; checked against the tasks. None where people choose.
 
         Raises:
             ValueError: an objective is unknown, or the tasks lack what it needs.
         """
-        return self._checked([self._objective(which) for which in self.config.objective], self.tasks, "prompts")
+        return self._checked([self._objective(which) for which in self._scoring], self.tasks, "prompts")
+
+    @property
+    def _scoring(self) -> list[ObjectiveConfig]:
+        """Objectives that score an image by itself: not people who choose between images."""
+        return [which for which in self.config.objective if not self._chooses(which)]
+
+    def _chooses(self, which: ObjectiveConfig) -> bool:
+        return which.asks_people and self.config.people.by_choice
+
+    @cached_property
+    def stand_in(self) -> Objective | None:
+        """What scores while people do not, its model read.
+
+        Raises:
+            ValueError: it is unknown, or the tasks lack what it needs.
+        """
+        if (which := self.config.people.stand_in) is None:
+            return None
+        objective = self._chooser(which, self.tasks, "people.stand_in")
+        objective.prepare()
+        return objective
 
     @cached_property
     def constraints(self) -> list[Objective]:
@@ -237,7 +258,8 @@ class Plan:
         """
         held_out = self.config.held_out
         own = (*self.config.objective, *(constraint.objective for constraint in self.config.constraints))
-        others = [self._objective(which) for which in held_out.objectives if which not in own]
+        more = [which for which in held_out.objectives if which not in own and not self._chooses(which)]
+        others = [self._objective(which) for which in more]
         place = "held_out.prompts" if held_out.prompts else "prompts"
         return self._checked([*self.objectives, *self.constraints, *others], self.held_out_tasks, place)
 
@@ -331,7 +353,7 @@ class Plan:
         Raises:
             ValueError: something is not to be had, or tasks and objectives do not go together.
         """
-        _ = self.objectives, self.constraints, self.held_out_objectives if held_out else None
+        _ = self.objectives, self.constraints, self.stand_in, self.held_out_objectives if held_out else None
         if not held_out:
             return
         asked = [each.objective for each in (self.protocol.like_only, self.held_out_best_of) if each is not None]

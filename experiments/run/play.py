@@ -99,7 +99,7 @@ def try_plays(
     Args:
         generator: generator and protocol.
         plays: P tasks with the setting that each is tried with.
-        objectives: M of them; the first chooses what is liked and disliked.
+        objectives: M of them; the first chooses what is liked and disliked, which without any nobody does.
         on_round: called after each round.
 
     Returns:
@@ -163,7 +163,7 @@ def _play_round(
         played.failure = played.failure or failures.get(k)
         if played.failure is not None:
             continue
-        choice = _choice(protocol, scores[0, k], scores[-1, k])
+        choice = _choice(protocol, scores[0, k], scores[-1, k]) if len(scores) else RoundChoice((), ())
         played.session.choose(choice if protocol.rahf is None else _criticised(choice, protocol.rahf, played))
         played.scores.append(scores[: len(objectives), k])
 
@@ -230,6 +230,20 @@ def new_session(task: Task, protocol: Protocol) -> Session:
     seed = generator_for("task", protocol.seed, task.prompt, *again).initial_seed()
     liked = (*task.liked, *task.library)
     return Session(task.prompt, seed, protocol.steps, protocol.size, liked, task.disliked, task.negative_prompt)
+
+
+def by_image(objective: Objective, task: Task, outcome: Outcome) -> Scores:
+    """Scores of what was played, R x n, higher is better.
+
+    Args:
+        objective: that needs prompt and target alone.
+        task: that was played.
+        outcome: of it.
+    """
+    context = Context(task.prompt, task.targets)
+    rounds = [done.pictures for done in outcome.session.rounds]
+    rows = [score(objective, pictures, [context] * len(pictures)) for pictures in rounds]
+    return np.array([toward_higher(objective, row) for row in rows])
 
 
 def _scored(

@@ -12,16 +12,17 @@ import numpy as np
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from experiments.people.trial_looks import TrialLooks
 from experiments.run.artifacts import Artifacts
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
-from experiments.run.play import Outcome, awaited, failure_of, play, try_plays
+from experiments.run.play import Outcome, awaited, by_image, failure_of, play, try_plays
 from experiments.run.protocol import Scores, task_value
 from experiments.run.store import WAITING
 from fabric.params import FabricParams
-from objectives.base import ObjectiveError, UnratedError
-from optimizer.attributes import CONSTRAINT_SCORES, LOST, SCORES, replication_of
+from objectives.base import Objective, ObjectiveError, UnratedError
+from optimizer.attributes import CHOICES, CONSTRAINT_SCORES, LOST, SCORES, STAND_IN, replication_of
 
 PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
@@ -77,7 +78,13 @@ class Runner:
         artifacts: keep the images.
         on_prompts: called with the number of tasks done for all trials under way.
         on_round: called after each round.
+        looks: ask people to choose, where that is what settings are worth.
+
+    Attributes:
+        leader: number of the trial that is believed best, which people see beside others; None before there is one.
     """
+
+    leader: int | None = None
 
     def __init__(
         self,
@@ -86,7 +93,9 @@ class Runner:
         artifacts: Artifacts,
         on_prompts: Callable[[int], None] = lambda count: None,
         on_round: Callable[[], None] = lambda: None,
+        looks: TrialLooks | None = None,
     ) -> None:
+        self.looks = looks
         self.plan = plan
         self.generator = generator
         self.tasks = list(plan.tasks)
@@ -105,6 +114,8 @@ class Runner:
         Returns:
             The scores, or what people have to rate first.
         """
+        if not self.scored:
+            return [np.empty((0, 0, 0)) for _ in self.tasks]
         name = _tagged(PLAIN, replication)
         known = study.user_attrs.get(name)
         if known is None:
@@ -162,14 +173,39 @@ class Runner:
     def _conclude(self, study: Study, attempt: _Attempt) -> None:
         """Writes what came of a trial: it failed, it waits for people, or it is finished."""
         trial = attempt.trial
+        if self.plan.stand_in is not None and STAND_IN not in trial.user_attrs:
+            self._stand_in(attempt, self.plan.stand_in)
         if attempt.failure is not None:
             trial.set_user_attr(FAILURE, str(attempt.failure))
             trial.set_user_attr(LOST, False)
             study.tell(trial, state=TrialState.FAIL)
-        elif attempt.awaited:
-            trial.set_user_attr(WAITING, attempt.awaited)
+        elif awaited := attempt.awaited or self._undecided(study, attempt):
+            trial.set_user_attr(WAITING, awaited)
         else:
             self._tell(study, attempt)
+
+    def _stand_in(self, attempt: _Attempt, objective: Objective) -> None:
+        """Scores a trial whose images are all there, whether or not people have rated them."""
+        protocol = self.generator.protocol
+        if len(attempt.outcomes) < len(self.tasks) or any(
+            len(outcome.session.rounds) < protocol.rounds for outcome in attempt.outcomes
+        ):
+            return
+        scores = [
+            by_image(objective, task, outcome) for task, outcome in zip(self.tasks, attempt.outcomes, strict=True)
+        ]
+        attempt.trial.set_user_attr(STAND_IN, statistics.fmean(task_value(each, protocol.value) for each in scores))
+
+    def _undecided(self, study: Study, attempt: _Attempt) -> list[str]:
+        """Looks that people have to choose from before it is known what a trial is worth."""
+        if self.looks is None:
+            return []
+        images = {
+            f"{place}-{k}": (self.tasks[place].prompt, picture)
+            for place, outcome in enumerate(attempt.outcomes)
+            for k, picture in enumerate(outcome.session.rounds[-1].pictures)
+        }
+        return self.looks.unanswered(study, attempt.trial, images, self.leader)
 
     def _attempt(self, study: Study, trial: Trial) -> _Attempt:
         """A trial before its first task."""
@@ -224,7 +260,13 @@ class Runner:
         trial.set_user_attr(PROMPTS, [[done.prompts for done in outcome.session.rounds] for outcome in outcomes])
         trial.set_user_attr(SEEDS, [_seeds(outcome) for outcome in outcomes])
         trial.set_user_attr(ATTENTION, [dict(outcome.attention) for outcome in outcomes])
-        trial.set_user_attr(SCORES, self._scores(attempt))
+        values = np.mean(gains, axis=0)[: len(self.plan.objectives)].tolist()
+        if self.looks is not None:
+            choices, share = self.looks.chosen(trial)
+            trial.set_user_attr(CHOICES, choices)
+            values = [share]
+        else:
+            trial.set_user_attr(SCORES, self._scores(attempt))
         if len(self.plan.objectives) == 1:  # Optuna has curves of one value alone
             for place, (gain, *_) in enumerate(gains):
                 trial.report(gain, step=place)
@@ -237,7 +279,7 @@ class Runner:
         if attempt.stopped:
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, np.mean(gains, axis=0)[: len(self.plan.objectives)].tolist())
+            study.tell(trial, values)
 
     def _upload(self, trial: Trial, place: int, outcome: Outcome) -> None:
         """Keeps a task's images, each by itself."""

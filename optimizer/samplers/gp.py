@@ -22,7 +22,8 @@ class GaussianProcessSampler(ModelSampler):
     """Known settings first, then a Sobol design, then a Gaussian process that knows its noise.
 
     Trials state the standard error of their value in the user attribute `optimizer.attributes.STANDARD_ERROR`;
-    without it the noise is learnt. Trials that run at the same time count as pending.
+    without it the noise is learnt. Trials that run at the same time count as pending. What stands in for values
+    (`STAND_IN`) and what people chose (`CHOICES`) is learnt from too.
 
     Args: see `ModelSampler`.
     """
@@ -34,6 +35,8 @@ class GaussianProcessSampler(ModelSampler):
         """
         trials = wait_for_earlier(study, trial)
         observations = observe(study, trials, encoding)
+        if len(observations.Y) < 2:
+            observations = observations.standing_in()
         if len(observations.Y) < 2:
             return None
         known = with_failures(observations, trials, encoding)

@@ -1,14 +1,16 @@
-"""The rating page as an ASGI application: a page, pictures, and two questions that it asks."""
+"""The rating page as an ASGI application: a page, pictures, what is next, and what somebody says of it."""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -16,13 +18,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from experiments.config.errors import in_one_line
+from experiments.people.choices import StudyChoices
+from experiments.people.questions import Questions, checked_name
 from experiments.people.queue import next_turn
-from experiments.people.ratings import StudyRatings, checked_name
+from experiments.people.ratings import StudyRatings
 from experiments.web.access import AccessControl, Gate
 from experiments.web.serving import FOREVER
 
 _STATIC = Path(__file__).parent / "static"
-_GATE = Gate(re.compile(r"/|/favicon\.ico|/(next|ratings)|/static/[\w.-]+|/pictures/[0-9a-f]{24}"), 2**12)
+_GATE = Gate(re.compile(r"/|/favicon\.ico|/(next|ratings|choices)|/static/[\w.-]+|/pictures/[0-9a-f]{24}"), 2**12)
 
 
 class _Given(BaseModel):
@@ -31,12 +35,24 @@ class _Given(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     rater: str
+
+
+class _GivenStars(_Given):
+    """Stars of an image."""
+
     item: str
     stars: int
 
 
+class _GivenChoice(_Given):
+    """A choice from a look; None where one cannot tell."""
+
+    look: str
+    chosen: str | None
+
+
 def application(
-    ratings: StudyRatings,
+    questions: Questions,
     repeats: float,
     hosts: tuple[str, ...] | None = None,
     auth: tuple[str, str] | None = None,
@@ -44,23 +60,25 @@ def application(
     """The page of a run.
 
     Args:
-        ratings: of the run.
+        questions: of the run.
         repeats: see `next_turn`.
         hosts: see `AccessControl`.
         auth: likewise.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     lock = threading.Lock()  # requests come in several threads
+    kind = "choices" if isinstance(questions, StudyChoices) else "stars"
 
     def turn(rater: str) -> dict[str, Any]:
         """What the page shows to somebody."""
-        found = next_turn(ratings, rater, repeats)
-        item = None if found.item is None else {"id": found.item.id, "prompt": found.item.prompt}
-        return {"item": item, "given": found.given, "left": found.left}
+        found = next_turn(questions, rater, repeats)
+        shown = {} if found.question is None else questions.shown(found.question, rater)
+        return {**shown, "given": found.given, "left": found.left}
 
     @app.get("/")
     def page() -> Response:
-        return FileResponse(_STATIC / "rate.html")
+        text = (_STATIC / "rate.html").read_text(encoding="utf-8")
+        return HTMLResponse(text.replace('data-kind=""', f'data-kind="{kind}"'))
 
     @app.get("/next")
     def following(rater: str) -> Response:
@@ -69,29 +87,43 @@ def application(
         except ValueError as error:
             return _refused(str(error))
         with lock:
-            ratings.refresh()
+            questions.refresh()
             return JSONResponse(turn(name))
 
-    @app.post("/ratings")
-    async def rate(request: Request) -> Response:
-        try:
-            given = _Given.model_validate_json(await request.body())
-        except ValidationError as error:
-            return _refused(in_one_line(error))
-        return await run_in_threadpool(keep, given)
-
-    def keep(given: _Given) -> Response:
+    def keep(rater: str, add: Callable[[], None]) -> Response:
         with lock:
             try:
-                ratings.add(given.item, given.rater, given.stars)
+                add()
             except ValueError as error:
                 return _refused(str(error))
-            return JSONResponse(turn(checked_name(given.rater)))
+            return JSONResponse(turn(checked_name(rater)))
+
+    if isinstance(questions, StudyRatings):
+
+        @app.post("/ratings")
+        async def rate(request: Request) -> Response:
+            try:
+                given = _GivenStars.model_validate_json(await request.body())
+            except ValidationError as error:
+                return _refused(in_one_line(error))
+            add = partial(questions.add, given.item, given.rater, given.stars)
+            return await run_in_threadpool(keep, given.rater, add)
+
+    if isinstance(questions, StudyChoices):
+
+        @app.post("/choices")
+        async def choose(request: Request) -> Response:
+            try:
+                given = _GivenChoice.model_validate_json(await request.body())
+            except ValidationError as error:
+                return _refused(in_one_line(error))
+            add = partial(questions.add, given.look, given.rater, given.chosen)
+            return await run_in_threadpool(keep, given.rater, add)
 
     @app.get("/pictures/{item}")
     def picture(item: str) -> Response:
         try:
-            path = ratings.path(item)
+            path = questions.path(item)
         except FileNotFoundError:
             return _refused("picture: unknown", 404)
         return FileResponse(path, headers=FOREVER)

@@ -43,38 +43,38 @@ def test_a_person_rates_every_image_once_in_an_order_of_his_own(ratings: StudyRa
     orders = {}
     for rater in ("ann", "ben"):
         seen = list[str]()
-        while (turn := next_turn(ratings, rater, 0.0)).item is not None:
+        while (turn := next_turn(ratings, rater, 0.0)).question is not None:
             assert next_turn(ratings, rater, 0.0) == turn  # until it is rated
             assert turn.given == len(seen)
             assert turn.left == 12 - len(seen)
-            seen.append(turn.item.id)
-            ratings.add(turn.item.id, rater, 3)
+            seen.append(turn.question)
+            ratings.add(turn.question, rater, 3)
         orders[rater] = seen
     assert sorted(orders["ann"]) == sorted(orders["ben"]) == sorted(asked)
     assert orders["ann"] != orders["ben"]
     assert orders["ann"] != asked
     assert ratings.left() == 0
-    assert next_turn(ratings, "eve", 0.0).item is None
+    assert next_turn(ratings, "eve", 0.0).question is None
 
 
 def test_what_comes_in_meanwhile_does_not_change_the_image_on_the_screen_by_being_there(ratings: StudyRatings) -> None:
     """It changes only where the new one comes before it in the random order."""
     _ask(ratings, 30)
-    before = next_turn(ratings, "ann", 0.0).item
+    before = next_turn(ratings, "ann", 0.0).question
     new = set(_ask(ratings, 3, seed=9))
-    after = next_turn(ratings, "ann", 0.0).item
+    after = next_turn(ratings, "ann", 0.0).question
     assert after is not None
-    assert after == before or after.id in new
+    assert after == before or after in new
 
 
 def test_some_are_shown_again_long_after_and_twice_at_most(ratings: StudyRatings) -> None:
     _ask(ratings, 80)
     shown = list[str]()
-    while (item := next_turn(ratings, "ann", 0.2).item) is not None:
-        if item.id in shown:
-            assert item.id not in shown[-4:]
-        shown.append(item.id)
-        ratings.add(item.id, "ann", 3)
+    while (item := next_turn(ratings, "ann", 0.2).question) is not None:
+        if item in shown:
+            assert item not in shown[-4:]
+        shown.append(item)
+        ratings.add(item, "ann", 3)
     counts = Counter(shown)
     assert set(counts.values()) == {1, 2}
     assert 8 <= sum(count == 2 for count in counts.values()) <= 32  # a fifth of a hundred
@@ -88,9 +88,9 @@ def test_another_process_sees_what_was_given(tmp_path: Path) -> None:
     theirs = StudyRatings(optuna.load_study(storage=url, study_name="run"), tmp_path)
     (asked,) = _ask(ours, 1)
     theirs.add(asked, " ann ", 5)
-    assert not ours.is_rated(asked)
+    assert not ours.is_answered(asked)
     ours.refresh()
-    assert ours.is_rated(asked)
+    assert ours.is_answered(asked)
     assert [(each.rater, each.stars) for each in ours.ratings] == [("ann", 5)]
 
 

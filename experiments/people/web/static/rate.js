@@ -1,10 +1,12 @@
-// Shows one image after the other and sends what somebody thinks of it.
+// Shows one question after the other and sends what somebody answers.
+
+import { byKey, drawLook, shownLook } from "./choices.js";
+import { find } from "./dom.js";
 
 const WORDS = ["bad", "poor", "fair", "good", "great"];
 const POLL = 2000; // milliseconds
 
-const find = (id) => document.getElementById(id);
-const show = (id) => ["welcome", "turn", "wait"].forEach((name) => (find(name).hidden = name !== id));
+const show = (id) => ["welcome", "turn", "look", "wait"].forEach((name) => (find(name).hidden = name !== id));
 
 let item = null; // that is on the screen
 let busy = false;
@@ -21,16 +23,23 @@ async function ask(path, options) {
   return values;
 }
 
-function draw(turn) {
+async function draw(turn) {
   clearTimeout(waiting);
-  item = turn.item;
-  const rated = `${turn.given} rated`;
-  find("count").textContent = item ? `${rated}, ${turn.left} to go` : rated;
-  if (!item) {
+  item = turn.item ?? null;
+  const done = `${turn.given} ${document.body.dataset.kind === "stars" ? "rated" : "chosen"}`;
+  find("count").textContent = item || turn.look ? `${done}, ${turn.left} to go` : done;
+  if (item) drawItem();
+  else if (turn.look) {
+    const drawn = drawLook(turn.look, choose);
+    show("look");
+    await drawn;
+  } else {
     show("wait");
     waiting = setTimeout(next, POLL);
-    return;
   }
+}
+
+function drawItem() {
   const picture = find("picture");
   picture.classList.add("coming");
   picture.src = `pictures/${item.id}`;
@@ -44,7 +53,7 @@ async function tell(work) {
   busy = true;
   buttons().forEach((button) => (button.disabled = true));
   try {
-    draw(await work());
+    await draw(await work());
     find("error").textContent = "";
   } catch (error) {
     find("error").textContent = `Not saved: ${error.message}. Try again.`;
@@ -60,10 +69,17 @@ function next() {
   tell(() => ask(`next?rater=${encodeURIComponent(rater())}`));
 }
 
+function send(path, answer) {
+  const body = JSON.stringify({ rater: rater(), ...answer });
+  tell(() => ask(path, { method: "POST", headers: { "content-type": "application/json" }, body }));
+}
+
 function rate(stars) {
-  if (!item || busy || find("turn").hidden) return;
-  const body = JSON.stringify({ rater: rater(), item: item.id, stars });
-  tell(() => ask("ratings", { method: "POST", headers: { "content-type": "application/json" }, body }));
+  if (item && !busy && !find("turn").hidden) send("ratings", { item: item.id, stars });
+}
+
+function choose(look, chosen) {
+  if (!busy && !find("look").hidden) send("choices", { look: look.id, chosen });
 }
 
 function begin() {
@@ -82,7 +98,7 @@ function begin() {
 }
 
 function buttons() {
-  return [...document.querySelectorAll(".star")];
+  return [...document.querySelectorAll(".star, .option, #tie")];
 }
 
 WORDS.forEach((word, place) => {
@@ -108,9 +124,14 @@ find("rater").addEventListener("change", () => {
   if (find("welcome").hidden) begin();
 });
 document.addEventListener("keydown", (event) => {
-  if (event.target === find("rater") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target === find("rater") || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
   const stars = Number(event.key);
   if (stars >= 1 && stars <= WORDS.length) rate(stars);
+  const chosen = byKey(event.key);
+  if (chosen !== undefined && !find("look").hidden) {
+    event.preventDefault();
+    choose(shownLook(), chosen);
+  }
 });
 try {
   find("rater").value = localStorage.getItem("rater") ?? "";

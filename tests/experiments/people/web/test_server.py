@@ -9,6 +9,7 @@ import optuna
 import pytest
 from starlette.testclient import TestClient
 
+from experiments.people.choices import StudyChoices
 from experiments.people.ratings import StudyRatings
 from experiments.people.web.server import application
 from experiments.web.access import LOCAL
@@ -39,7 +40,7 @@ def test_one_image_after_the_other_until_all_are_rated(client: TestClient, ratin
         picture = client.get(f"/pictures/{turn['item']['id']}")
         assert picture.headers["content-type"] == "image/png"
         turn = client.post("/ratings", json={"rater": "ann", "item": turn["item"]["id"], "stars": left}).json()
-    assert turn == {"item": None, "given": 3, "left": 0}
+    assert turn == {"given": 3, "left": 0}
     assert sorted(each.stars for each in ratings.ratings) == [1, 2, 3]
 
 
@@ -98,3 +99,21 @@ def test_the_page_is_guarded(client: TestClient, ratings: StudyRatings) -> None:
     with TestClient(application(ratings, 0.0, None, ("ann", "secret")), base_url="http://localhost") as closed:
         assert closed.get("/").status_code == 401
         assert closed.get("/", auth=("ann", "secret")).status_code == 200
+
+
+def test_choices_are_taken_and_what_is_none_is_answered_with_a_line(tmp_path: Path) -> None:
+    choices = StudyChoices(optuna.create_study(), tmp_path)
+    items = [choices.keep(picture, "a star") for picture in sample_images(2)]
+    look = choices.ask("a star", items, "a trial", tie=False)
+    given = {"rater": "ann", "look": look, "chosen": items[1]}
+    with TestClient(application(choices, 0.0, LOCAL), base_url="http://localhost") as client:
+        turn = client.get("/next", params={"rater": "ann"}).json()
+        assert turn["look"]["id"] == look
+        assert sorted(turn["look"]["options"]) == sorted(items)
+        for wrong in ({"chosen": "x"}, {"chosen": 1}, {"chosen": None}, {"look": "x"}, {"rater": ""}, {"more": 1}):
+            answer = client.post("/choices", json={**given, **wrong})
+            assert answer.status_code == 422
+            assert "\n" not in answer.json()["error"]
+        assert client.post("/ratings", json={"rater": "ann", "item": items[0], "stars": 3}).status_code == 404
+        assert client.post("/choices", json=given).json() == {"given": 1, "left": 0}
+    assert [choice.chosen for choice in choices.choices] == [items[1]]
