@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
     for arm in dict.fromkeys(options.arm):
         found[arm] = []
         for seed in range(options.seeds):
-            found[arm].append(gains(arm, World(seed), looks))
+            found[arm].append(gains(arm, Opinions(seed), looks))
             print(f"{arm:<22}{seed:>5}" + "".join(f"{gain:>12.3f}" for gain in found[arm][-1]), flush=True)
     _print_summary(found, looks)
     if options.results is not None:
@@ -92,7 +92,7 @@ def _print_summary(found: Mapping[str, list[list[float]]], looks: Sequence[int])
 
 
 @dataclass(frozen=True)
-class World:
+class Opinions:
     """What people think of images of settings, in stars.
 
     Attributes:
@@ -135,8 +135,8 @@ def _smooth(generator: np.random.Generator) -> Callable[[NDArray[np.float64]], f
     return lambda point: float((np.cos(frequencies @ point + phases) @ weights - mean) / deviation)
 
 
-def gains(arm: str, world: World, looks: Sequence[int]) -> list[float]:
-    """By how much what is recommended is better than the usual setting, after so many trials; see `World.quality`."""
+def gains(arm: str, world: Opinions, looks: Sequence[int]) -> list[float]:
+    """By how much what is recommended is better than the usual setting, after so many trials."""
     study = optuna.create_study(direction="maximize", sampler=create_sampler("gp", seed=world.seed))
     encoding, found = Encoding(world.space), []
     with tempfile.TemporaryDirectory() as folder:
@@ -164,7 +164,7 @@ class _People:
         arm: how they are asked.
     """
 
-    def __init__(self, study: Study, folder: Path, world: World, arm: str) -> None:
+    def __init__(self, study: Study, folder: Path, world: Opinions, arm: str) -> None:
         self.study, self.world, self.arm = study, world, arm
         self.generator = np.random.default_rng([world.seed, 3])
         self.ratings = StudyRatings(study, folder)

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from PIL.Image import Image
 
 from experiments.comparison.arms import BEST_KNOWN, Arm
-from experiments.comparison.preference import Answer, Preference, is_clear, preference_of
-from experiments.people.choices import Choice, StudyChoices, first_choices
+from experiments.comparison.preference import Answer, ArmPreference, is_clear, preference_of
+from experiments.people.choices import LookChoice, StudyChoices, first_choices
 from experiments.people.questions import wait_a_little
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.plan import Plan
@@ -73,7 +73,7 @@ class _Pairs:
 
 def preferences(
     plan: Plan, generator: CachedGenerator, arms: Sequence[Arm], choices: StudyChoices, progress: Progress
-) -> list[Preference]:
+) -> list[ArmPreference]:
     """What people prefer: the first arm, or each of those that the configuration says.
 
     All pairs are asked for at once, those of all arms among each other. Where it is clear which of two arms is
@@ -151,9 +151,9 @@ def _open(pairs: _Pairs, choices: StudyChoices) -> list[str]:
     return [look for look in pairs.firsts if not choices.is_answered(look)]
 
 
-def _by_look(pairs: _Pairs, choices: StudyChoices) -> dict[str, list[Choice]]:
+def _by_look(pairs: _Pairs, choices: StudyChoices) -> dict[str, list[LookChoice]]:
     """First choices of each rater from the pairs, those looks first that were chosen from by enough people first."""
-    found, done = defaultdict[str, list[Choice]](list), dict[str, list[Choice]]()
+    found, done = defaultdict[str, list[LookChoice]](list), dict[str, list[LookChoice]]()
     for choice in first_choices(choices.choices):
         if choice.look in pairs.firsts:
             found[choice.look].append(choice)
@@ -168,7 +168,7 @@ def _signs(pairs: _Pairs, choices: StudyChoices) -> list[int]:
     return [(total > 0) - (total < 0) for total in sums]
 
 
-def _sign(choice: Choice, pairs: _Pairs) -> int:
+def _sign(choice: LookChoice, pairs: _Pairs) -> int:
     """1 for the first arm, -1 for the second, 0 for a tie."""
     return 0 if choice.chosen is None else 1 if choice.chosen == pairs.firsts[choice.look] else -1
 

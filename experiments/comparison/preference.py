@@ -28,7 +28,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Preference:
+class ArmPreference:
     """What people prefer of two arms.
 
     Attributes:
@@ -95,7 +95,7 @@ class Preference:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Preference:
+    def from_dict(cls, values: Mapping[str, Any]) -> ArmPreference:
         """What `to_dict` made plain values of.
 
         Raises:
@@ -111,7 +111,7 @@ def is_clear(signs: Sequence[int]) -> bool:
 
 def preference_of(
     arms: tuple[str, str], signs: Sequence[int], answers: Sequence[Answer], equal: int, most: int
-) -> Preference:
+) -> ArmPreference:
     """What came of the pairs of two arms.
 
     The test is by pairs, each of which counts once however many people were asked: had the arms been the same, either
@@ -134,7 +134,7 @@ def preference_of(
         share = found.mean
         if not math.isnan(found.low):  # else all said the same, and nothing tells how prompts and people differ
             ends = max(0.0, found.low), min(1.0, found.high)
-    return Preference(
+    return ArmPreference(
         *arms,
         wins,
         losses,

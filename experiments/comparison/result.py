@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.comparison.arms import PLAIN, WITHOUT, Arm, Measured
-from experiments.comparison.preference import Preference
+from experiments.comparison.preference import ArmPreference
 from experiments.config.setting import read_settings
 from experiments.intervals import Difference, paired_difference
 from experiments.run.protocol import Scores, task_value
@@ -37,7 +37,7 @@ class Comparison:
     arms: list[Measured]
     differences: dict[str, dict[str, Difference]]
     constraints: dict[str, float] = field(default_factory=dict)
-    preferences: list[Preference] = field(default_factory=list)
+    preferences: list[ArmPreference] = field(default_factory=list)
 
     @property
     def best_preset(self) -> str | None:
@@ -123,7 +123,7 @@ class Comparison:
         }
         arms = [_measured(arm) for arm in values["arms"]]
         constraints = dict(values.get("constraints", {}))  # comparisons had neither once
-        said = [Preference.from_dict(each) for each in values.get("preferences", [])]
+        said = [ArmPreference.from_dict(each) for each in values.get("preferences", [])]
         return cls(values["value"], values["prompts"], values["held_out"], arms, differences, constraints, said)
 
 

@@ -43,7 +43,7 @@ class Look(NamedTuple):
     tie: bool
 
 
-class Choice(NamedTuple):
+class LookChoice(NamedTuple):
     """What somebody chose.
 
     Attributes:
@@ -65,7 +65,7 @@ class StudyChoices(Questions):
     def __init__(self, study: Study, output: Path, needed: int = 1, artifacts: Artifacts | None = None) -> None:
         self._looks: dict[str, Look] = {}
         self._closed: set[str] = set()
-        self._choices: list[Choice] = []
+        self._choices: list[LookChoice] = []
         self._raters = defaultdict[str, set[str]](set)
         super().__init__(study, output, needed, artifacts)
 
@@ -78,7 +78,7 @@ class StudyChoices(Questions):
         self._closed = {name.removeprefix(_CLOSED) for name in attributes if name.startswith(_CLOSED)}
         written = [value for name, value in attributes.items() if name.startswith(_CHOICE)]
         self._choices = [
-            Choice(value["look"], value["rater"], value["chosen"])
+            LookChoice(value["look"], value["rater"], value["chosen"])
             for value in sorted(written, key=lambda value: value["at"])
         ]
         self._raters = defaultdict(set)
@@ -96,7 +96,7 @@ class StudyChoices(Questions):
         return [look.id for look in self._looks.values() if look.purpose not in self._closed]
 
     @property
-    def choices(self) -> Sequence[Choice]:
+    def choices(self) -> Sequence[LookChoice]:
         """All that were made, in their order."""
         return self._choices
 
@@ -175,9 +175,9 @@ class StudyChoices(Questions):
         self.refresh()
 
 
-def first_choices(choices: Iterable[Choice]) -> list[Choice]:
+def first_choices(choices: Iterable[LookChoice]) -> list[LookChoice]:
     """What each rater chose when he was first shown a look."""
-    found: dict[tuple[str, str], Choice] = {}
+    found: dict[tuple[str, str], LookChoice] = {}
     for choice in choices:
         found.setdefault((choice.look, choice.rater), choice)
     return list(found.values())
@@ -201,7 +201,7 @@ class ChooserFigures(NamedTuple):
     steadiness: float | None
 
 
-def chooser_figures(choices: Sequence[Choice]) -> dict[str, ChooserFigures]:
+def chooser_figures(choices: Sequence[LookChoice]) -> dict[str, ChooserFigures]:
     """What is known of those who choose, by name."""
     by_look: dict[str, dict[str, list[str | None]]] = defaultdict(lambda: defaultdict(list))
     for choice in choices:

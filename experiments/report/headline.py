@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from experiments.comparison.preference import Preference
+from experiments.comparison.preference import ArmPreference
 from experiments.comparison.result import Comparison
 from experiments.intervals import Difference
 from experiments.report.by_round import basis, mean_over_rounds
@@ -106,7 +106,7 @@ def key_figures(found: Findings) -> list[Figure]:
     return said + [_figure(comparison, name, differences[name]) for name in names if differences[name].pairs]
 
 
-def _preference_figure(found: Comparison, said: Preference) -> Figure:
+def _preference_figure(found: Comparison, said: ArmPreference) -> Figure:
     """Of an arm that people compared the first one with."""
     decided = said.wins + said.losses
     word = "preferred" if said.wins > said.losses else "not preferred"

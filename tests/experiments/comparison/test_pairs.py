@@ -12,7 +12,7 @@ from experiments.cli import main
 from experiments.comparison.arms import Arm
 from experiments.comparison.compare import read_comparison
 from experiments.comparison.pairs import opponents
-from experiments.comparison.preference import Answer, Preference, is_clear, preference_of
+from experiments.comparison.preference import Answer, ArmPreference, is_clear, preference_of
 from experiments.people.choices import StudyChoices
 from fabric.params import FabricParams
 from tests.experiments.people.raters import answering, read_questions
@@ -48,7 +48,7 @@ def test_a_preference_is_shown_by_few_pairs_and_in_words() -> None:
     assert found.share_low < found.share <= found.share_high
     said = f"tuned is preferred to no feedback: of {enough} pairs (100 at most, 2 more are of equal images) it won"
     assert said in found.verdict
-    assert Preference.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert ArmPreference.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     nobody = preference_of(("tuned", "no feedback"), [], [], 100, 100)
     assert not nobody.is_shown
     assert "tuned is not shown to differ from no feedback: of 0 pairs" in nobody.verdict

@@ -8,7 +8,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from experiments.people.choices import Choice, StudyChoices, chooser_figures, first_choices
+from experiments.people.choices import LookChoice, StudyChoices, chooser_figures, first_choices
 from experiments.people.queue import next_turn
 from objectives.testing import sample_images
 
@@ -48,11 +48,16 @@ def test_what_is_closed_is_not_asked_any_more_but_an_answer_under_way_is_kept(ch
     again = StudyChoices(choices.study, choices.output)
     assert again.left() == 0
     again.add(turn.question or "", "ann", None)
-    assert again.choices == [Choice(turn.question or "", "ann", None)]
+    assert again.choices == [LookChoice(turn.question or "", "ann", None)]
 
 
 def test_the_first_choice_counts_and_others_tell_how_steady_somebody_is() -> None:
-    said = [Choice("x", "ann", "a"), Choice("x", "ben", "b"), Choice("x", "ann", "b"), Choice("y", "ann", None)]
+    said = [
+        LookChoice("x", "ann", "a"),
+        LookChoice("x", "ben", "b"),
+        LookChoice("x", "ann", "b"),
+        LookChoice("y", "ann", None),
+    ]
     assert first_choices(said) == [said[0], said[1], said[3]]
     ann, ben = chooser_figures(said)["ann"], chooser_figures(said)["ben"]
     assert (ann.given, ann.agreement, ann.repeats, ann.steadiness) == (3, 0, 1, 0)
