@@ -76,7 +76,7 @@ def test_what_is_not_there_is_named(name: str) -> None:
         ("from objectives import Context, Objective, combine", {"torch"}),
         (
             "from optimizer import GaussianProcessSampler, SCORES, pareto",
-            {"diffusers", "transformers", "gradio", "open_clip", "fabric", "objectives", "experiments"},
+            {"diffusers", "transformers", "fastapi", "open_clip", "fabric", "objectives", "experiments"},
         ),
     ],
 )

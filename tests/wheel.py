@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-_PAGE = "studio/static/main.js"  # what a browser asks for, besides the page
+_PAGE = "static/app.js"  # what a browser asks for, besides the page
 
 
 def build(folder: Path, isolated: bool) -> Path:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-
-from starlette.types import ASGIApp
 
 from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
@@ -15,6 +12,9 @@ from experiments.studio.blind import BlindComparison, arms_of, check_arms, resul
 from experiments.studio.options import StudioOptions
 from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
+from experiments.studio.web.api import PageApi
+from experiments.studio.web.server import application
+from experiments.studio.web.worker import Worker
 from experiments.web.serving import hosts_of, listen, password_of, serve
 from fabric.models import checked_device
 from objectives.checkpoints import embedded_rahf, locate
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     blind = BlindComparison(session, *arms_of(options.blind[0], options.blind[1], session)) if options.blind else None
     predicted = None if predictor is None else Predictions(predictor, session)
     progress.doing("starting the server")
-    app = _application(session, blind, predicted, auth, hosts_of(options.host))
+    app = application(PageApi(session, Worker(), blind, predicted), hosts_of(options.host), auth)
     progress.close()
     serve(app, listening, "studio", f"everything is kept in {options.folder}")
     return CommandResult("")
@@ -83,19 +83,3 @@ def _predictor(options: argparse.Namespace) -> RahfPredictor | None:
     predictor = RahfPredictor(locate(checkpoint, "rahf"), str(checked_device(options.device)))
     predictor.prepare()
     return predictor
-
-
-def _application(
-    session: StudioSession,
-    blind: BlindComparison | None,
-    predicted: Predictions | None,
-    auth: tuple[str, str] | None,
-    hosts: tuple[str, ...] | None,
-) -> ASGIApp:
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # Gradio takes seconds to import, which those who ask for results need not wait for.
-    from experiments.studio.web.api import PageApi
-    from experiments.studio.web.server import application
-    from experiments.studio.web.worker import Worker
-
-    return application(PageApi(session, Worker(), blind, predicted), hosts, auth)

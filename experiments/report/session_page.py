@@ -18,9 +18,9 @@ from experiments.run.storage import without_password
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
 from experiments.studio.blind import Result, results
+from experiments.studio.history.log import state_of
 from experiments.studio.history.state import ShownImage, State
 from experiments.studio.pictures import PictureStore
-from experiments.studio.session import state_of
 from fabric.knobs import KNOBS
 
 _HERE = Path(__file__).parent

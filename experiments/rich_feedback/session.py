@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from experiments.run.study import is_session, read_study, stored_config
+from experiments.studio.history.log import state_of
 from experiments.studio.history.state import State
 from experiments.studio.pictures import PictureStore
-from experiments.studio.session import state_of
 from objectives.rahf.datasets import LabelledPicture
 from objectives.richhf import RichRating, aggregate
 

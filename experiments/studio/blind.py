@@ -16,9 +16,10 @@ from typing import Any, Literal, TypeAlias
 from optuna.study import Study
 from scipy import stats
 
+from experiments.studio.history.log import later_key
 from experiments.studio.history.references import references
 from experiments.studio.history.state import State
-from experiments.studio.session import StudioSession, append
+from experiments.studio.session import StudioSession
 from fabric.generator import Request
 from fabric.images import to_pictures
 from fabric.params import PRESETS, FabricParams, preset
@@ -218,7 +219,9 @@ class BlindComparison:
         if side not in ("left", "right", None):
             raise ValueError(f"side: {side!r} is unknown; allowed: left, right, or null for neither")
         verdict = Verdict(self.id, pair, side, rater)
-        append(self.session.study, _VERDICT, asdict(verdict))
+        study = self.session.study
+        latest = max((key for key in study.user_attrs if key.startswith(_VERDICT)), default="")
+        study.set_user_attr(later_key(_VERDICT, latest), asdict(verdict))
 
     def verdicts(self) -> list[Verdict]:
         """That count."""

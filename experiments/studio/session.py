@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import statistics
-import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from filelock import FileLock
 from optuna.distributions import BaseDistribution
 from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import create_trial
 
 from experiments.files.pictures import Recipe, metadata
 from experiments.run.study import check_folder, open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
-from experiments.studio.history.records import Record, Withdrawal, from_dict, to_dict
+from experiments.studio.history.log import SessionLog
+from experiments.studio.history.records import Record, Withdrawal
 from experiments.studio.history.references import missed_words, references
-from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.history.state import ShownImage, State
 from experiments.studio.options import StudioOptions
 from experiments.studio.pictures import PictureStore
+from experiments.studio.preview import Previews
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
 from fabric.images import to_pictures
@@ -29,7 +28,6 @@ from fabric.models import load
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 
-_RECORD = "fabric-bo:record:"
 _LOCK = "generating.lock"
 
 
@@ -51,7 +49,8 @@ class StudioSession:
         self.fabric = fabric
         self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
         self.pictures = PictureStore(options.folder)
-        self._known: tuple[tuple[int, int], State] = (0, 0), State()
+        self.previews = Previews(fabric)
+        self._log = SessionLog(study, options.folder)
         self.generating = FileLock(options.folder / _LOCK)  # one round at a time, in whatever thread or process
 
     @classmethod
@@ -96,12 +95,7 @@ class StudioSession:
     @property
     def state(self) -> State:
         """Everything that was shown and done, up to this moment; the same object until something more was."""
-        shown, records = _history(self.study)
-        revision = len(shown), len(records)  # both are only appended to
-        known = self._known
-        if known[0] != revision:
-            known = self._known = revision, _folded(shown, records)
-        return known[1]
+        return self._log.state
 
     def append(self, record: Record) -> None:
         """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
@@ -110,7 +104,7 @@ class StudioSession:
             ValueError: it speaks of an image that there is not.
         """
         self._check(record)
-        append(self.study, _RECORD, to_dict(record))
+        self._log.append(record)
 
     def _check(self, record: Record) -> None:
         """Images that a record speaks of must be there."""
@@ -161,10 +155,13 @@ class StudioSession:
         def step() -> None:
             nonlocal done
             done += 1
+            self.previews.keep()
             on_step(min(done, total), total)
 
-        with self.generating:
-            return self.fabric(requests, self.options.steps, self.options.size, step)
+        with self.generating, self.previews.watching(requests):
+            generated = self.fabric(requests, self.options.steps, self.options.size, step)
+            self.previews.learn(generated.images)
+        return generated
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
         liked, disliked = references(state, self.pictures.read)
@@ -181,9 +178,8 @@ class StudioSession:
     def _tell(self, shown: ShownImage, state: State) -> None:
         """Adds an image as a trial, whole or not at all."""
         distributions: dict[str, BaseDistribution] = {**self.agent.space(state).distributions}
-        self.study.add_trial(
-            create_trial(params=shown.values, distributions=distributions, value=0.0, user_attrs=shown.to_attributes())
-        )
+        attributes = shown.to_attributes()
+        self._log.add(create_trial(params=shown.values, distributions=distributions, value=0.0, user_attrs=attributes))
 
     def insight(self) -> Insight:
         """What the agent has learnt so far."""
@@ -220,33 +216,3 @@ def _shown(
         attention=attention,
         count=count,
     )
-
-
-def append(study: Study, prefix: str, values: dict[str, Any]) -> None:
-    """Adds a user attribute that sorts after all others of its prefix, even where the clock was set back.
-
-    Args:
-        study: of a session.
-        prefix: of the attribute's name.
-        values: of the attribute.
-    """
-    latest = max((key for key in study.user_attrs if key.startswith(prefix)), default=f"{prefix}0")
-    after = int(latest.removeprefix(prefix).split(":")[0]) + 1
-    study.set_user_attr(f"{prefix}{max(time.time_ns(), after):020d}:{uuid.uuid4().hex}", values)
-
-
-def state_of(study: Study) -> State:
-    """Everything that was shown and done in a session, up to this moment."""
-    return _folded(*_history(study))
-
-
-def _history(study: Study) -> tuple[list[FrozenTrial], list[dict[str, Any]]]:
-    """Trials of what was shown, and what was done in the order in which it was appended."""
-    kept = study.user_attrs
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return trials, [kept[key] for key in sorted(kept) if key.startswith(_RECORD)]
-
-
-def _folded(trials: Sequence[FrozenTrial], records: Sequence[dict[str, Any]]) -> State:
-    shown = [ShownImage.of(trial.number, trial.params, trial.user_attrs) for trial in trials]
-    return fold(shown, [from_dict(record) for record in records])

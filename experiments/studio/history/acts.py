@@ -9,7 +9,7 @@ from typing import Any
 from experiments.studio.history.records import Record, from_dict
 
 _ID = re.compile(r"[0-9a-f-]{16,64}")
-_LONGEST = 20_000  # bytes of an act as JSON
+LONGEST = 20_000  # bytes of an act as JSON
 _NAME = 40  # characters of a rater's name
 
 
@@ -28,8 +28,8 @@ def record_of(values: object) -> Record:
         size = len(json.dumps(values, ensure_ascii=False).encode())
     except UnicodeEncodeError:  # half of a surrogate pair, which a database may refuse
         raise ValueError("act: characters that are none; allowed: Unicode text") from None
-    if size > _LONGEST:
-        raise ValueError(f"act: {size} bytes; allowed: up to {_LONGEST}")
+    if size > LONGEST:
+        raise ValueError(f"act: {size} bytes; allowed: up to {LONGEST}")
     rater_of(values)
     record = from_dict({name: value for name, value in values.items() if name != "time"})
     if not _ID.fullmatch(record.id) or "id" not in values:

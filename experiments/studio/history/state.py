@@ -122,6 +122,7 @@ class State:
         frozen: values of knobs that the agent leaves alone.
         more_like: what the next round follows, if anything.
         undoable: by rater the record that undo would take back.
+        redoable: by rater the record that was taken back the latest, if nothing else was done since.
     """
 
     rounds: tuple[tuple[ShownImage, ...], ...] = ()
@@ -136,6 +137,7 @@ class State:
     frozen: dict[str, float] = field(default_factory=dict)
     more_like: MoreLike | None = None
     undoable: dict[str, Record] = field(default_factory=dict)
+    redoable: dict[str, Record] = field(default_factory=dict)
 
     @cached_property
     def images(self) -> dict[str, ShownImage]:
@@ -235,6 +237,7 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
         frozen,
         None if more_like is None or more_like.id in followed else more_like,
         {record.rater: record for record in standing},
+        _redoable(list(once.values())),
     )
 
 
@@ -243,6 +246,22 @@ def standing_of(records: Sequence[Record]) -> list[Record]:
     withdrawn = {(record.rater, record.record) for record in records if isinstance(record, Withdrawal)}
     kept = (record for record in records if not isinstance(record, Withdrawal))
     return [record for record in kept if (record.rater, record.id) not in withdrawn]
+
+
+def _redoable(records: Sequence[Record]) -> dict[str, Record]:
+    """By rater what undo took back the latest. Doing it once more makes way for what was taken back before it."""
+    known = {(record.rater, record.id): record for record in records}
+    taken: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        mine = taken[record.rater]
+        if isinstance(record, Withdrawal):
+            if (target := known.get((record.rater, record.record))) is not None:
+                mine.append(target)
+        elif mine and mine[-1] == record.model_copy(update={"id": mine[-1].id, "time": mine[-1].time}):
+            mine.pop()
+        else:
+            mine.clear()
+    return {rater: mine[-1] for rater, mine in taken.items() if mine}
 
 
 def _rounds(shown: Iterable[ShownImage]) -> tuple[tuple[ShownImage, ...], ...]:

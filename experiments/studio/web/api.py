@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from cachetools import LRUCache
+from PIL import Image
 
 from experiments.embedded.vocabulary import unknown_words
 from experiments.studio.blind import NO_DIFFERENCE, BlindComparison
@@ -16,9 +16,12 @@ from experiments.studio.history.records import Prompt
 from experiments.studio.history.state import State
 from experiments.studio.predictions import Predictions
 from experiments.studio.session import StudioSession
+from experiments.studio.web.examples import examples
 from experiments.studio.web.uploads import read_upload
-from experiments.studio.web.views import insight_view, progress_view, snapshot
-from experiments.studio.web.worker import Worker
+from experiments.studio.web.views import details, insight_view, progress_view, snapshot
+from experiments.studio.web.worker import OnStep, Worker
+from fabric.knobs import KNOBS
+from fabric.params import FabricParams
 
 _AHEAD = 2  # pairs of a blind comparison
 _NAME = 80  # characters of an upload's name
@@ -30,6 +33,8 @@ Values: TypeAlias = dict[str, Any]
 
 class PageApi:
     """Between the page and a session. Every method takes and gives what JSON holds.
+
+    Of what is wrong with it every method raises a `ValueError` of one line, which the page shows.
 
     Args:
         session: that is shown.
@@ -54,15 +59,31 @@ class PageApi:
         self._insight: tuple[State, Values] | None = None
         self._looking, self._thinking, self._decoding = threading.Lock(), threading.Lock(), threading.Lock()
 
-    def poll(self, values: Values) -> Values:
-        """What there is to see: progress, and the session if its version is not the one that the page has."""
+    def about(self) -> Values:
+        """What does not change while the studio runs: its name, what the knobs do, prompts to begin with."""
+        return {
+            "study": self.session.options.study,
+            "knobs": {name: f"{KNOBS[name].meaning} {KNOBS[name].effect}" for name in FabricParams.bounds()},
+            "examples": examples(self.session.options.model),
+            "blind": self.blind is not None,
+            "predictor": self.predicted is not None,
+            "images": self.session.options.images,
+        }
 
-        def see() -> Values:
-            progress = progress_view(self.worker.progress)
-            seen = self._snapshot(rater_of(values))
-            return {"progress": progress, "session": None if seen["version"] == values.get("version") else seen}
+    def look(self, values: Values) -> Values | None:
+        """What there is to see: progress, and the session; None where the page has both already.
 
-        return _answer(values, see)
+        Args:
+            values: `rater`, and what the page has: `version` of the session, `changed` of the progress.
+        """
+        seen: Values | None = self._snapshot(rater_of(values))
+        progress = self.worker.progress
+        if seen is not None and seen["version"] == values.get("version"):
+            if str(progress.changed) == values.get("changed"):
+                return None
+            seen = None
+        previews = self.session.options.images if progress.job and progress.done else 0
+        return {"progress": progress_view(progress, previews), "session": seen}
 
     def _snapshot(self, rater: str) -> Values:
         """The session as a rater sees it; worked out anew only when something was done since."""
@@ -75,37 +96,36 @@ class PageApi:
                 self._snapshots[rater] = snapshot(state, rater)
             return self._snapshots[rater]
 
-    def insight(self, values: Values) -> Values:
+    def details(self, image: str) -> Values:
+        """How an image was made."""
+        return details(self.session.state, image)
+
+    def preview(self, place: int) -> Image.Image:
+        """What an image of the round that is being made will look like."""
+        pictures = self.session.previews.pictures()
+        if not 0 <= place < len(pictures):
+            raise ValueError("preview: none; allowed: images that are being made")
+        return pictures[place]
+
+    def insight(self) -> Values:
         """What the agent has learnt; worked out anew only when something was done since."""
-
-        def learn() -> Values:
-            with self._thinking:
-                state = self.session.state
-                if self._insight is None or self._insight[0] is not state:
-                    self._insight = state, insight_view(self.session.insight())
-                return self._insight[1]
-
-        return _answer(values, learn)
+        with self._thinking:
+            state = self.session.state
+            if self._insight is None or self._insight[0] is not state:
+                self._insight = state, insight_view(self.session.insight())
+            return self._insight[1]
 
     def predictions(self, values: Values) -> Values:
         """What people would probably say of `images`; null without a predictor."""
-
-        def predict() -> Values:
-            images = values.get("images")
-            if not isinstance(images, list) or len(images) > _PREDICTED or not all(isinstance(i, str) for i in images):
-                raise ValueError(f"images: {type(images).__name__}; allowed: a list of up to {_PREDICTED} ids")
-            return {"predictions": None if self.predicted is None else self.predicted.view(images)}
-
-        return _answer(values, predict)
+        images = values.get("images")
+        if not isinstance(images, list) or len(images) > _PREDICTED or not all(isinstance(i, str) for i in images):
+            raise ValueError(f"images: {type(images).__name__}; allowed: a list of up to {_PREDICTED} ids")
+        return {"predictions": None if self.predicted is None else self.predicted.view(images)}
 
     def act(self, values: Values) -> Values:
         """Takes one act; sent again, it changes nothing."""
-
-        def take() -> Values:
-            self.session.append(record_of(values))
-            return {}
-
-        return _answer(values, take)
+        self.session.append(record_of(values))
+        return {}
 
     def generate(self, values: Values) -> Values:
         """Starts the next round; the prompt is recorded where it was changed.
@@ -116,65 +136,62 @@ class PageApi:
         Returns:
             Whether a round was started, and as `warning` which words of a new prompt the model does not know.
         """
+        known = values.get("rounds")
+        prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
+        if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
+            raise ValueError("prompt: empty; write what you want to see")
+        before = self.session.state.prompt
 
-        def start() -> Values:
-            known = values.get("rounds")
-            prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
-            if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
-                raise ValueError("prompt: empty; write what you want to see")
+        def wanted() -> bool:
+            state = self.session.state
+            if known != len(state.rounds):
+                return False
+            if (state.prompt, state.negative_prompt) != (prompt.prompt, prompt.negative_prompt):
+                self.session.append(prompt)
+            return True
 
-            before = self.session.state.prompt
+        strange = unknown_words(self.session.options.model, [prompt.prompt]) if prompt.prompt != before else None
+        return {"started": self.worker.start("next round", self.session.generate, wanted), "warning": strange}
 
-            def wanted() -> bool:
-                state = self.session.state
-                if known != len(state.rounds):
-                    return False
-                if (state.prompt, state.negative_prompt) != (prompt.prompt, prompt.negative_prompt):
-                    self.session.append(prompt)
-                return True
-
-            strange = unknown_words(self.session.options.model, [prompt.prompt]) if prompt.prompt != before else None
-            return {"started": self.worker.start("next round", self.session.generate, wanted), "warning": strange}
-
-        return _answer(values, start)
+    def cancel(self) -> Values:
+        """Stops what is being made; nothing of it is kept."""
+        return {"stopped": self.worker.cancel()}
 
     def pair(self, values: Values) -> Values:
         """The next pair to judge, less which side is which, while the one after is being made."""
+        blind, rater = self._blind(), rater_of(values)
 
-        def find() -> Values:
-            blind, rater = self._blind(), rater_of(values)
-            waiting = blind.waiting(rater)
-            stopped = blind.makes_no_difference
-            if len(waiting) < _AHEAD and not stopped:
-                self.worker.start("blind pair", blind.make, lambda: len(blind.waiting(rater)) < _AHEAD)
-            answer: Values = {
-                "pair": None,
-                "done": sum(verdict.rater == rater for verdict in blind.verdicts()),
-                "stopped": NO_DIFFERENCE if stopped else "",
-            }
-            if waiting:
-                answer["pair"] = {name: getattr(waiting[0], name) for name in ("number", "prompt", "left", "right")}
-            return answer
+        def wanted() -> bool:
+            return len(blind.waiting(rater)) < _AHEAD and not blind.makes_no_difference
 
-        return _answer(values, find)
+        def make(on_step: OnStep) -> None:
+            while wanted():
+                blind.make(on_step)
+
+        waiting = blind.waiting(rater)
+        stopped = blind.makes_no_difference
+        if wanted():
+            self.worker.start("blind pair", make, wanted)
+        answer: Values = {
+            "pair": None,
+            "done": sum(verdict.rater == rater for verdict in blind.verdicts()),
+            "stopped": NO_DIFFERENCE if stopped else "",
+        }
+        if waiting:
+            answer["pair"] = {name: getattr(waiting[0], name) for name in ("number", "prompt", "left", "right")}
+        return answer
 
     def judge(self, values: Values) -> Values:
         """Takes a verdict: `pair`, its number, and `side`."""
+        self._blind().judge(values.get("pair", -1), values.get("side"), rater_of(values))
+        return {}
 
-        def take() -> Values:
-            self._blind().judge(values.get("pair", -1), values.get("side"), rater_of(values))
-            return {}
-
-        return _answer(values, take)
-
-    def result(self, values: Values) -> Values:
+    def result(self) -> Values:
         """What the comparison has found so far."""
-
-        def tell() -> Values:
-            result = self._blind().result()
-            return {"text": str(result), "share": result.share, "low": result.interval[0], "high": result.interval[1]}
-
-        return _answer(values, tell)
+        result = self._blind().result()
+        counts = {"decided": result.wins + result.losses, "ties": result.ties, "equal": result.equal}
+        low, high = result.interval
+        return {"arms": list(result.arms), **counts, "share": result.share, "low": low, "high": high}
 
     def _blind(self) -> BlindComparison:
         if self.blind is None:
@@ -190,25 +207,11 @@ class PageApi:
             data: the file.
             values: `id`, `rater`, `sign`, and `name`, which is shown and names no file.
         """
-
-        def keep() -> Values:
-            name = PurePosixPath(str(values.get("name", "")).replace("\\", "/")).name[:_NAME]
-            fields = {**values, "kind": "upload", "name": name, "image": ""}
-            record_of(fields)  # who and how, before anything is kept
-            with self._decoding:  # a picture takes many times the memory of its file
-                picture = read_upload(data)
-            image = self.session.pictures.add(picture)
-            self.session.append(record_of({**fields, "image": image}))
-            return {"image": image}
-
-        return _answer(values, keep)
-
-
-def _answer(values: object, ask: Callable[[], Values]) -> Values:
-    """What is answered to values of the page, or as `error` why not: something is wrong with what was sent."""
-    try:
-        if not isinstance(values, dict):
-            raise ValueError(f"values: {type(values).__name__}; allowed: a mapping of names to values")
-        return ask()
-    except ValueError as error:
-        return {"error": str(error)}
+        name = PurePosixPath(str(values.get("name", "")).replace("\\", "/")).name[:_NAME]
+        fields = {**values, "kind": "upload", "name": name, "image": ""}
+        record_of(fields)  # who and how, before anything is kept
+        with self._decoding:  # a picture takes many times the memory of its file
+            picture = read_upload(data)
+        image = self.session.pictures.add(picture)
+        self.session.append(record_of({**fields, "image": image}))
+        return {"image": image}

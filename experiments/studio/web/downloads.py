@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from experiments.studio.history.state import State
@@ -23,25 +24,69 @@ def write_archive(session: StudioSession, file: IO[bytes], favourites: bool = Fa
     """
     state = session.state
     images = [image for image in state.images if not favourites or image in state.favourites]
-    lost = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as pack:  # PNGs are compressed already
-        for image, name in _names(state, images).items():
-            if session.pictures.has(image):
-                pack.write(session.pictures.path(image), f"{name}-{image}.png")
-            else:
-                lost.append(image)
+        lost = _write_pictures(session, pack, _names(state, images))
         facts = {**_facts(state, images), "lost": lost}
         pack.writestr("session.json", json.dumps(facts, indent=1, ensure_ascii=False))
         pack.writestr("best.yaml", session.best().to_yaml())
+
+
+def write_best(session: StudioSession, file: IO[bytes]) -> None:
+    """Writes a ZIP with the best settings, the pictures that they name, and the command that makes images with both.
+
+    Args:
+        session: whose.
+        file: to write to.
+    """
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as pack:
+        _write_pictures(session, pack, _references(session.state, ""))
+        pack.writestr("best.yaml", session.best().to_yaml())
+        pack.writestr("generate.txt", f"{_command(session)}\n")
+
+
+def _write_pictures(session: StudioSession, pack: zipfile.ZipFile, names: Mapping[str, str]) -> list[str]:
+    """Adds pictures under beginnings of names, by image; those whose files were lost."""
+    lost = []
+    for image, name in names.items():
+        if session.pictures.has(image):
+            pack.write(session.pictures.path(image), f"{name}-{image}.png")
+        else:
+            lost.append(image)
+    return lost
+
+
+def _command(session: StudioSession) -> str:
+    """What makes images with the best settings of a session, in a folder with what `write_best` writes."""
+    state, options = session.state, session.options
+    model: dict[str, object] = {
+        "--negative-prompt": state.negative_prompt,
+        "--model": options.model,
+        "--model-config": options.model_config,
+        "--scheduler": options.scheduler,
+        "--steps": options.steps,
+        "--size": None if options.size is None else f"{options.size[1]}x{options.size[0]}",
+    }
+    words = ["fabric-bo", "generate", state.prompt or "", "--params", "best.yaml"]
+    for sign, images in (("liked", state.liked), ("disliked", state.disliked)):
+        words += [f"--{sign}", sign] if images else []
+    words += [word for name, value in model.items() if value for word in (name, str(value))]
+    words += [word for name, scale in options.loras for word in ("--lora", f"{name}={scale:g}")]
+    return shlex.join(words)
 
 
 def _names(state: State, images: Sequence[str]) -> dict[str, str]:
     """Beginnings of names in the archive by image: rounds, and references that are not in them."""
     shown = {image: state.images[image] for image in images}
     rounds = {image: f"round-{each.round + 1:02d}/{each.place + 1}" for image, each in shown.items()}
-    liked = {image: f"references/liked-{place + 1}" for place, image in enumerate(state.liked)}
-    disliked = {image: f"references/disliked-{place + 1}" for place, image in enumerate(state.disliked)}
-    return {**liked, **disliked, **rounds}
+    return {**_references(state, "references/"), **rounds}
+
+
+def _references(state: State, folder: str) -> dict[str, str]:
+    """Beginnings of names of what is liked and disliked, by image."""
+    signed = {"liked": state.liked, "disliked": state.disliked}
+    return {
+        image: f"{folder}{sign}/{place:02d}" for sign, images in signed.items() for place, image in enumerate(images, 1)
+    }
 
 
 def _facts(state: State, images: Sequence[str]) -> dict[str, Any]:

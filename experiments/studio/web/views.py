@@ -5,43 +5,73 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from experiments.studio.agent.agent import Insight
 from experiments.studio.agent.preferences import aged_references
+from experiments.studio.history.records import Record, to_dict
 from experiments.studio.history.state import ShownImage, State
 from experiments.studio.web.worker import JobProgress
 from fabric.params import FabricParams, image_weights
-from objectives.richhf import RichRating, tokens
+from objectives.richhf import tokens
+
+Values = dict[str, Any]
 
 
-def snapshot(state: State, rater: str) -> dict[str, Any]:
-    """Everything of a session that the page shows, with a name by its content as `version`.
+def snapshot(state: State, rater: str) -> Values:
+    """Everything of a session that changes as people act, with a name by its content as `version`.
 
     Args:
         state: of the session.
         rater: who looks.
     """
-    undoable = state.undoable.get(rater)
     shown = {
         "prompt": state.prompt or "",
         "negative": state.negative_prompt,
         "rounds": [_round(state, images, rater) for images in state.rounds],
-        "images": {image: _image(state, each, rater) for image, each in state.images.items()},
-        "uploads": [{"id": image, "name": name} for image, name in state.uploads.items()],
+        "uploads": state.uploads,
         "marks": state.marks.get(rater, {}),
+        "ratings": state.ratings.get(rater, {}),
+        "means": _means(state),
+        "others": _marks_of_others(state, rater),
+        "rich": {image: _rich(rich) for image, rich in state.rich.get(rater, {}).items()},
         "liked": list(state.liked),
         "disliked": list(state.disliked),
         "favourites": list(state.favourites),
         "frozen": state.frozen,
         "more_like": _more_like(state, rater),
-        "undo": None if undoable is None else {"id": undoable.id, "what": undoable.kind},
+        "undo": _taken(state.undoable.get(rater)),
+        "redo": _taken(state.redoable.get(rater)),
         "raters": sorted(state.undoable),
     }
     text = json.dumps(shown, sort_keys=True)
     return {"version": hashlib.sha256(text.encode()).hexdigest()[:16], **shown}
+
+
+def _taken(record: Record | None) -> Values | None:
+    """What would be taken back, or done once more."""
+    return None if record is None else {name: value for name, value in to_dict(record).items() if name != "time"}
+
+
+def _means(state: State) -> dict[str, tuple[float, int]]:
+    """Of images that several people rated the mean, and how many they are."""
+    given: dict[str, list[int]] = defaultdict(list)
+    for ratings in state.ratings.values():
+        for image, value in ratings.items():
+            given[image].append(value)
+    return {image: (statistics.fmean(values), len(values)) for image, values in given.items() if len(values) > 1}
+
+
+def _marks_of_others(state: State, rater: str) -> dict[str, dict[str, list[str]]]:
+    """By image who else likes or dislikes it."""
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: {"liked": [], "disliked": []})
+    for other, marks in state.marks.items():
+        if other != rater:
+            for image, sign in marks.items():
+                found[image][sign].append(other)
+    return found
 
 
 def _more_like(state: State, rater: str) -> dict[str, str | None] | None:
@@ -52,7 +82,7 @@ def _more_like(state: State, rater: str) -> dict[str, str | None] | None:
     return {"image": record.image, "record": record.id if record.rater == rater else None}
 
 
-def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> dict[str, Any]:
+def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> Values:
     ids = [each.id for each in images]
     picks = [choice for choice in state.choices if choice.rater == rater and set(choice.options) == set(ids)]
     return {
@@ -64,30 +94,34 @@ def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> dict[str
     }
 
 
-def _image(state: State, shown: ShownImage, rater: str) -> dict[str, Any]:
-    ratings = [given[shown.id] for given in state.ratings.values() if shown.id in given]
-    rich = state.rich.get(rater, {}).get(shown.id)
+def _rich(rich: Any) -> Values:
+    return rich.model_dump(mode="json", exclude={"rater", "prompt"})
+
+
+def details(state: State, image: str) -> Values:
+    """How an image was made, which never changes.
+
+    Args:
+        state: of the session.
+        image: its id.
+
+    Raises:
+        ValueError: it was not shown.
+    """
+    if image not in state.images:
+        raise ValueError(f"image: {image!r} was not shown; allowed: images of the rounds")
+    shown = state.images[image]
     given = aged_references(state, shown.round, shown.liked, shown.disliked)
     return {
-        "id": shown.id,
-        "round": shown.round,
-        "place": shown.place,
         "seed": str(shown.seed),  # of 64 bits, which JavaScript's numbers do not hold
-        "prompt": shown.prompt,
         "words": tokens(shown.prompt),
         "knobs": {name: getattr(shown.params, name) for name in FabricParams.bounds()},
         "liked": _weighted(shown, given.liked),
         "disliked": _weighted(shown, given.disliked),
-        "mark": state.marks.get(rater, {}).get(shown.id),
-        "rating": state.ratings.get(rater, {}).get(shown.id),
-        "raters": len(ratings),
-        "mean": statistics.fmean(ratings) if ratings else None,
-        "favourite": shown.id in state.favourites,
-        "rich": None if rich is None else _rich(rich),
     }
 
 
-def _weighted(shown: ShownImage, references: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+def _weighted(shown: ShownImage, references: Sequence[tuple[str, int]]) -> list[Values]:
     """References of one sign, with their ages; the weight that each had, as far as images decide it, and what it got.
 
     What it got is its share of the attention; None for images of before it was kept.
@@ -101,16 +135,19 @@ def _weighted(shown: ShownImage, references: Sequence[tuple[str, int]]) -> list[
     ]
 
 
-def _rich(rich: RichRating) -> dict[str, Any]:
-    return rich.model_dump(mode="json", exclude={"rater", "prompt"})
+def progress_view(progress: JobProgress, previews: int) -> Values:
+    """How far the worker is.
+
+    Args:
+        progress: of it.
+        previews: of images that can be looked at.
+    """
+    facts = ("job", "done", "steps", "error", "left", "stopping")
+    changed = str(progress.changed)  # of 64 bits
+    return {**{name: getattr(progress, name) for name in facts}, "changed": changed, "previews": previews}
 
 
-def progress_view(progress: JobProgress) -> dict[str, Any]:
-    """How far the worker is."""
-    return asdict(progress)
-
-
-def insight_view(insight: Insight) -> dict[str, Any]:
+def insight_view(insight: Insight) -> Values:
     """What the agent has learnt; importance by knob, the greatest first."""
     best = insight.best
     names = FabricParams.bounds()

@@ -15,6 +15,10 @@ Job: TypeAlias = Callable[[OnStep], object]
 _log = logging.getLogger(__name__)
 
 
+class Cancelled(Exception):  # noqa: N818 - nothing went wrong
+    """Somebody does not want what is being made."""
+
+
 @dataclass(frozen=True)
 class JobProgress:
     """How far the worker is.
@@ -25,6 +29,9 @@ class JobProgress:
         steps: all of them, 0 before the first.
         error: why the last job failed; empty if it did not.
         seconds: that the last job took.
+        left: seconds until the job is done, as far as its steps tell; None before the first.
+        stopping: whether the job is to end before it is done.
+        changed: when this was said, in nanoseconds; another number for all else that is said.
     """
 
     job: str = ""
@@ -32,6 +39,9 @@ class JobProgress:
     steps: int = 0
     error: str = ""
     seconds: float = 0.0
+    left: float | None = None
+    stopping: bool = False
+    changed: int = 0
 
 
 class Worker:
@@ -41,6 +51,7 @@ class Worker:
         self._progress = JobProgress()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._first_step = 0.0
 
     @property
     def progress(self) -> JobProgress:
@@ -61,9 +72,21 @@ class Worker:
         with self._lock:
             if self._progress.job or not wanted():
                 return False
-            self._progress = JobProgress(name, seconds=self._progress.seconds)
+            self._say(JobProgress(name, seconds=self._progress.seconds))
             self._thread = threading.Thread(target=self._run, args=(job,), name="studio", daemon=True)
             self._thread.start()
+            return True
+
+    def cancel(self) -> bool:
+        """Ends the job under way at its next step; nothing of it is kept.
+
+        Returns:
+            Whether there was one.
+        """
+        with self._lock:
+            if not self._progress.job:
+                return False
+            self._say(replace(self._progress, stopping=True))
             return True
 
     def wait(self, timeout: float | None = None) -> None:
@@ -73,14 +96,30 @@ class Worker:
 
     def _run(self, job: Job) -> None:
         begun = time.monotonic()
+        ended = JobProgress(seconds=self._progress.seconds)
         try:
             job(self._on_step)
+        except Cancelled:
+            pass
         except Exception as error:  # whatever it is, people see it and the page lives on
             _log.exception("studio: %s failed", self._progress.job)
             message = " ".join(str(error).split()) or type(error).__name__
-            self._progress = JobProgress(error=message[:300])
+            ended = JobProgress(error=message[:300])
         else:
-            self._progress = JobProgress(seconds=time.monotonic() - begun)
+            ended = JobProgress(seconds=time.monotonic() - begun)
+        with self._lock:
+            self._say(ended)
 
     def _on_step(self, done: int, steps: int) -> None:
-        self._progress = replace(self._progress, done=done, steps=steps)
+        with self._lock:
+            if self._progress.stopping:
+                raise Cancelled
+            left = None
+            if done <= 1:
+                self._first_step = time.monotonic()
+            else:
+                left = (time.monotonic() - self._first_step) / (done - 1) * (steps - done)
+            self._say(replace(self._progress, done=done, steps=steps, left=left))
+
+    def _say(self, progress: JobProgress) -> None:
+        self._progress = replace(progress, changed=max(time.time_ns(), self._progress.changed + 1))

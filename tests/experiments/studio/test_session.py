@@ -15,7 +15,7 @@ from experiments.run.study import open_study
 from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Prompt, Rating, Upload
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
-from experiments.studio.web.views import snapshot
+from experiments.studio.web.views import details
 from fabric.generator import FabricGenerator, Request
 from fabric.images import FeedbackImage, to_pictures
 from fabric.models import load
@@ -53,11 +53,10 @@ def test_a_session_from_prompt_to_export(tmp_path: Path, begin: Begin, judge: Ju
 
 
 def _shows_what_references_received(session: StudioSession) -> None:
-    page = snapshot(session.state, "ann")["images"]
     for shown in session.state.rounds[1]:
         assert all(0 < share < 1 for share in shown.attention.values())
         for side in ("liked", "disliked"):
-            assert [each["attention"] for each in page[shown.id][side]] == [
+            assert [each["attention"] for each in details(session.state, shown.id)[side]] == [
                 shown.attention.get(name, 0.0) for name in getattr(shown, side)
             ]
     assert any(shown.attention for shown in session.state.rounds[1])

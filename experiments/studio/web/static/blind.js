@@ -1,70 +1,70 @@
 // Two images of one prompt and seed; which is made with which settings, only the server knows.
 
-import { ask, onChange } from "./channel.js";
-import { drawn, h, picture, place } from "./dom.js";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { ask, rater } from "./channel.js";
+import { Picture, Plain, html, percent } from "./html.js";
 
 const AGAIN = 500; // milliseconds until a pair that is being made is asked for again
 const SIDES = { ArrowLeft: "left", ArrowRight: "right", ArrowDown: null };
 
-let pair = null;
-let done = 0;
-let stopped = ""; // why no more pairs are made
-let result = null;
-let asking = false; // the server, of which one thing is asked at a time: a verdict must be in before the next pair
-
-const visible = () => Boolean(place("studio-blind")?.offsetParent);
-
-async function next() {
-  if (asking || pair) return;
-  asking = true;
-  const answer = await ask("pair");
-  asking = false;
-  if (answer) ({ pair, done, stopped } = answer);
-  draw();
-  if (!pair && visible()) setTimeout(next, AGAIN);
+export function Blind() {
+  const [shown, setShown] = useState({ pair: null, done: 0, stopped: "" });
+  const [result, setResult] = useState(null);
+  const latest = useRef(shown), there = useRef(true), timer = useRef(null), asking = useRef(false);
+  const take = (values) => {
+    latest.current = { ...latest.current, ...values };
+    if (there.current) setShown(latest.current);
+  };
+  const next = async () => {
+    if (asking.current || latest.current.pair || !there.current) return; // a verdict must be in before the next pair
+    asking.current = true;
+    const answer = await ask(`blind/pair?${new URLSearchParams({ rater: rater() })}`);
+    asking.current = false;
+    if (answer) take(answer);
+    if (!latest.current.pair && there.current) timer.current = setTimeout(next, latest.current.stopped ? 4 * AGAIN : AGAIN);
+  };
+  const judge = async (side) => {
+    const { pair } = latest.current;
+    if (!pair || asking.current) return;
+    asking.current = true;
+    take({ pair: null });
+    await ask("blind/verdicts", { rater: rater(), pair: pair.number, side });
+    asking.current = false;
+    next();
+  };
+  const tell = async () => setResult((await ask("blind/result")) ?? null);
+  useEffect(() => {
+    const onKey = (event) => {
+      if (event.target.closest?.("input, textarea") || !(event.key in SIDES)) return;
+      event.preventDefault();
+      judge(SIDES[event.key]);
+    };
+    document.addEventListener("keydown", onKey);
+    next();
+    return () => {
+      there.current = false;
+      clearTimeout(timer.current);
+      document.removeEventListener("keydown", onKey);
+    };
+  }, []);
+  return html`<section id="studio-blind"><h2 class="unseen">Blind comparison</h2>
+    ${shown.pair ? html`<${Pair} pair=${shown.pair} judge=${judge} />` : html`<p class="empty" role="status">${shown.stopped ? `No more pairs: ${shown.stopped}.` : "The next pair is being made …"}</p>`}
+    <div class="acts"><span class="hint">${shown.done} judged. Which settings made which image is not shown.</span><span class="gap"></span>
+      <${Plain} kind="result" disabled=${!shown.done} title=${shown.done ? "" : "Judge a pair first"} onclick=${tell}>Show the result<//></div>
+    ${result && html`<${Result} ...${result} />`}</section>`;
 }
 
-async function judge(side) {
-  if (!pair) return;
-  const judged = pair.number;
-  asking = true;
-  pair = null;
-  draw();
-  const taken = await ask("judge", { pair: judged, side });
-  asking = false;
-  if (taken) next();
-  else setTimeout(next, AGAIN);
+function Result({ arms, decided, ties, equal, share, low, high }) {
+  const pairs = (count, what) => count > 0 && ` ${count} ${count === 1 ? "pair" : "pairs"} ${what}.`;
+  return html`<div class="advice" role="status"><p><b>${arms[0]}</b> was preferred to <b>${arms[1]}</b> in <b>${percent(share)}</b> of ${decided} decided ${decided === 1 ? "verdict" : "verdicts"}.
+    ${decided > 0 && ` Likely between ${percent(low)} and ${percent(high)} (95 % interval), so ${low > 0.5 || high < 0.5 ? "the difference is real" : "this does not tell them apart yet"}.`}</p>
+    <p class="hint">${pairs(ties, "could not be told apart")}${pairs(equal, "came out identical and count as ties")} Looking at the result before you have judged all the pairs that you planned makes it less reliable.</p></div>`;
 }
 
-function draw() {
-  drawn(place("studio-blind"), [pair, done, stopped, result], () => {
-    if (!pair) return h("p", { class: "empty" }, stopped ? `No more pairs: ${stopped}.` : "The next pair is being made …");
-    const side = (name) => h("button", { type: "button", class: `side ${name}`, "aria-label": `The ${name} one is better`, onclick: () => judge(name) }, picture(pair[name], name));
-    return [
-      h("p", { class: "asked" }, pair.prompt),
-      h("div", { class: "pair" }, side("left"), side("right")),
-      h("div", { class: "acts" },
-        h("button", { type: "button", class: "plain left", onclick: () => judge("left") }, "← Left is better"),
-        h("button", { type: "button", class: "plain neither", onclick: () => judge(null) }, "↓ Can’t tell"),
-        h("button", { type: "button", class: "plain right", onclick: () => judge("right") }, "Right is better →"),
-        h("span", { class: "gap" }), h("span", { class: "hint" }, `${done} judged`),
-        h("button", { type: "button", class: "plain result", onclick: show }, "Show the result")),
-      result && h("p", { class: "advice" }, result)];
-  });
-}
-
-async function show() {
-  result = (await ask("result"))?.text ?? null;
-  draw();
-}
-
-export function startBlind() {
-  onChange(() => {
-    if (visible() && !pair) next();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (!visible() || event.target.closest?.("input, textarea") || !(event.key in SIDES)) return;
-    event.preventDefault();
-    judge(SIDES[event.key]);
-  });
+function Pair({ pair, judge }) {
+  const side = (name) => html`<button type="button" class="side ${name}" aria-label="The ${name} image is better" onClick=${() => judge(name)}><${Picture} key=${pair[name]} id=${pair[name]} alt="${name} image for: ${pair.prompt}" /></button>`;
+  return html`<p class="asked">Which is better for “${pair.prompt}”?</p><div class="pair">${side("left")}${side("right")}</div>
+    <div class="acts verdicts"><${Plain} kind="left" onclick=${() => judge("left")}>← Left is better<//><${Plain} kind="neither" onclick=${() => judge(null)}>↓ Can’t tell<//>
+      <${Plain} kind="right" onclick=${() => judge("right")}>Right is better →<//></div>`;
 }

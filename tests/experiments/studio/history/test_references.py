@@ -11,7 +11,7 @@ from PIL import Image
 from experiments.studio.history.records import Mark, Record, RichFeedback, Sign, Upload
 from experiments.studio.history.references import missed_words, references
 from experiments.studio.history.state import ShownImage, State, fold
-from experiments.studio.web.views import snapshot
+from experiments.studio.web.views import details
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.plan import rows_of
@@ -43,7 +43,7 @@ def test_the_page_shows_the_weights_that_the_generator_gave() -> None:
     liked, disliked = references(state, PICTURES.__getitem__)
     last = replace(_shown(LAST, 3), liked=state.liked, disliked=state.disliked)
     seen = fold([*state.images.values(), last], [])
-    page = snapshot(replace(seen, uploads=state.uploads), "ann")["images"][LAST]
+    page = details(replace(seen, uploads=state.uploads), LAST)
     against, towards, _ = rows_of(PARAMS, liked, disliked, 1, 3)
     for row, shown in ((towards, page["liked"]), (against, page["disliked"])):
         side = row.references

@@ -63,8 +63,11 @@ def test_undo_is_as_if_it_had_not_been(records: list[Record], rater: str) -> Non
     mine = [record for record in records if record.rater == rater]
     assert latest == (mine[-1] if mine else None)
     if latest is not None:
-        undone = fold(ROUNDS, [*records, Withdrawal(rater=rater, record=latest.id)])
-        assert undone == fold(ROUNDS, [record for record in records if record.id != latest.id])
+        undo = Withdrawal(rater=rater, record=latest.id)
+        undone = fold(ROUNDS, [*records, undo])
+        assert undone.redoable == {rater: latest}
+        assert replace(undone, redoable={}) == fold(ROUNDS, [record for record in records if record.id != latest.id])
+        assert fold(ROUNDS, [*records, undo, latest.model_copy(update={"id": "again"})]).redoable == {}
 
 
 def test_the_later_word_counts_and_undo_brings_the_earlier_back() -> None:

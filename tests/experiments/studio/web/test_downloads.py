@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
+from experiments.cli import main
 from experiments.files.pictures import read_facts
 from experiments.studio.history.records import Favourite, Mark, Rating, Upload
 from experiments.studio.session import StudioSession
-from experiments.studio.web.downloads import write_archive
+from experiments.studio.web.downloads import write_archive, write_best
 from fabric.params import FabricParams
 
 Begin = Callable[[Path], StudioSession]
@@ -56,9 +59,9 @@ def test_the_archive_has_the_references_that_the_best_settings_weigh(begin: Begi
     session.append(Mark(rater="ann", image=disliked, sign="disliked"))
     with zipfile.ZipFile(archive(session, favourites=True)) as pack:
         assert {name for name in pack.namelist() if name.endswith(".png")} == {
-            f"references/liked-1-{own}.png",
-            f"references/liked-2-{liked}.png",
-            f"references/disliked-1-{disliked}.png",
+            f"references/liked/01-{own}.png",
+            f"references/liked/02-{liked}.png",
+            f"references/disliked/01-{disliked}.png",
         }
 
 
@@ -73,3 +76,26 @@ def test_a_lost_picture_is_left_out_and_named(begin: Begin, tmp_path: Path) -> N
     assert facts["lost"] == [images[1]]
     assert [name[-20:-4] for name in names] == [images[0], *images[2:]]
     assert len(facts["images"]) == 4
+
+
+def test_the_best_settings_bring_what_they_need_to_be_used(
+    begin: Begin, judge: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session, file, home = begin(tmp_path / "s"), io.BytesIO(), tmp_path / "home"
+    session.generate()
+    judge(session)
+    session.generate()
+    judge(session, best=1)
+    write_best(session, file)
+    with zipfile.ZipFile(file) as pack:
+        pack.extractall(home)
+    program, *words = shlex.split((home / "generate.txt").read_text())
+    assert program == "fabric-bo"
+    named = [home / word if word in ("best.yaml", "liked", "disliked") else word for word in words]
+    assert main([*map(str, named), "--output", str(home / "made")]) == 0
+    assert "warning" not in capsys.readouterr().err
+    (made,) = (home / "made").glob("*.png")
+    facts = read_facts(made)
+    assert facts is not None
+    assert set(facts["liked"]) == set(session.state.liked)
+    assert FabricParams.from_dict(facts["params"]) == session.best()
