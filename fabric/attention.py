@@ -39,6 +39,20 @@ class ReferenceTokens(NamedTuple):
     token_bias: Tensor | None = None
 
 
+class SeenReferences(NamedTuple):
+    """References that sets of samples see: X sets of G samples, R references each.
+
+    Attributes:
+        places: X R places among the hidden states that the layer is shown; a slice where they follow each other.
+        log_weight: logarithms of the attention weights, X x R x G; minus infinity is absence.
+        token_bias: added for single tokens, X R x L; None for 0.
+    """
+
+    places: slice | Tensor
+    log_weight: Tensor
+    token_bias: Tensor | None = None
+
+
 class Partial(NamedTuple):
     """Attention to one source alone, or to several, each alone.
 
@@ -50,9 +64,9 @@ class Partial(NamedTuple):
     out: Tensor
     lse: Tensor
 
-    def take(self, rows: slice | Tensor) -> Partial:
-        """Of some samples."""
-        return Partial(self.out[rows], self.lse[rows])
+    def take(self, rows: slice | Tensor, tokens: slice = slice(None)) -> Partial:
+        """Of some samples and tokens."""
+        return Partial(self.out[rows][:, tokens], self.lse[rows][:, tokens])
 
 
 def attend_own(query: Tensor, key: Tensor, value: Tensor) -> Partial:

@@ -20,13 +20,13 @@ from fabric.bank import ReferenceBank
 from fabric.dropout import drop_words
 from fabric.encoding import Pipeline, Text
 from fabric.hook import attached
-from fabric.host import UNetHost
+from fabric.hosts import host_of
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.plan import Row, rows_of
 from fabric.references import References
 from fabric.seeding import generator_for
-from fabric.steering import Steering
+from fabric.steering import Level, Steering, check_level, level_of
 
 _log = logging.getLogger(__name__)
 _LARGEST = 8192  # pixels of a side; more is a mistake, which would run out of memory after a long time
@@ -78,11 +78,10 @@ class FabricGenerator:
     """Batched and seeded front end of FABRIC (von Rütte et al. 2023, arXiv 2307.10159, Algorithm 1).
 
     Args:
-        pipeline: Stable Diffusion 1.x, 2.x or XL, text to image; left as it is.
+        pipeline: of a family of `fabric.hosts`, text to image; left as it is.
         bank: keeps references' hidden states; one of its own by default.
         reference_seed: of the references' noise, shared by all requests.
-        reference_level: a fraction of the training timesteps at which all references are noised instead of that of each
-            step; see `fabric.feedback`.
+        reference_level: of the references' noise; see `fabric.feedback`.
 
     Raises:
         ValueError: the pipeline is of no known family, or the bank belongs to another model.
@@ -93,10 +92,11 @@ class FabricGenerator:
         pipeline: Pipeline,
         bank: ReferenceBank | None = None,
         reference_seed: int = 0,
-        reference_level: float | None = None,
+        reference_level: Level = None,
     ) -> None:
+        check_level(reference_level)
         self.pipeline = pipeline
-        self.host = UNetHost(pipeline)
+        self.host = host_of(pipeline)
         self.bank = ReferenceBank() if bank is None else bank
         self.references = References(self.host, self.bank, reference_seed)
         self.reference_level = reference_level
@@ -105,32 +105,51 @@ class FabricGenerator:
     @property
     def native_size(self) -> tuple[int, int]:
         """Height and width that the model was trained on."""
-        size = self.host.core.config.sample_size
-        height, width = (size, size) if isinstance(size, int) else size
-        return height * self.pipeline.vae_scale_factor, width * self.pipeline.vae_scale_factor
+        return self.host.native_size
 
-    def check(self, steps: int, size: tuple[int, int] | None = None) -> None:
+    def check(self, steps: int, size: tuple[int, int] | None = None, requests: Sequence[Request] = ()) -> None:
         """Raises the `ValueError` that a call would raise."""
         self.evaluations(steps)
         self._check_size(*(size or self.native_size))
+        for request in requests:
+            self.host.check(request.params, (*request.liked, *request.disliked))
+            self.host.check_negative(request.negative_prompt)
 
     def _check_size(self, height: int, width: int) -> None:
-        factor = self.pipeline.vae_scale_factor
+        factor = self.host.multiple
         if min(height, width) < factor or max(height, width) > _LARGEST or height % factor or width % factor:
             allowed = f"multiples of {factor} up to {_LARGEST}"
             raise ValueError(f"size: {width}x{height} is not possible; allowed: {allowed}")
 
-    def evaluations(self, steps: int) -> int:
-        """How often the scheduler asks the U-Net in so many steps, and so `on_step` is called for a batch."""
-        return len(self._scheduler(steps, torch.device("cpu")).timesteps)
+    def bank_bytes(self, requests: Sequence[Request], steps: int, size: tuple[int, int] | None = None) -> int:
+        """What the bank would hold after requests, all at their most: every picture at every step, or at its one level.
 
-    def _scheduler(self, steps: int, device: torch.device) -> Any:
+        Args:
+            requests: them.
+            steps: denoising steps.
+            size: height and width in pixels; the native size by default.
+        """
+        pictures = {image.id for request in requests for image in (*request.liked, *request.disliked)}
+        outer = any(request.params.outer > 0 for request in requests)
+        levels = self.evaluations(steps) if self.level is None else 1
+        return len(pictures) * levels * self.host.kept_bytes(size or self.native_size, outer=outer)
+
+    @property
+    def level(self) -> float | None:
+        """Noise of the references as a fraction of the training timesteps; None for that of each step."""
+        return level_of(self.host, self.reference_level)
+
+    def evaluations(self, steps: int) -> int:
+        """How often the scheduler asks the model in so many steps, and so `on_step` is called for a batch."""
+        return len(self._scheduler(steps, self.native_size, torch.device("cpu")).timesteps)
+
+    def _scheduler(self, steps: int, size: tuple[int, int], device: torch.device) -> Any:
         """A scheduler whose state is one batch's own."""
         if steps < 1:
             raise ValueError(f"steps: {steps} is out of range; allowed: 1 or more")
         scheduler = type(self.pipeline.scheduler).from_config(self.pipeline.scheduler.config)
         try:
-            scheduler.set_timesteps(steps, device=device)
+            self.host.start(scheduler, steps, size, device)
         except ValueError as error:
             raise ValueError(f"steps: {steps} cannot be had of {type(scheduler).__name__} ({error})") from error
         return scheduler
@@ -156,8 +175,8 @@ class FabricGenerator:
         """
         if not requests:
             raise ValueError("requests: none; allowed: one or more")
+        self.check(steps, size, requests)
         height, width = size or self.native_size
-        self._check_size(height, width)
         parts: list[Generated] = []
         done = 0
         while done < len(requests):
@@ -184,33 +203,31 @@ class FabricGenerator:
         self, requests: Sequence[Request], steps: int, size: tuple[int, int], on_step: Callable[[], None]
     ) -> Generated:
         """Denoises one batch: the unconditional samples of the requests that have any, then the conditional ones."""
-        device, dtype = self.host.device, self.host.core.dtype
-        scheduler = self._scheduler(steps, device)
-        guided = [place for place, request in enumerate(requests) if request.params.guidance_scale > 1]
+        host, device = self.host, self.host.device
+        scheduler = self._scheduler(steps, size, device)
+        guided = [k for k, r in enumerate(requests) if host.classifier_free and r.params.guidance_scale > 1]
         prompts = [drop_words(r.prompt, r.params.prompt_dropout, r.seed, r.missed) for r in requests]
         texts = [Text(requests[place].negative_prompt, negative=True) for place in guided]
         texts += [Text(p, False, r.missed, r.params.emphasis) for p, r in zip(prompts, requests, strict=True)]
-        told = self.host.texts.get(texts, size, device)
-        guidance = torch.tensor([requests[k].params.guidance_scale for k in guided], device=device, dtype=dtype)
+        told = host.told(texts, size, device)
+        scales = [requests[k].params.guidance_scale for k in [*guided, *range(len(requests))]]
         rows = self._rows(requests, guided, len(scheduler.timesteps))
-        steering = Steering(self.host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
+        steering = Steering(host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
         extra = self._step_arguments(scheduler, requests)
-        added = {"timestep_cond": self._guidance_embedding(requests, guided, device)}
-        latents = self._initial_latents(requests, size).to(device, dtype) * scheduler.init_noise_sigma
+        latents = self._initial_latents(scheduler, requests, size)
         chosen = torch.tensor(guided, device=device, dtype=torch.int64)
-        with attached(self.host, steering):
+        guidance = torch.tensor(scales[: len(guided)], device=device, dtype=latents.dtype)
+        with attached(host, steering):
             for t in scheduler.timesteps:
-                z = scheduler.scale_model_input(torch.cat([latents[chosen], latents]), t)
-                predicted = self.host.unet(
-                    z, t, encoder_hidden_states=told.states, added_cond_kwargs=told.added(), **added
-                ).sample
+                z = host.scaled(scheduler, torch.cat([latents[chosen], latents]), t)
+                predicted = host.predict(host.arguments(z, t, told, scales, size)).to(latents.dtype)
                 unconditional, conditional = predicted.split([len(guided), len(requests)])
                 if guided:
-                    towards = guidance[:, None, None, None] * (conditional[chosen] - unconditional)
+                    towards = guidance.view(-1, *[1] * (z.ndim - 1)) * (conditional[chosen] - unconditional)
                     conditional = conditional.index_copy(0, chosen, unconditional + towards)
                 latents = scheduler.step(conditional, t, latents, **extra).prev_sample
                 on_step()
-        return Generated(self.host.decode(latents), prompts, self._attention(steering, requests, guided))
+        return Generated(host.decode(latents, size), prompts, self._attention(steering, requests, guided))
 
     @staticmethod
     def _rows(requests: Sequence[Request], guided: Sequence[int], evaluations: int) -> list[Row]:
@@ -223,22 +240,11 @@ class FabricGenerator:
         takes_generators = "generator" in inspect.signature(scheduler.step).parameters
         return {"generator": [generator_for("ancestral", r.seed) for r in requests]} if takes_generators else {}
 
-    def _guidance_embedding(
-        self, requests: Sequence[Request], guided: Sequence[int], device: torch.device
-    ) -> Tensor | None:
-        """What a U-Net that was distilled with guidance, as full LCM checkpoints are, is told of it."""
-        width = self.host.core.config.time_cond_proj_dim
-        if width is None:
-            return None
-        scales = [requests[place].params.guidance_scale for place in [*guided, *range(len(requests))]]
-        told = self.pipeline.get_guidance_scale_embedding(torch.tensor(scales) - 1, embedding_dim=width)
-        return told.to(device, self.host.core.dtype)
-
-    def _initial_latents(self, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
-        factor = self.pipeline.vae_scale_factor
-        shape = (self.host.core.config.in_channels, size[0] // factor, size[1] // factor)
-        drawn = [torch.randn(shape, generator=generator_for("latents", r.seed)) for r in requests]
-        return torch.stack(drawn)
+    def _initial_latents(self, scheduler: Any, requests: Sequence[Request], size: tuple[int, int]) -> Tensor:
+        host, factor = self.host, self.pipeline.vae_scale_factor
+        shape = (host.channels, size[0] // factor, size[1] // factor)
+        drawn = torch.stack([torch.randn(shape, generator=generator_for("latents", r.seed)) for r in requests])
+        return host.scaled_noise(scheduler, host.pack(drawn.to(host.device, host.latent_dtype)))
 
     @staticmethod
     def _attention(

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import torch
 import transformers
 from diffusers import (
@@ -19,7 +20,6 @@ from diffusers import (
     LMSDiscreteScheduler,
     PNDMScheduler,
     StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
 from diffusers.loaders.single_file_utils import SingleFileComponentError
@@ -27,14 +27,22 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from fabric.encoding import Pipeline
+from fabric.hosts import host_of
 
 EMBEDDED = "embedded"
 EMBEDDED_EMOJI = "embedded-emoji"
 EMBEDDED_MODELS = (EMBEDDED, EMBEDDED_EMOJI)  # each in a folder of its name, shipped with this package
-SUPPORTED = {
-    "StableDiffusionPipeline": StableDiffusionPipeline,
-    "StableDiffusionXLPipeline": StableDiffusionXLPipeline,
-}
+SUPPORTED = (
+    "StableDiffusionPipeline",
+    "StableDiffusionXLPipeline",
+    "StableDiffusion3Pipeline",
+    "PixArtAlphaPipeline",
+    "PixArtSigmaPipeline",
+    "FluxPipeline",
+    "SanaPipeline",
+)
+"""Pipelines of diffusers that `load` reads, by their classes' names; the first two have U-Nets."""
+_UNETS = SUPPORTED[:2]
 SCHEDULERS: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "euler-a": (EulerAncestralDiscreteScheduler, {}),
     "euler": (EulerDiscreteScheduler, {}),
@@ -47,6 +55,7 @@ SCHEDULERS: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
     "lcm": (LCMScheduler, {}),
 }
+OWN_SCHEDULER = "own"  # what a model comes with
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -65,7 +74,7 @@ def pick_device() -> torch.device:
 def load(
     name: str = EMBEDDED,
     *,
-    scheduler: str = "euler-a",
+    scheduler: str | None = None,
     device: str | torch.device | None = None,
     dtype: str | None = None,
     loras: Sequence[tuple[str, float]] = (),
@@ -75,15 +84,17 @@ def load(
 
     Args:
         name: one of `EMBEDDED_MODELS`, a hub id, a folder in diffusers' layout, or a single `.safetensors` file.
-        scheduler: one of `SCHEDULERS`; the FABRIC paper uses Euler ancestral.
+        scheduler: one of `SCHEDULERS`, or `OWN_SCHEDULER`; by default Euler ancestral, which the FABRIC paper uses, for
+            a U-Net and its own for a transformer. Models trained by flow matching have no other.
         device: of all parts; `pick_device` by default.
-        dtype: one of `DTYPES`; half precision on a GPU and single on the CPU by default.
+        dtype: one of `DTYPES`; by default single precision on the CPU, and on a GPU float16 for a U-Net and bfloat16
+            for a transformer, some of which overflow in float16.
         loras: files or hub ids with their scales.
         config: folder or hub id of a model whose configuration and tokenizer a single file has; recognised by its
             weights and had from the hub by default.
 
     Returns:
-        Stable Diffusion 1.x, 2.x or XL, without safety checker, its progress bar off.
+        A pipeline of one of `SUPPORTED`, without safety checker, its progress bar off.
 
     Raises:
         ValueError: nothing of that name, not all of its weights, or an architecture that is not supported; the message
@@ -92,16 +103,16 @@ def load(
     place = checked_device(device)
     if dtype is not None and dtype not in DTYPES:
         raise ValueError(f"dtype: {dtype!r} is unknown; allowed: {', '.join(DTYPES)}")
-    precision = DTYPES[dtype or ("float32" if place.type == "cpu" else "float16")]
-    pipeline = _read(locate(name), precision, config)
+    pipeline = _read(locate(name), place, dtype, config)
     _check_channels(name, pipeline)
-    set_scheduler(pipeline, scheduler)
+    set_scheduler(pipeline, scheduler or default_scheduler(pipeline))
     _add_loras(pipeline, loras)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(place)
     if place.type == "cpu":  # convolutions are faster so: the embedded U-Net by a fifth; not measured on other devices
-        for module in (pipeline.unet, pipeline.vae):
-            module.to(memory_format=torch.channels_last)
+        for module in (getattr(pipeline, "unet", None), pipeline.vae):
+            if module is not None:
+                module.to(memory_format=torch.channels_last)
     return pipeline
 
 
@@ -123,10 +134,14 @@ def set_scheduler(pipeline: Pipeline, name: str) -> None:
     """Gives a pipeline the scheduler of a name, with the noise schedule that its model was trained on.
 
     Raises:
-        ValueError: the name is unknown.
+        ValueError: the name is unknown, or the model has another kind of schedule.
     """
+    if name == OWN_SCHEDULER:
+        return
     if name not in SCHEDULERS:
-        raise ValueError(f"scheduler: {name!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+        raise ValueError(f"scheduler: {name!r} is unknown; allowed: {', '.join(SCHEDULERS)}, {OWN_SCHEDULER}")
+    if (host := host_of(pipeline)).flow:
+        raise ValueError(f"scheduler: {name!r} is not for {host.family}, which flow matching trained; allowed: own")
     if pipeline.scheduler.config.get("sigma_data") is not None:
         own = type(pipeline.scheduler).__name__
         raise ValueError(f"scheduler: the model was trained for {own}, whose noise levels are others; not supported")
@@ -135,20 +150,27 @@ def set_scheduler(pipeline: Pipeline, name: str) -> None:
 
 
 def evaluations(scheduler: str, steps: int) -> int:
-    """How often the scheduler of a name asks the U-Net in so many steps: Heun twice in most, PNDM once more.
+    """How often the scheduler of a name asks the model in so many steps: Heun twice in most, PNDM once more.
 
     Raises:
         ValueError: the name is unknown, or the scheduler does not do so many steps.
     """
+    if scheduler == OWN_SCHEDULER:
+        return steps
     if scheduler not in SCHEDULERS:
-        raise ValueError(f"scheduler: {scheduler!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+        raise ValueError(f"scheduler: {scheduler!r} is unknown; allowed: {', '.join(SCHEDULERS)}, {OWN_SCHEDULER}")
     kind, options = SCHEDULERS[scheduler]
     made = kind(**options)
     made.set_timesteps(steps)
     return len(made.timesteps)
 
 
-def _read(name: str, dtype: torch.dtype, config: str | None) -> Pipeline:
+def default_scheduler(pipeline: Pipeline) -> str:
+    """Name of the scheduler that a pipeline has where none is given."""
+    return "euler-a" if host_of(pipeline).part == "unet" else OWN_SCHEDULER
+
+
+def _read(name: str, device: torch.device, precision: str | None, config: str | None) -> Pipeline:
     path = Path(name)
     if path.suffix == ".safetensors":
         kind = _kind_of_file(path)
@@ -160,15 +182,17 @@ def _read(name: str, dtype: torch.dtype, config: str | None) -> Pipeline:
         raise ValueError(f"model: {name} is no folder in diffusers' layout, no .safetensors file and no hub id")
     else:
         kind = _kind_on_hub(name)
-    options = {"dtype": dtype, **_without_checker(kind)}
+    half = "float16" if kind in _UNETS else "bfloat16"
+    dtype = DTYPES[precision or ("float32" if device.type == "cpu" else half)]
+    options, made = {"dtype": dtype, **_without_checker(kind)}, getattr(diffusers, kind)
     missing: dict[str, set[str]] = {}
     try:
         if path.suffix == ".safetensors":
-            pipeline = SUPPORTED[kind].from_single_file(name, config=config, **options)
+            pipeline = made.from_single_file(name, config=config, **options)
         else:
-            folder = name if path.is_dir() else SUPPORTED[kind].download(name, **_without_checker(kind))
+            folder = name if path.is_dir() else made.download(name, **_without_checker(kind))
             encoders, missing = _text_encoders(Path(folder), kind, dtype)
-            pipeline = SUPPORTED[kind].from_pretrained(folder, local_files_only=True, **encoders, **options)
+            pipeline = made.from_pretrained(folder, local_files_only=True, **encoders, **options)
     except NotImplementedError as error:  # of torch: what is not in a single file has no values that could be moved
         raise ValueError(f"model: {name} lacks weights of its unet or vae") from error
     except (OSError, ValueError, SafetensorError, SingleFileComponentError) as error:  # cut short, or not to be had
@@ -183,9 +207,9 @@ def _text_encoders(folder: Path, kind: str, dtype: torch.dtype) -> tuple[dict[st
     They are read apart from the pipeline since transformers fills what is missing with random numbers, and says so only
     here.
     """
-    config = SUPPORTED[kind].load_config(folder)
+    config = getattr(diffusers, kind).load_config(folder)
     encoders, missing = {}, {}
-    for part in ("text_encoder", "text_encoder_2"):
+    for part in ("text_encoder", "text_encoder_2", "text_encoder_3"):
         library, class_name = config.get(part) or ("", "")
         if library == "transformers":
             encoders[part], found = getattr(transformers, class_name).from_pretrained(
@@ -216,7 +240,7 @@ def _in_short(error: Exception) -> str:
 
 
 def _check_channels(name: str, pipeline: Pipeline) -> None:
-    channels, latent = pipeline.unet.config.in_channels, pipeline.vae.config.latent_channels
+    channels, latent = host_of(pipeline).channels, pipeline.vae.config.latent_channels
     if channels != latent:
         raise ValueError(
             f"model: {name} takes {channels} channels, {latent} are from text to image (it may be for inpainting); "

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
+from fabric.attention import SeenReferences
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams, image_weights, step_weights, timing_weights
-from fabric.processor import Group, Hidden, Layer, SeenReferences, ShownReferences, TokenMask
+from fabric.processor import Group, Hidden, Layer, ShownReferences, TokenMask
 from fabric.weighting import depth_weight
 
 _ABSENT = 1e-6  # weights below are 0: they would cost a reference and change nothing
+
+
+class Role(Enum):
+    """What a sample of a call is for; the first three in the order of `rows_of`."""
+
+    UNCONDITIONAL = 0
+    CONDITIONAL = 1
+    SINGLE = 2  # conditional, without an unconditional one
+    APART = 3  # sees no references
 
 
 @dataclass(frozen=True)
@@ -37,12 +48,12 @@ class Side:
 
 @dataclass(frozen=True)
 class Row:
-    """One sample of the U-Net's batch.
+    """One sample of the model's batch.
 
     Attributes:
         references: whose tokens it attends to.
         opposed: that it is pushed away from.
-        middle: multiplier of the weights at the middle block.
+        middle: multiplier of the weights at a U-Net's middle block.
         outer: multiplier in the outermost layers.
     """
 
@@ -50,6 +61,12 @@ class Row:
     opposed: Side
     middle: float
     outer: float
+
+    @classmethod
+    def apart(cls, steps: int) -> Row:
+        """One that sees nothing in so many steps."""
+        nothing = Side((), torch.zeros(steps, 0, dtype=torch.float64))
+        return cls(nothing, nothing, 1.0, 1.0)
 
     @property
     def sides(self) -> tuple[Side, Side]:
@@ -82,7 +99,7 @@ def rows_of(
         params: the settings.
         liked: images to come closer to; of two of the same content the newer counts.
         disliked: images to keep away from, likewise.
-        steps: evaluations of the U-Net T.
+        steps: evaluations of the model T.
         round: that is generated; an image of the round before has age 0.
 
     Raises:
@@ -114,8 +131,8 @@ class AttentionPlan:
     """What a batch attends to at every step.
 
     Args:
-        rows: of the U-Net's batch.
-        device: of the U-Net.
+        rows: of the model's batch.
+        device: of the model.
         mask: brings an image's mask to the model's latents; see `FeedbackImage.mask`.
     """
 
@@ -162,7 +179,7 @@ class AttentionPlan:
         Args:
             step: index of the evaluation.
             hidden: hidden states of all images that `images` names.
-            layer: of the U-Net.
+            layer: of the model.
         """
         seeing = [
             (number, group) for number, group in enumerate(self.groups(step)) if group.sees_outer or not layer.outermost
@@ -187,7 +204,7 @@ class StepGroup:
         rows: of the batch.
         step: index of the evaluation.
         places: of all images' hidden states, by id.
-        device: of the U-Net.
+        device: of the model.
         mask: of an image.
 
     Attributes:

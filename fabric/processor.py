@@ -1,7 +1,7 @@
-"""The diffusers attention processor of a self-attention layer that can record its input and attend to references.
+"""The diffusers attention processor of a self-attention layer that can record references and attend to them.
 
 Notation:
-    B: samples in the U-Net's batch, L: tokens of a layer, C: channels, H: heads, d: width of a head.
+    B: samples in the model's batch, L: tokens of a layer, C: channels, H: heads, d: width of a head.
     G: samples that attend to the same R references; X: such sets of samples, of equal G and R.
 """
 
@@ -10,26 +10,26 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
-from fabric.attention import Partial, ReferenceTokens, attend_own, attend_references, merge, push_away
+from fabric.attention import SeenReferences, merge, push_away
+from fabric.projector import LayerCall, Projected, Projector
 
-Hidden = Mapping[str, Tensor]  # layer name to hidden states in front of its self-attention, L x C
+Hidden = Mapping[str, Tensor]  # layer name to what it keeps of a reference: hidden states in front of it, L x C
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A self-attention layer of a U-Net.
+    """A layer in which images see themselves, and so references.
 
     Attributes:
-        name: unique in the U-Net.
-        depth: 0 at the outer blocks to 1 at the middle block.
-        outermost: whether it is of the finest grid that has self-attention.
+        name: of its processor in the model.
+        depth: of a U-Net 0 at the outer blocks to 1 at the middle block; of others 0.
+        outermost: whether it counts as far as `FabricParams.outer` says: of a U-Net it is of the finest grid.
     """
 
     name: str
@@ -66,20 +66,6 @@ def _grid(size: tuple[int, ...], tokens: int) -> tuple[int, int]:
     return height, width
 
 
-class SeenReferences(NamedTuple):
-    """References that sets of samples see: X sets of G samples, R references each.
-
-    Attributes:
-        places: X R places among the hidden states that the layer is shown; a slice where they follow each other.
-        log_weight: logarithms of the attention weights, X x R x G; minus infinity is absence.
-        token_bias: added for single tokens, X R x L; None for 0.
-    """
-
-    places: slice | Tensor
-    log_weight: Tensor
-    token_bias: Tensor | None = None
-
-
 class Group(NamedTuple):
     """Samples of a batch that see equally many references, as one layer sees them.
 
@@ -100,7 +86,7 @@ class ShownReferences(NamedTuple):
     """What a layer is shown.
 
     Attributes:
-        hidden: hidden states of references, L x C each.
+        hidden: what the layer keeps of each reference; see `Projector.keep`.
         groups: who attends to which; samples in none attend to themselves.
     """
 
@@ -109,7 +95,7 @@ class ShownReferences(NamedTuple):
 
 
 class RecordingDone(Exception):  # noqa: N818, it is no error
-    """Ends a call of the U-Net as soon as all that was wanted of it is recorded."""
+    """Ends a call of the model as soon as all that was wanted of it is recorded."""
 
 
 class FabricAttnProcessor:
@@ -118,18 +104,28 @@ class FabricAttnProcessor:
     What it is to do is set before a call and what came of it is read afterwards. It knows neither its layer nor others,
     so that compiled layers share their code.
 
+    Args:
+        projector: of the family; that of U-Nets by default, since diffusers makes processors without arguments.
+
     Attributes:
-        records: whether to keep the hidden states that it is given.
+        own: the layer's processor that this one stands for.
+        records: whether to keep what the projector keeps of a reference.
         ends: whether to raise `RecordingDone` then, since it is the last layer that matters.
         shown: references, and who attends to them.
-        recorded: hidden states of the last call that recorded, B x L x C.
+        image_tokens: see `LayerCall`.
+        positions: of references; see `Host.positions`.
+        recorded: what the last call that recorded kept, B x ....
         received: by number of a group the share of the attention that each reference received, X G x R.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, projector: Projector | None = None) -> None:
+        self.projector = projector or Projector()
+        self.own: Any = None
         self.records = False
         self.ends = False
         self.shown = ShownReferences()
+        self.image_tokens: int | None = None
+        self.positions: Any = None
         self.recorded: Tensor | None = None
         self.received: dict[int, Tensor] = {}
 
@@ -139,57 +135,38 @@ class FabricAttnProcessor:
 
     def __call__(
         self,
-        attn: Attention,
+        attn: Any,
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        temb: Tensor | None = None,
-    ) -> Tensor:
-        """Attends; B x L x C to B x L x C."""
+        image_rotary_emb: Any = None,
+    ) -> Any:
+        """Attends; what the layer's own processor gives, with references seen."""
+        call = LayerCall(hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb, self.image_tokens)
         if self.records:
-            self.recorded = hidden_states.detach()
+            self.recorded = self.projector.keep(attn, call).detach()
             if self.ends:
                 raise RecordingDone
-        query = attn.to_q(hidden_states).unflatten(-1, (attn.heads, -1))
-        key, value = _key_and_value(attn, hidden_states)
-        if self.shown.groups:
-            out = self._attend(attn, query, attend_own(query, key, value), hidden_states.dtype)
-        else:
-            q, k, v = (x.transpose(1, 2) for x in (query, key, value))
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=attention_mask).transpose(1, 2)
-        return attn.to_out[1](attn.to_out[0](out.flatten(2)))
+        if not self.shown.groups:
+            return self.projector.plain(attn, call, self.own)
+        projected = self.projector.project(attn, call)
+        return self.projector.finish(attn, self._attend(attn, projected, hidden_states), call)
 
-    def _attend(self, attn: Attention, query: Tensor, own: Partial, dtype: torch.dtype) -> Tensor:
-        """Attention of all samples, each to what it sees; B x L x H x d.
-
-        Hidden states of references come in the precision of the layer's own: that of its weights may be another, which
-        diffusers casts for each call (`enable_layerwise_casting`).
-        """
+    def _attend(self, attn: Any, projected: Projected, like: Tensor) -> Tensor:
+        """Attention of all samples, each to what it sees; B x L x H x d."""
         hidden, groups = self.shown
-        # Projected once, however many samples see them.
-        key, value = _key_and_value(attn, torch.stack(hidden).to(dtype))
+        read = self.projector.read(attn, torch.stack(hidden), self.positions, like)
+        own, image = self.projector.attend_own(projected), projected.image
         out = own.out.clone()
         received = {}
         for rows, references, opposed, number in groups:
-            its_query, its_own = query[rows], own.take(rows)
+            query, its_own = projected.query[rows][:, image], own.take(rows, image)
             attended = its_own.out
             if references is not None:
-                attended, shares = merge(its_own, attend_references(its_query, _tokens(references, key, value)))
+                attended, shares = merge(its_own, self.projector.attend(query, read, references))
                 received[number] = shares.float().mean(dim=(-2, -1)).transpose(1, 2).flatten(0, 1)
             if opposed is not None:
-                away = attend_references(its_query, _tokens(opposed, key, value))
-                attended = push_away(attended, its_own, away)
-            out[rows] = attended
+                attended = push_away(attended, its_own, self.projector.attend(query, read, opposed))
+            out[rows, image] = attended
         self.received = received
         return out
-
-
-def _key_and_value(attn: Attention, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """N x L x H x d of N x L x C."""
-    key, value = attn.to_k(hidden), attn.to_v(hidden)
-    return key.unflatten(-1, (attn.heads, -1)), value.unflatten(-1, (attn.heads, -1))
-
-
-def _tokens(seen: SeenReferences, key: Tensor, value: Tensor) -> ReferenceTokens:
-    """Keys and values of what sets of samples see, out of those of all references."""
-    return ReferenceTokens(key[seen.places], value[seen.places], seen.log_weight, seen.token_bias)

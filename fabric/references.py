@@ -1,19 +1,18 @@
-"""Computes references: feedback images noised to a step and passed through the U-Net with the empty prompt."""
+"""Computes references: feedback images noised to a step and passed through the model with the empty prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from cachetools import LRUCache
 from torch import Tensor
 
 from fabric.bank import ReferenceBank
-from fabric.host import UNetHost
+from fabric.hosts.base import Call, Host
 from fabric.images import FeedbackImage
-from fabric.noise_level import noise_level
+from fabric.noise_level import NoiseLevels
 from fabric.processor import Hidden
 from fabric.seeding import generator_for
 
@@ -44,7 +43,7 @@ class Step:
 class References:
     """Hidden states of feedback images at a step, out of the bank or computed.
 
-    References that are missing are passed through the U-Net together, so a value out of the bank equals one computed
+    References that are missing are passed through the model together, so a value out of the bank equals one computed
     alone up to the rounding of the batch.
 
     Args:
@@ -57,7 +56,7 @@ class References:
         ValueError: the bank keeps the hidden states of another model.
     """
 
-    def __init__(self, host: UNetHost, bank: ReferenceBank, seed: int = 0) -> None:
+    def __init__(self, host: Host, bank: ReferenceBank, seed: int = 0) -> None:
         bank.bind(host.core)
         self.host = host
         self.bank = bank
@@ -66,19 +65,19 @@ class References:
 
     @torch.no_grad()
     def at(
-        self, images: Mapping[str, FeedbackImage], step: Step, alphas: Tensor, record: Record, call: Mapping[str, Any]
+        self, images: Mapping[str, FeedbackImage], step: Step, levels: NoiseLevels, record: Record, call: Call
     ) -> dict[str, Hidden]:
         """Hidden states of images at one step.
 
         Args:
             images: by id.
             step: the step.
-            alphas: noise schedule of the model; see `noise_level`.
-            record: runs a call of the U-Net and gives the hidden states of the named layers, B x L x C by name.
-            call: keyword arguments of the call that they are for.
+            levels: noise that the model expects.
+            record: runs a call of the model and gives what the named layers keep, B x ... by name.
+            call: that they are for.
 
         Returns:
-            Image id to layer name to L x C.
+            Image id to layer name to what it keeps.
         """
         hidden: dict[str, Hidden] = {}
         missing: list[str] = []
@@ -92,24 +91,23 @@ class References:
                 hidden[name] = found
         for start in range(0, len(missing), _TOGETHER):
             names = missing[start : start + _TOGETHER]
-            recorded = self._record([images[name] for name in names], step, alphas, record, call)
+            recorded = self._record([images[name] for name in names], step, levels, record, call)
             for name, states in zip(names, recorded, strict=True):
                 self.bank.put((name, step), states)
                 hidden[name] = states
         return hidden
 
     def _record(
-        self, images: Iterable[FeedbackImage], step: Step, alphas: Tensor, record: Record, call: Mapping[str, Any]
+        self, images: Iterable[FeedbackImage], step: Step, levels: NoiseLevels, record: Record, call: Call
     ) -> list[dict[str, Tensor]]:
-        """Layer name to L x C for each image."""
-        signal, noise = noise_level(alphas, step.timestep)
+        """Layer name to what it keeps, for each image."""
+        signal, noise = levels.at(step.timestep)
         clean = torch.cat([self._encoded(image, step) for image in images])
         drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", self.seed))
         noisy = signal * clean + noise * drawn.to(clean)
-        sample, kwargs = self.host.reference_call(noisy, clean, step.size, call)
-        timestep = torch.tensor(step.timestep, device=sample.device)
+        arguments = self.host.reference_arguments(noisy, clean, step.timestep, step.size, call)
         names = [layer.name for layer in self.host.layers.values() if step.with_outer or not layer.outermost]
-        recorded = record(lambda: self.host.unet(sample, timestep, **kwargs), names)
+        recorded = record(lambda: self.host.predict(arguments), names)
         return [{name: recorded[name][place] for name in names} for place in range(len(clean))]
 
     def _encoded(self, image: FeedbackImage, step: Step) -> Tensor:

@@ -1,7 +1,7 @@
 """FABRIC on a diffusers pipeline: `with feedback(pipe, params, liked=..., disliked=...): pipe(prompt)`.
 
 The mathematics is Algorithm 1 of von Rütte et al. 2023 (arXiv 2307.10159): at every step each feedback image is noised
-as much as the latents, passed through the U-Net with the empty prompt, and the hidden states in front of the
+as much as the latents, passed through the model with the empty prompt, and the hidden states in front of the
 self-attention layers become further keys and values; liked images join the conditional pass, disliked ones the
 unconditional pass. The pipeline, its task and its arguments are the user's.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Literal
 
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
@@ -18,62 +18,65 @@ from torch import Tensor
 
 from fabric.bank import ReferenceBank
 from fabric.hook import Processors, attached, record
-from fabric.host import UNetHost
+from fabric.hosts import host_of
+from fabric.hosts.base import Call, Host
 from fabric.images import FeedbackImage
-from fabric.noise_level import cumulative_alphas
 from fabric.params import FabricParams
-from fabric.plan import AttentionPlan, Row, StepGroup, rows_of
+from fabric.plan import AttentionPlan, Role, Row, StepGroup, rows_of
 from fabric.references import References, Step
 
-RowsOf = Callable[[int, int], Sequence[Row]]
-"""Rows of a call's batch, of its size and of the number of evaluations."""
+RowsOf = Callable[[Call, int], Sequence[Row]]
+"""Rows of a call's batch, of the call and of the number of evaluations."""
+Level = float | Literal["each"] | None
+"""A fraction of the training timesteps at which all references are noised, so that one pass and one entry of the bank
+serve all steps; "each" for the level of each step, None for what is usual in the family."""
 
 
 class Steering:
-    """Says for each call of the U-Net who attends to what; see `fabric.hook.Steer`.
+    """Says for each call of the model who attends to what; see `fabric.hook.Steer`.
 
     Args:
         host: of the pipeline.
         references: computes and keeps hidden states.
         scheduler: that the calls follow, asked for at every call.
         rows: of a batch.
-        level: a fraction of the training timesteps at which all references are noised, instead of that of each step:
-            one pass and one entry of the bank serve all steps.
+        level: of the references' noise; see `Level`.
     """
 
     def __init__(
         self,
-        host: UNetHost,
+        host: Host,
         references: References,
         scheduler: Callable[[], SchedulerMixin],
         rows: RowsOf,
-        level: float | None = None,
+        level: Level = None,
     ) -> None:
         self.host = host
         self.references = references
         self.scheduler = scheduler
         self.rows = rows
-        self.level = level
+        self.level = level_of(host, level)
         self._received: list[list[tuple[StepGroup, Tensor]]] = []
         self._groups: list[StepGroup] = []
         self._run: _Run | None = None
 
-    def before(self, processors: Processors, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def before(self, processors: Processors, call: Call) -> None:
         """Gives the processors what a call attends to; see `fabric.hook.Steer`."""
-        sample, timestep, *_ = (*args, *(kwargs[name] for name in ("sample", "timestep") if name in kwargs))
-        scheduler = self.scheduler()
-        if self._run is None or not self._run.goes_on(scheduler, sample):
-            self._run = _Run(self, scheduler, sample)
+        scheduler, device = self.scheduler(), call.arguments[self.host.sample].device
+        if self._run is None or not self._run.goes_on(scheduler, call):
+            self._run = _Run(self.host, scheduler, call)
             self.references.bank.begin_run()
-        run, plan = self._run, self._run.plan
-        step = run.step(scheduler, timestep)
-        at = run.timesteps[step] if self.level is None else round(self.level * (len(run.alphas) - 1))
-        reference_step = Step(float(at), run.size, plan.with_outer(step), run.version, sample.device)
+        run, plan = self._run, self._run.plan(call, self.rows)
+        step = run.step(scheduler, call)
+        at = run.timesteps[step] if self.level is None else run.levels.timestep(self.level)
+        reference_step = Step(at, run.size, plan.with_outer(step), run.version, device)
 
-        def recorded(call: Callable[[], object], names: Sequence[str]) -> dict[str, Tensor]:
-            return record(processors, call, names, break_off=self.host.may_break_off)
+        def recorded(reference_pass: Callable[[], object], names: Sequence[str]) -> dict[str, Tensor]:
+            return record(processors, reference_pass, names, break_off=self.host.may_break_off)
 
-        hidden = self.references.at(plan.images(step), reference_step, run.alphas, recorded, kwargs)
+        for processor in processors.values():
+            processor.image_tokens, processor.positions = run.image_tokens, run.positions
+        hidden = self.references.at(plan.images(step), reference_step, run.levels, recorded, call)
         for name, processor in processors.items():
             processor.shown = plan.shown(step, hidden, self.host.layers[name])
         self._groups = plan.groups(step)
@@ -105,39 +108,53 @@ class Steering:
 class _Run:
     """One denoising loop: worked out at its first call, so that later calls neither compute nor wait."""
 
-    def __init__(self, steering: Steering, scheduler: SchedulerMixin, sample: Tensor) -> None:
-        host = steering.host
-        self.timesteps: list[float] = scheduler.timesteps.tolist()
-        self.alphas = cumulative_alphas(scheduler)
+    def __init__(self, host: Host, scheduler: SchedulerMixin, call: Call) -> None:
+        self.host = host
+        self.timesteps: list[float] = [float(t) for t in scheduler.timesteps.tolist()]
+        self.levels = host.noise_levels(scheduler)
         self.version = host.version
-        self.shape = sample.shape
-        height, width = sample.shape[-2:]
+        self.shape = call.arguments[host.sample].shape[1:]
+        self.grid = host.grid(call)
         factor = host.pipeline.vae_scale_factor
-        self.size = (height * factor, width * factor)
-        rows = steering.rows(len(sample), len(self.timesteps))
-        self.plan = AttentionPlan(rows, sample.device, lambda image: image.fitted_mask(height, width))
+        self.size = (self.grid[0] * factor, self.grid[1] * factor)
+        self.image_tokens, self.positions = host.image_tokens(call), host.positions(call)
         self._schedule = scheduler.timesteps
+        self._plans: dict[object, AttentionPlan] = {}
         self._last = -1
 
-    def goes_on(self, scheduler: SchedulerMixin, sample: Tensor) -> bool:
+    def goes_on(self, scheduler: SchedulerMixin, call: Call) -> bool:
         """Whether a call belongs to this loop: the same timesteps and shape, and some are left."""
         return (
             scheduler.timesteps is self._schedule
-            and sample.shape == self.shape
-            and self._last + 1 < len(self.timesteps)
+            and call.arguments[self.host.sample].shape[1:] == self.shape
+            and (self._last + 1 < len(self.timesteps) or _counted(scheduler) == self._last)
         )
 
-    def step(self, scheduler: SchedulerMixin, timestep: Tensor | float) -> int:
+    def plan(self, call: Call, rows: RowsOf) -> AttentionPlan:
+        """What the samples of a call attend to; calls of one name and batch are alike."""
+        sample = call.arguments[self.host.sample]
+        key = (len(sample), call.name, *sorted(call.arguments))
+        if key not in self._plans:
+            of_batch = rows(call, len(self.timesteps))
+            self._plans[key] = AttentionPlan(of_batch, sample.device, lambda image: image.fitted_mask(*self.grid))
+        return self._plans[key]
+
+    def step(self, scheduler: SchedulerMixin, call: Call) -> int:
         """Index of a call's evaluation: as the scheduler counts, else the next one of its timestep."""
-        counted = getattr(scheduler, "step_index", None)
-        if counted is None:
-            counted = getattr(scheduler, "begin_index", None)
+        counted = _counted(scheduler)
         if counted is None or hasattr(scheduler, "ets"):
-            value = float(timestep)
+            value = self.host.timestep(call)
             later = [k for k in range(self._last + 1, len(self.timesteps)) if self.timesteps[k] == value]
-            counted = later[0] if later else self.timesteps.index(value)
+            nearest = min(range(len(self.timesteps)), key=lambda k: abs(self.timesteps[k] - value))
+            counted = later[0] if later else nearest
         self._last = int(counted)
         return self._last
+
+
+def _counted(scheduler: SchedulerMixin) -> int | None:
+    """Index of the evaluation as a scheduler counts; None where it does not, or not yet."""
+    counted = getattr(scheduler, "step_index", None)
+    return getattr(scheduler, "begin_index", None) if counted is None else counted
 
 
 @contextmanager
@@ -150,22 +167,22 @@ def feedback(
     round: int = 0,
     bank: ReferenceBank | None = None,
     seed: int = 0,
-    level: float | None = None,
+    level: Level = None,
 ) -> Iterator[Steering]:
     """Within, every image of a pipeline is steered by feedback images; its task and its arguments are the caller's.
 
     Args:
-        pipeline: Stable Diffusion 1.x, 2.x or XL: text to image, image to image, inpainting, ControlNet, with LoRAs or
+        pipeline: of a family of `fabric.hosts`: text to image, image to image, inpainting, ControlNet, with LoRAs or
             IP-Adapters, offloaded or compiled. It is left as it was.
         params: FABRIC's settings; `prompt_dropout` and `guidance_scale` are arguments of the pipeline, not of these.
         liked: images to come closer to.
-        disliked: images to keep away from. Where the pipeline has no unconditional pass, at guidance 1, attention is
-            turned away from them instead.
+        disliked: images to keep away from. Where the pipeline has no unconditional pass, at guidance 1 or with FLUX.1,
+            attention is turned away from them instead.
         round: that is generated, for `recency`.
         bank: keeps references' hidden states from call to call; one of its own by default.
         seed: of the references' noise.
-        level: a fraction of the training timesteps, 0 to 1, at which all references are noised instead of that of each
-            step.
+        level: a fraction of the training timesteps, 0 to 1, at which all references are noised; "each" for the level of
+            each step, None for what is usual in the family.
 
     Yields:
         What references receive can be asked of it afterwards: `received()`.
@@ -173,18 +190,30 @@ def feedback(
     Raises:
         ValueError: the pipeline is of no known family, or a value is out of range.
     """
-    if level is not None and not 0 <= level <= 1:
-        raise ValueError(f"level: {level} is out of range; allowed: 0 to 1")
-    host = UNetHost(pipeline)
+    check_level(level)
+    host = host_of(pipeline)
     settings = params or FabricParams()
+    host.check(settings, (*liked, *disliked))
     rows_of(settings, liked, disliked, 1, round)  # raises what it would raise within
 
-    def rows(batch: int, steps: int) -> list[Row]:
-        unconditional, conditional, single = rows_of(settings, liked, disliked, steps, round)
-        count = host.unconditional(batch)
-        return [unconditional] * count + [conditional if count else single] * (batch - count)
+    def rows(call: Call, steps: int) -> list[Row]:
+        by_role = dict(zip(Role, (*rows_of(settings, liked, disliked, steps, round), Row.apart(steps)), strict=True))
+        return [by_role[role] for role in host.roles(call)]
 
     references = References(host, ReferenceBank() if bank is None else bank, seed)
     steering = Steering(host, references, lambda: pipeline.scheduler, rows, level)
     with attached(host, steering):
         yield steering
+
+
+def level_of(host: Host, level: Level) -> float | None:
+    """The fraction that a level stands for in a family; None for the level of each step."""
+    if level is None:
+        return host.level
+    return None if level == "each" else float(level)
+
+
+def check_level(level: Level) -> None:
+    """Raises `ValueError` where a level is none."""
+    if not (level is None or level == "each" or (isinstance(level, int | float) and 0 <= level <= 1)):
+        raise ValueError(f"level: {level} is out of range; allowed: 0 to 1, each")

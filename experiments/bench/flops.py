@@ -21,9 +21,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from experiments.bench.kept import add_results_option, command_line, write_results
 from experiments.bench.layouts import LAYOUTS, UNetLayout
 from experiments.bench.options import check_ranges
+from fabric.attention import SeenReferences
 from fabric.hook import record
-from fabric.host import self_attention_layers
-from fabric.processor import FabricAttnProcessor, Group, Layer, SeenReferences, ShownReferences
+from fabric.hosts.unet import self_attention_layers
+from fabric.processor import FabricAttnProcessor, Group, Layer, ShownReferences
 
 COLUMNS = (
     *("model", "size", "pictures", "kept", "kept, all layers", "new", "new, all layers", "authors' code"),

@@ -29,6 +29,7 @@ def add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-images", type=int, default=1, metavar="N", help="images of each prompt")
     parser.add_argument("--seed", type=int, default=0, help="of a prompt's first image; the next one has the next seed")
     parser.add_argument("--output", type=Path, default=Path("generated"), metavar="FOLDER", help="of the PNG files")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be generated and what memory it takes")
     _add_feedback(parser)
     model = parser.add_argument_group("model")
     add_model(model)

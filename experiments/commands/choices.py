@@ -4,7 +4,7 @@ from __future__ import annotations
 
 MODEL = "embedded"
 PRESETS = ("official", "paper-preference", "paper-target", "repo-eval", "none")
-SCHEDULERS = ("euler-a", "euler", "ddim", "dpm++2m", "dpm++2m-karras", "unipc", "lms", "heun", "pndm", "lcm")
+SCHEDULERS = ("euler-a", "euler", "ddim", "dpm++2m", "dpm++2m-karras", "unipc", "lms", "heun", "pndm", "lcm", "own")
 DTYPES = ("float32", "float16", "bfloat16")
 SAMPLERS = ("gp", "tpe", "cma-es", "optuna-gp", "random")
 WORLDS = ("scenes", "emoji")

@@ -12,7 +12,6 @@ from typing import Any
 from PIL import Image
 
 from experiments.bench.options import check_ranges
-from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
 from experiments.config.setting import Setting, fabric_params, model_state
 from experiments.embedded.vocabulary import unknown_words
@@ -21,11 +20,11 @@ from experiments.run.library import for_task, read_library, with_library
 from experiments.run.progress import Progress
 from experiments.run.protocol import Task
 from fabric.bank import ReferenceBank
-from fabric.encoding import cut_words
 from fabric.generator import FabricGenerator, Request
+from fabric.hosts.base import Host
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
 from fabric.knobs import KNOBS
-from fabric.models import checked_device, evaluations, load
+from fabric.models import OWN_SCHEDULER, checked_device, default_scheduler, evaluations, load
 from fabric.params import BY_PICTURE, FabricParams, preset
 from objectives.shared import SharedModels
 
@@ -50,7 +49,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     params, unused = _by_picture(_params(options), options, {**liked, **disliked})
     for name, images in unused.items():
         progress.warn(f"warning: {name}: no liked or disliked picture has the id {', '.join(images)}")
-    recipe = Recipe(options.steps, _scheduler(options, params), options.model, _loras(options, params))
+    scheduler, loras = _scheduler(options, params), _loras(options, params)
     tasks = [Task(prompt, (), (*liked.values(),), (*disliked.values(),)) for prompt in options.prompts]
     if options.library:
         progress.doing("looking for the nearest pictures of the library")
@@ -58,19 +57,20 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     progress.doing("loading the model")
     pipeline = load(
         options.model,
-        scheduler=recipe.scheduler,
+        scheduler=scheduler,
         device=options.device,
         dtype=options.dtype,
-        loras=recipe.loras,
+        loras=loras,
         config=options.model_config,
     )
     if strange := unknown_words(options.model, options.prompts):
         progress.warn(f"warning: {strange}")
-    for prompt in options.prompts:
-        if cut := cut_words(pipeline, prompt):
-            progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
     fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
-    fabric.check(options.steps, size)
+    for prompt in options.prompts:
+        if cut := fabric.host.cut_words(prompt):
+            progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
+    params = _of_family(params, options, fabric.host)
+    recipe = Recipe(options.steps, scheduler or default_scheduler(pipeline), options.model, loras)
     requests = [
         Request(
             task.prompt,
@@ -83,9 +83,29 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         for task in tasks
         for k in range(options.num_images)
     ]
+    fabric.check(options.steps, size, requests)
+    if options.dry_run:
+        return _forecast(fabric, requests, size or fabric.native_size, recipe)
     batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
     columns = options.num_images if min(len(options.prompts), options.num_images) > 1 else None
     return _generate(fabric, batches, size, recipe, options.output, columns, progress)
+
+
+def _forecast(
+    fabric: FabricGenerator, requests: Sequence[Request], size: tuple[int, int], recipe: Recipe
+) -> CommandResult:
+    """What would be generated; nothing is written."""
+    needed, budget = fabric.bank_bytes(requests, recipe.steps, size), fabric.bank.budget
+    pictures = len({image.id for request in requests for image in (*request.liked, *request.disliked)})
+    level = "at the noise of each step" if fabric.level is None else f"at a noise of {fabric.level:g} in all steps"
+    more = f"; the bank holds {budget / 1e9:.1f} GB, the rest is computed again" if needed > budget else ""
+    lines = [
+        f"model       {recipe.model} ({fabric.host.family}), {recipe.steps} steps of {recipe.scheduler}",
+        f"images      {len(requests)} of {size[1]}x{size[0]}",
+        f"references  {pictures} {level}: {needed / 1e9:.3g} GB{more}",
+    ]
+    facts = {"images": len(requests), "size": [size[1], size[0]], "references": pictures, "bank_bytes": needed}
+    return CommandResult("\n".join(lines), facts)
 
 
 def _generate(
@@ -177,9 +197,23 @@ def _with_library(tasks: Sequence[Task], options: argparse.Namespace, given: Fab
     return list(with_library(tasks, pictures, embedder, most))
 
 
-def _scheduler(options: argparse.Namespace, given: FabricParams) -> str:
-    """The option's, else that of the settings' file, else the default."""
-    return options.scheduler or model_state(given).scheduler or SCHEDULERS[0]
+def _of_family(params: FabricParams, options: argparse.Namespace, host: Host) -> FabricParams:
+    """The parameters with the family's usual guidance where none is given.
+
+    Raises:
+        ValueError: an option is a knob that the family does not have.
+    """
+    for name in host.absent:
+        if getattr(options, name) is not None:
+            raise ValueError(f"{name}: given; {host.family} has no such knob; allowed: none")
+    if options.guidance_scale is None and options.params is None:
+        params = replace(params, guidance_scale=host.guidance)
+    return params
+
+
+def _scheduler(options: argparse.Namespace, given: FabricParams) -> str | None:
+    """The option's, else that of the settings' file; None for the default of the model."""
+    return options.scheduler or model_state(given).scheduler
 
 
 def _loras(options: argparse.Namespace, given: FabricParams) -> tuple[tuple[str, float], ...]:
@@ -192,7 +226,7 @@ def _params(options: argparse.Namespace) -> FabricParams:
         raise ValueError("params: give a preset or a file of parameters, not both")
     params = FabricParams()
     if options.preset:
-        params = preset(options.preset, evaluations(_scheduler(options, params), options.steps))
+        params = preset(options.preset, evaluations(_scheduler(options, params) or OWN_SCHEDULER, options.steps))
     if options.params:
         try:
             text = options.params.read_text()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from fabric.models import EMBEDDED, SCHEDULERS
+from fabric.models import EMBEDDED, OWN_SCHEDULER, SCHEDULERS
 from objectives.combinators import COMBINATIONS
 
 Positive = Annotated[int, Field(ge=1, strict=True)]
@@ -87,8 +87,8 @@ class ModelConfig(Part):
     @field_validator("scheduler")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in SCHEDULERS:
-            raise ValueError(f"{name!r} is unknown; allowed: {', '.join(SCHEDULERS)}")
+        if name not in (known := (*SCHEDULERS, OWN_SCHEDULER)):
+            raise ValueError(f"{name!r} is unknown; allowed: {', '.join(known)}")
         return name
 
 

@@ -190,12 +190,12 @@ def test_loras_act_by_their_scale(tmp_path: Path) -> None:
 def test_bad_models_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
+    (tmp_path / "other" / "model_index.json").write_text(json.dumps({"_class_name": "AuraFlowPipeline"}))
     (tmp_path / "junk.safetensors").write_text("junk")
     save_file({"lora_unet_x": torch.zeros(1)}, tmp_path / "part.safetensors")
     for name, message in (
         (tmp_path / "empty", r"holds no model \(no model_index.json\)"),
-        (tmp_path / "other", r"architecture FluxPipeline; supported: StableDiffusionPipeline, StableDiffusionXL"),
+        (tmp_path / "other", r"architecture AuraFlowPipeline; supported: StableDiffusionPipeline, StableDiffusionXL"),
         (tmp_path / "junk.safetensors", "is no safetensors file"),
         (tmp_path / "part.safetensors", "architecture unknown"),
         (tmp_path / "none.safetensors", "does not exist"),

@@ -6,7 +6,8 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor
 
 from experiments.training.trainer import seeded
-from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences, TokenMask
+from fabric.attention import SeenReferences
+from fabric.processor import FabricAttnProcessor, Group, ShownReferences, TokenMask
 
 B, R, L, C = 3, 2, 6, 8
 

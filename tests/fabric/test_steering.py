@@ -25,7 +25,7 @@ from torch import Tensor
 from fabric.bank import ReferenceBank
 from fabric.encoding import Pipeline
 from fabric.generator import FabricGenerator, Request
-from fabric.host import UNetHost
+from fabric.hosts import host_of
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
@@ -319,7 +319,7 @@ def test_what_references_receive_is_told() -> None:
 
 def test_other_pipelines_and_banks_are_refused() -> None:
     with pytest.raises(ValueError, match=r"pipeline: object is of no known family; allowed: Stable Diffusion 1.x, 2.x"):
-        UNetHost(object())
+        host_of(object())
     bank = ReferenceBank()
     owner = FabricGenerator(build("sd1"), bank)
     assert owner.bank is bank

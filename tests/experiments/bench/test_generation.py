@@ -8,8 +8,9 @@ import torch
 from experiments.bench.generation import _WEIGHT, COLUMNS, Case, Contenders, OfficialAttention
 from experiments.bench.kept import read_results
 from experiments.cli import main
+from fabric.attention import SeenReferences
 from fabric.models import load
-from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences
+from fabric.processor import FabricAttnProcessor, Group, ShownReferences
 from fabric.seeding import generator_for
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from experiments.config.flags import _PLAIN
 from experiments.config.schema import RunConfig
 from experiments.run.protocol import Value
 from fabric.knobs import KNOBS
-from fabric.models import DTYPES, EMBEDDED, SCHEDULERS
+from fabric.models import DTYPES, EMBEDDED, OWN_SCHEDULER, SCHEDULERS
 from fabric.params import PRESETS
 from optimizer.samplers.baselines import SAMPLERS
 
@@ -94,7 +94,7 @@ def test_defaults_of_a_run_are_those_of_the_configuration() -> None:
 def test_names_that_options_accept_are_those_of_what_they_stand_for() -> None:
     assert choices.MODEL == EMBEDDED
     assert choices.PRESETS == PRESETS
-    assert tuple(SCHEDULERS) == choices.SCHEDULERS
+    assert (*SCHEDULERS, OWN_SCHEDULER) == choices.SCHEDULERS
     assert tuple(DTYPES) == choices.DTYPES
     assert choices.SAMPLERS == SAMPLERS
     assert get_args(Value) == choices.VALUES

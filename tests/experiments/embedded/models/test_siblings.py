@@ -7,7 +7,8 @@ from experiments.embedded.models.generator import build_unet
 from experiments.embedded.models.siblings import SiblingAttnProcessor, install, siblings_of
 from experiments.embedded.world.emoji.world import EmojiWorld
 from experiments.training.trainer import seeded
-from fabric.processor import FabricAttnProcessor, Group, SeenReferences, ShownReferences
+from fabric.attention import SeenReferences
+from fabric.processor import FabricAttnProcessor, Group, ShownReferences
 
 
 def _layer() -> Attention:

@@ -1,0 +1,179 @@
+"""FLUX.1: joint attention, in blocks of two streams and of one; rotary positions, flow matching, no unconditional pass.
+
+Reference tokens are told places to the right of the image, where nothing of the image is: a query finds keys of its own
+place above all others, so references in the image's place are copied point by point (AlignedGen, arXiv 2509.17088). As
+there, references are seen in the single-stream blocks; the double-stream ones, which come first, see them as far as
+`outer` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, FluxTransformer2DModel
+from diffusers.models.embeddings import apply_rotary_emb
+from diffusers.models.transformers.transformer_flux import FluxAttnProcessor
+from torch import Tensor
+
+from fabric.hosts.base import Call
+from fabric.hosts.sd3 import shift_of
+from fabric.hosts.transformer import TransformerHost
+from fabric.plan import Role
+from fabric.processor import Layer
+from fabric.projector import KeyValueProjector, LayerCall, Projected
+
+_PATCH = 2  # latent pixels of a token's side
+
+
+class FluxProjector(KeyValueProjector):
+    """Joint attention, the prompt's tokens first; single-stream blocks have both in one sequence."""
+
+    replaces = (FluxAttnProcessor,)
+
+    def plain(self, attn: Any, call: LayerCall, own: Callable[..., Any]) -> Any:
+        """See `Projector`."""
+        return own(attn, call.hidden, call.text, call.mask, call.rotary)
+
+    def project(self, attn: Any, call: LayerCall) -> Projected:
+        """See `Projector`."""
+        image = call.hidden.shape[1] if call.image_tokens is None else call.image_tokens
+        query = attn.norm_q(attn.to_q(call.hidden).unflatten(-1, (-1, attn.head_dim)))
+        key, value = self._key_and_value(attn, call.hidden)
+        if call.text is not None:
+            of_text = [
+                project(call.text).unflatten(-1, (-1, attn.head_dim))
+                for project in (attn.add_q_proj, attn.add_k_proj, attn.add_v_proj)
+            ]
+            of_text[:2] = attn.norm_added_q(of_text[0]), attn.norm_added_k(of_text[1])
+            query, key, value = (torch.cat(pair, dim=1) for pair in zip(of_text, (query, key, value), strict=True))
+        query, key = (apply_rotary_emb(x, call.rotary, sequence_dim=1) for x in (query, key))
+        return Projected(query, key, value, slice(query.shape[1] - image, None))
+
+    def read(self, attn: Any, kept: Tensor, positions: Any, like: Tensor) -> Any:
+        """See `Projector`."""
+        key, value = super().read(attn, kept, positions, like)
+        return apply_rotary_emb(key, positions, sequence_dim=1), value
+
+    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+        """See `Projector`."""
+        if call.text is None:
+            return out.flatten(2)
+        text, image = out.flatten(2).tensor_split((call.text.shape[1],), dim=1)
+        return attn.to_out[1](attn.to_out[0](image)), attn.to_add_out(text)
+
+    def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        key, value = (project(hidden).unflatten(-1, (-1, attn.head_dim)) for project in (attn.to_k, attn.to_v))
+        return attn.norm_k(key), value
+
+
+class FluxHost(TransformerHost):
+    """FLUX.1 dev, schnell and what is tuned of them; see `Host`."""
+
+    family = "FLUX.1"
+    kind = FluxTransformer2DModel
+    projector = FluxProjector()
+    flow = True
+    classifier_free = False
+    level = 0.25  # at 1024 x 1024 each step's own would take 38 GB for a picture and 20 steps
+
+    def __init__(self, pipeline: DiffusionPipeline) -> None:
+        super().__init__(pipeline)
+        told = self.core.config.guidance_embeds  # else distilled to few steps, without guidance
+        self.guidance = 3.5 if told else 1.0
+        self.absent = ("bottleneck", "emphasis") if told else ("bottleneck", "emphasis", "guidance_scale")
+
+    def find_layers(self) -> dict[str, Layer]:
+        """See `Host`."""
+        names = self.layers_named([".attn.processor"])
+        return {name: Layer(name, 0.0, outermost=name.startswith("transformer_blocks.")) for name in names}
+
+    def encode_text(self, text: str, device: torch.device, *, negative: bool) -> dict[str, Tensor]:
+        """See `TransformerHost`."""
+        states, pooled, _ = self.pipeline.encode_prompt(text, device=device)
+        return {"encoder_hidden_states": states, "pooled_projections": pooled}
+
+    def arguments(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        told: Mapping[str, Any],
+        guidance: Sequence[float],
+        size: tuple[int, int],
+    ) -> dict[str, Any]:
+        """See `Host`."""
+        height, width = (side // self.multiple for side in size)
+        ids = torch.cartesian_prod(torch.arange(1), torch.arange(height), torch.arange(width))
+        scales = torch.tensor(guidance, device=sample.device) if self.core.config.guidance_embeds else None
+        return {
+            "hidden_states": sample,
+            "timestep": timestep.expand(len(sample)).to(sample.dtype) / 1000,
+            "guidance": scales,
+            "img_ids": ids.to(sample),
+            "txt_ids": sample.new_zeros(told["encoder_hidden_states"].shape[1], 3),
+            **self.cast(told),
+        }
+
+    def roles(self, call: Call) -> tuple[Role, ...]:
+        """See `Host`; a call with a negative prompt sees nothing: whether it will come is not known before it does."""
+        role = Role.APART if call.name == "uncond" else Role.SINGLE
+        return (role,) * len(call.arguments["hidden_states"])
+
+    def timestep(self, call: Call) -> float:
+        """See `Host`."""
+        return 1000 * super().timestep(call)
+
+    def grid(self, call: Call) -> tuple[int, int]:
+        """See `Host`."""
+        ids = call.arguments["img_ids"].float()
+        height, width = (int(side) + 1 for side in ids.flatten(0, -2).amax(dim=0)[1:].tolist())
+        if height * width != call.arguments["hidden_states"].shape[1]:
+            raise ValueError(
+                f"pipeline: {type(self.pipeline).__name__} shows the model pictures of its own; allowed: those that "
+                "show it nothing but the image"
+            )
+        return _PATCH * height, _PATCH * width
+
+    def image_tokens(self, call: Call) -> int | None:
+        """See `Host`."""
+        return call.arguments["hidden_states"].shape[1]
+
+    def positions(self, call: Call) -> Any:
+        """See `Host`: the rotary embedding of places as far to the right as the image is wide."""
+        ids = call.arguments["img_ids"].float()
+        ids = ids.flatten(0, -2)[: call.arguments["hidden_states"].shape[1]]
+        return self.core.pos_embed(ids + ids.new_tensor([0, 0, self.grid(call)[1] // _PATCH]))
+
+    def pack(self, latents: Tensor) -> Tensor:
+        """See `Host`: 2 x 2 latent pixels are a token."""
+        height, width = latents.shape[-2:]
+        return self.pipeline._pack_latents(latents, len(latents), self.channels, height, width)
+
+    def unpack(self, latents: Tensor, size: tuple[int, int]) -> Tensor:
+        """See `Host`."""
+        return self.pipeline._unpack_latents(latents, *size, self.pipeline.vae_scale_factor)
+
+    def start(self, scheduler: Any, steps: int, size: tuple[int, int], device: torch.device) -> None:
+        """See `Host`."""
+        sigmas = None if scheduler.config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps)
+        mu = shift_of(scheduler, size[0] * size[1] // self.multiple**2, 1.15)
+        scheduler.set_timesteps(steps, device=device, sigmas=sigmas, mu=mu)
+        scheduler.set_begin_index(0)
+
+    @property
+    def multiple(self) -> int:
+        """See `Host`."""
+        return _PATCH * self.pipeline.vae_scale_factor
+
+    @property
+    def channels(self) -> int:
+        """See `Host`."""
+        return self.core.config.in_channels // _PATCH**2
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """See `Host`."""
+        side = self.pipeline.default_sample_size * self.pipeline.vae_scale_factor
+        return side, side
