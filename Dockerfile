@@ -9,7 +9,7 @@ COPY fabric fabric
 COPY objectives objectives
 COPY optimizer optimizer
 COPY experiments experiments
-RUN pip install --no-cache-dir -c constraints.txt '.[postgres,s3,ray]'
+RUN pip install --no-cache-dir -c constraints.txt '.[postgres,grpc,s3,ray]'
 
 # Not root: nothing that a plug-in or a checkpoint does reaches the image.
 RUN useradd --create-home --uid 1000 fabric

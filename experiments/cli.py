@@ -53,6 +53,12 @@ _COMMANDS = {
     "resume": _Command("go on with an optimisation", run_arguments.add_resume, "commands.optimize", "resume"),
     "worker": _Command("take part in an optimisation from anywhere", run_arguments.add_worker, "commands.worker"),
     "runs": _Command("the optimisations in a database, and how far they are", run_arguments.add_runs, "commands.runs"),
+    "serve-storage": _Command(
+        "a database for workers that cannot reach it themselves",
+        run_arguments.add_serve_storage,
+        "commands.serve_storage",
+        has_result=False,
+    ),
     "compare": _Command(
         "tuned settings against fixed FABRIC on held-out prompts and seeds", arguments.add_compare, "commands.compare"
     ),
@@ -193,7 +199,7 @@ def main(given: list[str] | None = None) -> int:
         given: words of the command line; the process's own by default.
 
     Returns:
-        Exit code: 0, or 2 on bad input, which is said in one line.
+        Exit code: 0; 2 on bad input, which is said in one line; 1 on what nobody foresaw.
     """
     try:
         try:
@@ -229,6 +235,12 @@ def _main(given: list[str]) -> int:
         return 128 + signal.SIGTERM
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+    except Exception as error:  # nobody foresaw it: a fault of ours, or of a plug-in
+        if options.verbose:
+            traceback.print_exc()
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        print(f"error: {said}; --verbose shows where", file=sys.stderr)
+        return 1
     if options.json:
         print(result.to_json())
     elif result.text:

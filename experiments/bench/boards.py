@@ -8,6 +8,7 @@ that the benchmark goes on where it was left.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,15 @@ from optimizer.samplers.baselines import SAMPLERS
 
 BEST_KNOWN = "best known"
 
+_Board = tuple[RunConfig, int, BoardKind]  # with its number and kind
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command's options."""
     add_board_options(parser)
     parser.add_argument("--sampler", choices=SAMPLERS, nargs="+", default=[SAMPLERS[0]])
     parser.add_argument("--trials", type=int, nargs="+", default=[15, 30], help="after how many to look")
+    parser.add_argument("--workers", type=int, default=1, help="boards at once, a GPU each, placed by Ray")
     parser.add_argument("--output", type=Path, default=Path("runs/boards"), help="folder of the runs")
     add_results_option(parser)
 
@@ -51,17 +55,47 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: an option is out of range, a configuration has no boards, or a run in the folder is another's.
     """
-    check_ranges(options, {"trials": (1, None)})
+    check_ranges(options, {"trials": (1, None), "workers": (1, None)})
     rows = []
-    for config, board, kind in boards_of(options):
-        rows.append(_measure(config, board, kind, options))
-        print_board(rows[-1])
+    for row in _rows(list(boards_of(options)), options):
+        rows.append(row)
+        print_board(row)
     found = {"trials": sorted(options.trials), "samplers": options.sampler, "rows": rows}
     arms = [tuned(sampler, trials) for sampler in found["samplers"] for trials in found["trials"]]
     print_gains(found, [(arm, over) for arm in arms for over in (BEST_PRESET, BEST_KNOWN, PLAIN)])
     if options.results is not None:
         write_results(options.results, command_line("boards", add_arguments, options), found)
     return 0
+
+
+def _rows(boards: list[_Board], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """All arms on each board, in their order."""
+    if options.workers == 1:
+        for board in boards:
+            yield _measure(*board, options)
+        return
+    # Takes seconds to import, and nobody else needs it.
+    from experiments.run.ray_cluster import Cluster
+
+    settings = {"sampler": options.sampler, "trials": options.trials, "output": options.output.resolve()}
+    with Cluster(min(options.workers, len(boards))) as cluster:
+        workers = cluster.place(_Worker, argparse.Namespace(**settings))
+        yield from cluster.map(workers, lambda worker, board: worker.measure.remote(*board), boards)
+
+
+class _Worker:
+    """What Ray places on a GPU or on processors.
+
+    Args:
+        options: of the command.
+    """
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+
+    def measure(self, config: RunConfig, board: int, kind: BoardKind) -> dict[str, Any]:
+        """All arms on one board."""
+        return _measure(config, board, kind, self.options)
 
 
 def _measure(config: RunConfig, board: int, kind: BoardKind, options: argparse.Namespace) -> dict[str, Any]:

@@ -151,6 +151,7 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
         [
             "compare runs/stars",
             "compare runs/stars --params mine.yaml",
+            "compare runs/stars --workers 4",
             "compare run.yaml --params a/best.yaml b/best.yaml --output both",
         ]
     )
@@ -167,6 +168,12 @@ def add_compare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seed", type=int, help="of the images, not the run's own (default held_out.seed of the configuration)"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes, a GPU each, placed by Ray: fabric-bo[ray] (default the run's)",
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="to write to (default the run's)")
 

@@ -59,7 +59,10 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         raise ValueError(f"people: {options.source} has no page on which they are asked; allowed: a folder of a run")
     plan.shared.ratings = questions if isinstance(questions, StudyRatings) else None
     choices = questions if isinstance(questions, StudyChoices) and plan.asks_people else None
-    found = compare(plan, tuned, output, best_known, progress, choices)
+    workers = config.workers if options.workers is None else options.workers
+    if workers < 1:
+        raise ValueError(f"workers: {workers}; allowed: 1 or more")
+    found = compare(plan, tuned, output, best_known, progress, choices, workers)
     text = "\n\n".join(filter(None, [table(found), found.verdict]))
     return CommandResult(text, {**found.to_dict(), "file": str(output / FILE)})
 

@@ -19,6 +19,7 @@ from experiments.run.forecast import forecast
 from experiments.run.optimize import Run, optimize, read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
+from experiments.run.storage import storage_errors
 from experiments.run.study import CONFIG_FILE, default_storage, read_study, stored_config
 
 
@@ -81,7 +82,8 @@ def _with_known(config: RunConfig, folders: Sequence[Path]) -> RunConfig:
 
 def _run(config: RunConfig, progress: Progress) -> CommandResult:
     try:
-        done = _optimize(Plan.of(config), progress)
+        with storage_errors():
+            done = _optimize(Plan.of(config), progress)
     except KeyboardInterrupt:
         progress.warn(f"stopped; what is finished is in {config.output}, and the same command goes on")
         raise

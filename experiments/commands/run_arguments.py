@@ -145,4 +145,20 @@ def add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--storage", metavar="URL", help=_SHARED)
 
 
+def add_serve_storage(parser: argparse.ArgumentParser) -> None:
+    """Declares the options of `fabric-bo serve-storage`."""
+    parser.usage = "fabric-bo serve-storage [options]"
+    parser.epilog = examples(
+        [
+            "serve-storage --storage sqlite:////data/runs.db",
+            "serve-storage --host 10.0.0.5    # with FABRIC_BO_STORAGE; workers: --storage grpc://10.0.0.5:13000",
+        ]
+    )
+    parser.add_argument("--storage", metavar="URL", help=_SHARED)
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="to listen on; whoever reaches it can read and change all runs"
+    )
+    parser.add_argument("--port", type=int, default=13000, help="to listen on")
+
+
 _SHARED = "database that several runs and workers share (default FABRIC_BO_STORAGE, which others cannot see)"

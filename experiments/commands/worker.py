@@ -11,6 +11,7 @@ from experiments.config.read import check_config
 from experiments.run.optimize import join
 from experiments.run.progress import Progress
 from experiments.run.stopping import finished
+from experiments.run.storage import storage_errors
 from experiments.run.study import CONFIG, join_study
 
 
@@ -32,7 +33,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         values["model"] = {**values["model"], "device": options.device}
     config = check_config(values)
     try:
-        done = join(store, config, progress)
+        with storage_errors():
+            done = join(store, config, progress)
     except KeyboardInterrupt:
         progress.warn("stopped; the trial under way goes to another worker, and the same command takes part again")
         raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from PIL.Image import Image
 
 from experiments.files.pictures import contact_sheet, save_png
 from experiments.run.cached_generator import CachedGenerator
@@ -17,6 +18,9 @@ from experiments.run.protocol import BestOf, Scores, Task
 from fabric.params import FabricParams
 from objectives.base import Context, Objective
 from objectives.scoring import score
+
+Pictures = list[list[list[Image]]]
+"""Images of P tasks, R rounds, n each."""
 
 Kind = Literal["tuned", "best known", "preset", "plain", "without feedback", "picked"]
 TUNED, PLAIN, WITHOUT = "tuned", "no feedback", "tuned, feedback taken out"
@@ -100,7 +104,7 @@ def measure(
     folder: Path,
     on_prompts: Callable[[int], None] = lambda count: None,
 ) -> Measured:
-    """Plays the sessions of one arm.
+    """Plays the sessions of one arm, and writes its images.
 
     Args:
         generator: of a protocol, under which the arm's images are picked.
@@ -115,6 +119,19 @@ def measure(
         ObjectiveError: an objective failed.
         UnratedError: people have to rate some of the images first.
     """
+    measured, images = play_arm(generator, tasks, arm, objectives, measures, on_prompts)
+    return replace(measured, pictures=write_pictures(folder, arm, images))
+
+
+def play_arm(
+    generator: CachedGenerator,
+    tasks: Sequence[Task],
+    arm: Arm,
+    objectives: Sequence[Objective],
+    measures: Mapping[str, Objective],
+    on_prompts: Callable[[int], None] = lambda count: None,
+) -> tuple[Measured, Pictures]:
+    """What an arm came to, its images not written yet; see `measure`."""
     outcomes: list[Outcome] = []
     asks_people = any(objective.asks_people for objective in objectives)  # who are to be asked for all images at once
     at_once = len(tasks) if asks_people else max(1, generator.protocol.batch // generator.protocol.images)
@@ -124,8 +141,13 @@ def measure(
         on_prompts(len(outcomes))
     scores = {objective.name: np.stack([o.scores[m] for o in outcomes]) for m, objective in enumerate(objectives)}
     others = {name: by_round(objective, tasks, outcomes) for name, objective in measures.items()}
-    pictures = [_write(folder, arm, place, outcome) for place, outcome in enumerate(outcomes)]
-    return Measured(arm, scores, others, pictures)
+    images = [[list(done.pictures) for done in outcome.session.rounds] for outcome in outcomes]
+    return Measured(arm, scores, others, []), images
+
+
+def write_pictures(folder: Path, arm: Arm, images: Pictures) -> list[list[list[str]]]:
+    """Writes an arm's images; their files, P x R x n, relative to the comparison's folder."""
+    return [_write(folder, arm, place, rounds) for place, rounds in enumerate(images)]
 
 
 def by_round(objective: Objective, tasks: Sequence[Task], outcomes: Sequence[Outcome]) -> Scores:
@@ -153,11 +175,10 @@ def folder_name(arm: str) -> str:
     return re.sub(r"[^\w.-]+", "-", arm)
 
 
-def _write(folder: Path, arm: Arm, place: int, outcome: Outcome) -> list[list[str]]:
+def _write(folder: Path, arm: Arm, place: int, rounds: Sequence[Sequence[Image]]) -> list[list[str]]:
     """Writes a task's images one by one, and for people a sheet with a row for each round; their files, R x n."""
     place_of_arm = folder / folder_name(arm.name)
     place_of_arm.mkdir(parents=True, exist_ok=True)
-    rounds = [done.pictures for done in outcome.session.rounds]
     names = []
     for number, pictures in enumerate(rounds):
         files = [place_of_arm / f"{place:02d}-round-{number + 1}-image-{k + 1}.png" for k in range(len(pictures))]

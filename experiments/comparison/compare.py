@@ -32,6 +32,7 @@ def compare(
     best_known: tuple[str, FabricParams] | None = None,
     progress: Progress | None = None,
     choices: StudyChoices | None = None,
+    workers: int = 1,
 ) -> Comparison:
     """Plays all arms on a plan's held-out tasks; where people rate, it waits until they have rated all arms' images.
 
@@ -45,6 +46,7 @@ def compare(
         best_known: name and setting of fixed FABRIC at its best on the run's own prompts; see `Run.best_known`.
         progress: shows how far it is; one on the terminal by default.
         choices: of the run, where people choose between images.
+        workers: processes that arms are spread over, placed by Ray; more than one only where nobody rates.
 
     Raises:
         ValueError: something in the configuration is not to be had, or arms share a name.
@@ -52,7 +54,9 @@ def compare(
     """
     if progress is None:
         with Progress() as progress:
-            return compare(plan, tuned, output, best_known, progress, choices)
+            return compare(plan, tuned, output, best_known, progress, choices, workers)
+    if workers > 1 and plan.asks_people:
+        raise ValueError(f"workers: {workers}; allowed: 1 where people rate, who see the images of all arms mixed")
     arms = arms_of(tuned, best_known, plan.presets, plan.held_out_protocol.plain, plan.held_out_best_of)
     check_names(arms)
     asked = [] if choices is None else opponents(plan.config.people.against, arms)
@@ -61,13 +65,21 @@ def compare(
     if not plan.held_out_objectives:
         arms = [arms[0], *asked]
     _ = plan.measures
-    progress.doing("loading the model")
-    generator = plan.generator(plan.held_out_protocol)
-    generator.warm_up()
-    measured = _measure_all(plan, generator, arms, output / FOLDER, progress)
+    preferred = []
+    if workers == 1:
+        progress.doing("loading the model")
+        generator = plan.generator(plan.held_out_protocol)
+        generator.warm_up()
+        measured = _measure_all(plan, generator, arms, output / FOLDER, progress)
+        if choices is not None:
+            preferred = preferences(plan, generator, arms, choices, progress)
+    else:
+        # Takes seconds to import, and nobody else needs it.
+        from experiments.comparison.ray_arms import measure_with_workers
+
+        measured = measure_with_workers(plan, arms, output / FOLDER, workers, progress)
     held_out = not {task.prompt for task in tasks} & {task.prompt for task in plan.tasks}
     constraints = {constraint.name: constraint.at_least for constraint in plan.config.constraints}
-    preferred = [] if choices is None else preferences(plan, generator, arms, choices, progress)
     found = compared(plan.protocol.value, [task.prompt for task in tasks], held_out, measured, constraints)
     found = replace(found, preferences=preferred)
     with atomic_write(output / FILE) as path:

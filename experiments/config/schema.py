@@ -87,7 +87,8 @@ class RunConfig(Part):
         people: how those are asked who rate images, where an objective is `human`.
         held_out: what the comparison uses.
         seed: of the sampler.
-        storage: URL of the study, `sqlite:///` in the output by default; of a PostgreSQL server for several machines.
+        storage: URL of the study, `sqlite:///` in the output by default; `postgresql://` of a server or `grpc://` of
+            `fabric-bo serve-storage` for several machines.
         study: name of the study in its storage; by default that of the output's folder where runs share a storage.
         artifacts: where pictures are kept, a folder in the output by default; `s3://BUCKET/PREFIX` or
             `gs://BUCKET/PREFIX` for several machines.

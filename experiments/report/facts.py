@@ -129,10 +129,12 @@ def commands(folder: Path, config: Path, storage: str | None = None) -> list[tup
     here, again = shlex.quote(str(folder)), shlex.quote(f"{folder}-again")
     artifacts = shlex.quote(str(folder / "artifacts"))
     study = shlex.quote(without_password(storage_url(folder, storage)))
-    return [
+    found = [
         ("the run, anew", f"fabric-bo optimize {shlex.quote(str(config))} --output {again}"),
         ("more trials", f"fabric-bo resume {here} --trials N"),
         ("the comparison", f"fabric-bo compare {here}"),
         ("this report", f"fabric-bo report {here}"),
-        ("every trial with its images", f"optuna-dashboard {study} --artifact-dir {artifacts}"),
     ]
+    if not study.startswith("grpc:"):  # of which the dashboard knows nothing
+        found.append(("every trial with its images", f"optuna-dashboard {study} --artifact-dir {artifacts}"))
+    return found

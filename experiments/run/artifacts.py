@@ -5,24 +5,29 @@ from __future__ import annotations
 import io
 import re
 import tempfile
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from optuna.artifacts import Backoff, FileSystemArtifactStore, upload_artifact
+from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.artifacts._protocol import ArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import Trial
 from PIL import Image
+from tenacity import retry_if_exception
 
 from experiments.config.places import OBJECT_STORES
 from experiments.config.schema import RunConfig
 from experiments.files.atomic import atomic_write
 from experiments.files.pictures import save_png
+from experiments.run.patient_storage import patiently
 
 FOLDER = "artifacts"
 """Folder of a run that holds its pictures, or those that were fetched from an object store."""
 
+_SERVER_ERROR = 500  # of HTTP, and above
 _NAME = re.compile(r"[\w.-]+")
 
 
@@ -41,7 +46,7 @@ class Artifacts:
         is_remote = place is not None and "://" in place
         self.folder = folder if place is None or is_remote else Path(place)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._remote = Backoff(_object_store(str(place))) if is_remote else None
+        self._remote = _object_store(str(place)) if is_remote else None
         self._store: ArtifactStore = self._remote or FileSystemArtifactStore(self.folder)
 
     def path(self, name: str) -> Path:
@@ -70,9 +75,10 @@ class Artifacts:
         path = self.folder / name
         if path.exists():
             return
-        save_png(picture, path, {})
-        if self._remote is not None:
-            self._remote.write(name, io.BytesIO(path.read_bytes()))
+        with atomic_write(path) as unfinished:
+            save_png(picture, unfinished, {})
+            if self._remote is not None:  # first, so that what is here is there too
+                self._remote.write(name, io.BytesIO(unfinished.read_bytes()))
 
     def upload(self, trial: Trial, pictures: dict[str, Image.Image]) -> None:
         """Keeps pictures of a trial, which knows them by their file names."""
@@ -92,35 +98,67 @@ def artifacts_of(config: RunConfig) -> Artifacts:
     return Artifacts(config.output / FOLDER, config.artifacts)
 
 
-class _Prefixed:
-    """An artifact store of Optuna whose names begin with a prefix, so that runs can share a bucket."""
+class _ObjectStore:
+    """An artifact store of Optuna, every call of which is tried again while it is away.
 
-    def __init__(self, store: ArtifactStore, prefix: str) -> None:
+    Args:
+        prefix: that names begin with, so that runs can share a bucket.
+        store: it.
+        is_away: whether an error says that it did not answer.
+    """
+
+    def __init__(self, prefix: str, store: ArtifactStore, is_away: Callable[[BaseException], bool]) -> None:
         self.store = store
         self.prefix = prefix
+        self._patiently = patiently(retry_if_exception(is_away), threading.Event(), "artifacts")
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
-        return self.store.open_reader(self.prefix + artifact_id)
+        def read() -> BinaryIO:
+            with self.store.open_reader(self.prefix + artifact_id) as body:
+                return io.BytesIO(body.read())
+
+        return self._patiently(read)
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        self.store.write(self.prefix + artifact_id, content_body)
+        def write() -> None:
+            content_body.seek(0)
+            self.store.write(self.prefix + artifact_id, content_body)
+
+        self._patiently(write)
 
     def remove(self, artifact_id: str) -> None:
-        self.store.remove(self.prefix + artifact_id)
+        self._patiently(self.store.remove, self.prefix + artifact_id)
 
 
-def _object_store(place: str) -> _Prefixed:
+def _object_store(place: str) -> _ObjectStore:
     """The store of Optuna for a place; credentials are from the environment, as boto3 and Google's client read them."""
     parts = urlsplit(place)
     prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
     try:
         if parts.scheme == "s3":
-            from optuna.artifacts import Boto3ArtifactStore
-
-            return _Prefixed(Boto3ArtifactStore(parts.netloc), prefix)
-        from optuna.artifacts import GCSArtifactStore
-
-        return _Prefixed(GCSArtifactStore(parts.netloc), prefix)
+            return _ObjectStore(prefix, *_amazon(parts.netloc))
+        return _ObjectStore(prefix, *_google(parts.netloc))
     except ImportError:
         extra = OBJECT_STORES[parts.scheme]
         raise ValueError(f"artifacts: {place} needs a package that is not here: pip install '{extra}'") from None
+
+
+def _amazon(bucket: str) -> tuple[ArtifactStore, Callable[[BaseException], bool]]:
+    """A bucket of S3, and whether an error says that it did not answer."""
+    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+    from optuna.artifacts import Boto3ArtifactStore
+
+    def is_away(error: BaseException) -> bool:
+        if isinstance(error, ClientError):
+            return int(error.response["ResponseMetadata"]["HTTPStatusCode"]) >= _SERVER_ERROR
+        return isinstance(error, ConnectionError | HTTPClientError)
+
+    return Boto3ArtifactStore(bucket), is_away
+
+
+def _google(bucket: str) -> tuple[ArtifactStore, Callable[[BaseException], bool]]:
+    """A bucket of Google's, and whether an error says that it did not answer."""
+    from google.api_core.exceptions import ServerError
+    from optuna.artifacts import GCSArtifactStore
+
+    return GCSArtifactStore(bucket), lambda error: isinstance(error, ServerError | OSError)

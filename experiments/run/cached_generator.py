@@ -14,6 +14,7 @@ from cachetools import LRUCache
 from experiments.config.setting import ModelState, model_state
 from experiments.run.kept_images import KeptImages, Made, key_without_feedback
 from experiments.run.protocol import Protocol
+from experiments.run.shared_images import SharedImages
 from fabric.generator import FabricGenerator, Request
 from fabric.images import to_pictures
 from fabric.models import set_lora_scales, set_scheduler
@@ -31,6 +32,7 @@ class CachedGenerator:
         kept: images of earlier processes; none are kept on disk by default.
 
     Attributes:
+        shared: images that other processes make too; there are none by default.
         count: images generated so far; those from the cache do not count.
         seconds: what that took.
     """
@@ -44,6 +46,7 @@ class CachedGenerator:
     ) -> None:
         self.fabric = fabric
         self.kept = kept
+        self.shared: SharedImages | None = None
         self._loras = dict(loras)
         self._scheduler = fabric.pipeline.scheduler
         self._state = ModelState()
@@ -69,7 +72,8 @@ class CachedGenerator:
         keys = [key_without_feedback(request) or place for place, request in enumerate(requests)]
         found = {key: self._cache[key] for key in keys if key in self._cache}
         new = {key: request for key, request in zip(keys, requests, strict=True) if key not in found}
-        found.update(zip(new, self._kept_or_generated(list(new.values())), strict=True))
+        stores = [store for store in (self.shared, self.kept) if store is not None]
+        found.update(zip(new, self._obtain([*new.values()], stores), strict=True))
         for key, generated in found.items():
             if not isinstance(key, int) and _bytes(generated) <= self._cache.maxsize:
                 self._cache[key] = generated
@@ -86,15 +90,16 @@ class CachedGenerator:
         self._cache.clear()
         self.fabric.bank.clear()
 
-    def _kept_or_generated(self, requests: list[Request]) -> list[Made]:
-        if self.kept is None:
+    def _obtain(self, requests: list[Request], stores: Sequence[KeptImages | SharedImages]) -> list[Made]:
+        """From the first store that has them, else generated; what a store did not have it keeps."""
+        if not stores:
             return self._generate(requests)
-        found = [self.kept.get(request) for request in requests]
+        store, *others = stores
+        found = store.get(requests)
         new = [request for request, made in zip(requests, found, strict=True) if made is None]
-        generated = self._generate(new)
-        for request, made in zip(new, generated, strict=True):
-            self.kept.keep(request, made)
-        rest = iter(generated)
+        obtained = self._obtain(new, others)
+        store.keep(new, obtained)
+        rest = iter(obtained)
         return [next(rest) if made is None else made for made in found]
 
     def _generate(self, requests: list[Request]) -> list[Made]:

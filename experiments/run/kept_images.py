@@ -47,9 +47,18 @@ class KeptImages:
         self.folder = folder
         self.settings = settings
 
-    def get(self, request: Request) -> Made | None:
-        """What came of a request, if it is kept."""
-        path = self._path(request)
+    def get(self, requests: Sequence[Request]) -> list[Made | None]:
+        """What came of each request; None where it is not kept."""
+        return [self._read(self._path(request)) for request in requests]
+
+    def keep(self, requests: Sequence[Request], made: Sequence[Made]) -> None:
+        """Writes what came of requests."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for request, one in zip(requests, made, strict=True):
+            facts = json.dumps({"prompt": one.prompt, "attention": one.attention})
+            save_png(one.image, self._path(request), {_FACTS: facts})
+
+    def _read(self, path: Path) -> Made | None:
         if not path.exists():
             return None
         with Image.open(path) as picture:
@@ -57,15 +66,14 @@ class KeptImages:
             facts = json.loads(getattr(picture, "text", {})[_FACTS])
             return Made(picture.convert("RGB"), facts["prompt"], facts["attention"])
 
-    def keep(self, request: Request, made: Made) -> None:
-        """Writes what came of a request."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        facts = json.dumps({"prompt": made.prompt, "attention": made.attention})
-        save_png(made.image, self._path(request), {_FACTS: facts})
-
     def _path(self, request: Request) -> Path:
-        decisive = repr((self.settings, key_without_feedback(request) or _key_with_feedback(request)))
-        return self.folder / f"{hashlib.sha256(decisive.encode()).hexdigest()[:32]}.png"
+        key = key_without_feedback(request) or _key_with_feedback(request)
+        return self.folder / f"{name_of(self.settings, key)}.png"
+
+
+def name_of(settings: Hashable, key: Hashable) -> str:
+    """A name for what settings and a request decide."""
+    return hashlib.sha256(repr((settings, key)).encode()).hexdigest()[:32]
 
 
 def key_without_feedback(request: Request) -> Hashable | None:

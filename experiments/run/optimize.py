@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
@@ -208,9 +208,7 @@ def _work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progre
     looks = None
     if isinstance(questions, StudyChoices) and config.chosen_by_people:
         looks = TrialLooks(questions, config.people.shown, config.people.choices)
-    runner = Runner(plan, generator, plan.artifacts, trials.prompts, trials.round, looks)
-    progress.doing("generating the images without feedback")
-    runner.plain(store.study)
+    runner = Runner(plan, generator, store, plan.artifacts, trials.prompts, trials.round, progress.doing, looks)
     reason = _loop(Run(plan, store.study), store, runner, trials, questions)
     progress.say(f"stopped after {reason}")
     return Run(plan, store.study)
@@ -309,6 +307,7 @@ def _failing(study: Study, trials: Sequence[Trial]) -> Iterator[None]:
         for trial in trials:
             if trial.user_attrs.get(WAITING):
                 continue
-            with contextlib.suppress(ValueError, UpdateFinishedTrialError):  # it was finished before
+            # It was finished before; or the storage fails, and who goes on with the run sees that this process is dead.
+            with contextlib.suppress(ValueError, UpdateFinishedTrialError, StorageInternalError):
                 study.tell(trial, state=TrialState.FAIL)
         raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import optuna
-from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from experiments.run.stopping import finished, minutes_taken, running
+from experiments.run.storage import RunStorage
 from experiments.run.store import WAITING, Store
 from experiments.run.study import CONFIG, is_session
 
@@ -49,7 +49,7 @@ class RunOverview:
         return "running" if self.workers else "stopped"
 
 
-def overview(storage: RDBStorage) -> list[RunOverview]:
+def overview(storage: RunStorage) -> list[RunOverview]:
     """The runs in a storage, by name; sessions of the studio are left out."""
     found = []
     for name in sorted(optuna.get_all_study_names(storage)):

@@ -49,11 +49,13 @@ class Plan:
         config: of a run.
         tasks: what every setting is tried on; pictures are read.
         shared: one model for all objectives and measures that use it.
+        given_held_out: what its comparison tries settings on, where somebody else has read the pictures already.
     """
 
     config: RunConfig
     tasks: tuple[Task, ...]
     shared: SharedModels = field(default_factory=SharedModels, repr=False, compare=False)
+    given_held_out: tuple[Task, ...] | None = None
 
     @classmethod
     def of(cls, config: RunConfig) -> Plan:
@@ -92,6 +94,8 @@ class Plan:
         Raises:
             ValueError: a picture cannot be read; the message names it.
         """
+        if self.given_held_out is not None:
+            return self.given_held_out
         return self._with_library(held_out_tasks(self.config, self.tasks))
 
     def _with_library(self, tasks: Sequence[Task]) -> tuple[Task, ...]:

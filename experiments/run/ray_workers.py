@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,12 @@ from experiments.run.optimize import Run, begin, join
 from experiments.run.overview import overview_of
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress, in_words
+from experiments.run.ray_cluster import Cluster
 from experiments.run.storage import storage_url
 from experiments.run.store import Store
-from experiments.run.study import join_study
-from objectives.base import ObjectiveError
+from experiments.run.study import CONFIG_FILE, join_study
 
 _LOOK = 2.0  # seconds between two looks at how far the run is
-_EXTRA = "pip install 'fabric-bo[ray]'"
 
 
 def optimize_with_workers(plan: Plan, progress: Progress) -> Run:
@@ -37,41 +34,37 @@ def optimize_with_workers(plan: Plan, progress: Progress) -> Run:
         ObjectiveError: an objective failed three times in a row.
         KeyboardInterrupt: the trials under way are lost, everything else is kept.
     """
-    try:
-        import ray
-        from ray.exceptions import RayTaskError
-    except ImportError:
-        raise ValueError(f"workers: {plan.config.workers} need Ray, which is not here: {_EXTRA}") from None
-    config = plan.config
+    config, cluster = plan.config, Cluster(plan.config.workers)
     progress.doing("loading the objective")
     plan.check()
-    store = begin(plan)
+    store = begin(plan) if (config.output / CONFIG_FILE).exists() else None
     progress.doing("starting the workers")
-    ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
-    try:
-        cluster: Any = ray  # parts of it are typed too loosely
-        _check_cluster(config, len(cluster.nodes()))
-        resources = _resources(config.workers, cluster.cluster_resources())
-        actor = cluster.remote(max_restarts=-1, max_task_retries=-1, **resources)(_Worker)
-        workers = [actor.remote() for _ in range(config.workers)]
+    with cluster:
+        _check_cluster(config, cluster.machines)
+        workers = cluster.place(_Worker)
+        if store is None:
+            # Nothing is written before the model is known to be there, and it is there or not where the workers are.
+            cluster.result(workers[0].check.remote(config.model_dump(mode="json")))
+            store = begin(plan)
         working = [
             worker.work.remote(_values(config, store.study.study_name, place)) for place, worker in enumerate(workers)
         ]
         while working:
-            done, working = ray.wait(working, timeout=_LOOK)
+            working = cluster.left(working, _LOOK)
             _show(store, progress)
-            ray.get(done)
-    except RayTaskError as error:
-        if isinstance(error.cause, ValueError | ObjectiveError):
-            raise error.cause from None
-        raise
-    finally:
-        ray.shutdown()
     return Run(plan, store.study)
 
 
 class _Worker:
     """What Ray places on a GPU or on processors."""
+
+    def check(self, values: dict[str, Any]) -> None:
+        """Reads the model of a run that does not exist yet.
+
+        Raises:
+            ValueError: it is not to be had, or cannot do what the protocol asks for.
+        """
+        Plan(check_config(values), ()).generator()
 
     def work(self, values: dict[str, Any]) -> None:
         """Takes part in a run until it is over."""
@@ -104,19 +97,6 @@ def _check_cluster(config: RunConfig, machines: int) -> None:
             f"storage, artifacts: in the run's folder, which {machines} machines do not share; allowed: a database "
             "server, and a shared folder or an object store"
         )
-
-
-def _resources(workers: int, cluster: dict[str, float]) -> dict[str, float]:
-    """What each worker takes up.
-
-    Raises:
-        ValueError: there are fewer GPUs than workers.
-    """
-    gpus, processors = int(cluster.get("GPU", 0)), int(cluster.get("CPU", os.cpu_count() or 1))
-    if 0 < gpus < workers:
-        raise ValueError(f"workers: {workers}; allowed: up to {gpus}, one for each GPU")
-    # Ray takes whole processors, or parts of one.
-    return {"num_gpus": 1.0} if gpus else {"num_cpus": float(processors // workers) or processors / workers}
 
 
 def _show(store: Store, progress: Progress) -> None:

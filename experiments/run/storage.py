@@ -7,21 +7,30 @@ import os
 import sqlite3
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote_plus
 
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from experiments.run.patient_storage import PatientStorage
+
+if TYPE_CHECKING:
+    from experiments.run.grpc_storage import PatientProxy
+
+RunStorage: TypeAlias = "RDBStorage | PatientProxy"
+"""What a study may be in: storages in which trials show that their process lives."""
 
 ENVIRONMENT = "FABRIC_BO_STORAGE"
 """Environment variable: URL of the storage where none is given, its password included."""
 
 _HIDDEN = "***"
 _SECRET = ("password", "passwd", "pwd")  # in the query of a URL
+_PROXY = "grpc"  # scheme of a proxy's URL
 _TRIES, _PAUSE = 5, 1.0  # of opening a storage; seconds between them
 
 
@@ -70,7 +79,7 @@ def _secrets(url: str) -> list[str]:
     return [str(secret) for secret in found if secret]
 
 
-def connect(url: str, beat: int = 10, grace: int = 60) -> RDBStorage:
+def connect(url: str, beat: int = 10, grace: int = 60) -> RunStorage:
     """Opens a storage; SQLite in WAL mode, so that readers and a writer go together.
 
     Args:
@@ -86,15 +95,32 @@ def connect(url: str, beat: int = 10, grace: int = 60) -> RDBStorage:
         try:
             return _connect(url, beat, grace)
         except ImportError as error:
-            missing = f"{error.name or 'its driver'} is not installed: pip install 'fabric-bo[postgres]'"
+            extra = "grpc" if make_url(url).drivername == _PROXY else "postgres"
+            missing = f"{error.name or 'its driver'} is not installed: pip install 'fabric-bo[{extra}]'"
             raise ValueError(f"storage: {without_password(url)} cannot be opened ({missing})") from None
-        except (sqlite3.Error, SQLAlchemyError, RuntimeError) as error:
+        except (sqlite3.Error, SQLAlchemyError, RuntimeError, ConnectionError) as error:
             if not left or not isinstance(error, SQLAlchemyError):
                 reason = _reason(error, url)
                 # Without the error itself, which a traceback would print with whatever it quotes.
                 raise ValueError(f"storage: {without_password(url)} cannot be opened ({reason})") from None
         time.sleep(_PAUSE)  # two processes began at the same time, and the other one is making the tables
     raise AssertionError("the last try returns or raises")
+
+
+@contextlib.contextmanager
+def storage_errors() -> Iterator[None]:
+    """Within, what a storage cannot do is said in one line, as where a disk is full.
+
+    Raises:
+        OSError: a storage failed.
+    """
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        # What the database says, without the statement, which quotes half of the study.
+        said = " ".join(str(cause.orig if isinstance(cause, DBAPIError) else cause).split())[:200]
+        raise OSError(f"storage: {said}; what is finished is kept, and the same command goes on") from error
 
 
 def _reason(error: Exception, url: str) -> str:
@@ -105,8 +131,10 @@ def _reason(error: Exception, url: str) -> str:
     return text[:200]
 
 
-def _connect(url: str, beat: int, grace: int) -> RDBStorage:
+def _connect(url: str, beat: int, grace: int) -> RunStorage:
     place = make_url(url)
+    if place.drivername == _PROXY:
+        return _connect_proxy(place, beat)
     is_file = place.get_backend_name() == "sqlite" and place.database is not None
     if is_file:
         with contextlib.closing(sqlite3.connect(str(place.database))) as connection:
@@ -120,3 +148,14 @@ def _connect(url: str, beat: int, grace: int) -> RDBStorage:
         # A connection that the server closed is noticed before it is used, and each worker needs few of them.
         pooled = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}
         return PatientStorage(url, engine_kwargs=pooled, heartbeat_interval=beat, grace_period=grace)
+
+
+def _connect_proxy(place: URL, beat: int) -> PatientProxy:
+    if not (place.host and place.port) or place.username or place.password or place.database or place.query:
+        raise RuntimeError("no address of a proxy; allowed: grpc://HOST:PORT")
+    # It is an extra, and takes a moment to import.
+    from experiments.run.grpc_storage import PatientProxy
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return PatientProxy(f"[{place.host}]" if ":" in place.host else place.host, place.port, beat)

@@ -8,10 +8,10 @@ import json
 import os
 import socket
 import threading
+import time
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,11 @@ import optuna
 import psutil
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from experiments.run.storage import connect
+from experiments.run.storage import RunStorage, connect
 from optimizer.attributes import LOST
 
 BEAT, GRACE = 10, 60
@@ -36,7 +35,7 @@ WAITING = "waiting for"
 _WORKER = "worker"
 
 
-def open_storage(url: str) -> RDBStorage:
+def open_storage(url: str) -> RunStorage:
     """Opens a storage in which trials show that their process lives; see `connect`."""
     return connect(url, BEAT, GRACE)
 
@@ -49,9 +48,10 @@ class Store:
         storage: that holds it.
     """
 
-    def __init__(self, study: Study, storage: RDBStorage) -> None:
+    def __init__(self, study: Study, storage: RunStorage) -> None:
         self.study = study
         self.storage = storage
+        self._silent_since: dict[int, float] = {}  # by trial, on this process's clock, which nobody sets
 
     def ask(self, space: Mapping[str, BaseDistribution]) -> Trial:
         """A new trial with its parameters, of this process from the first.
@@ -79,7 +79,7 @@ class Store:
         def beat() -> None:
             while not done.wait(BEAT):
                 for trial in trials:
-                    with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError):
+                    with contextlib.suppress(SQLAlchemyError, optuna.exceptions.StorageInternalError, ConnectionError):
                         self.storage.record_heartbeat(trial._trial_id)  # a beat that is missed is made up by the next
 
         for trial in trials:
@@ -94,8 +94,9 @@ class Store:
 
     def claim(self, trial: Trial) -> None:
         """Says that this process has a running trial, and lives."""
-        trial.set_user_attr(_WORKER, _this_worker())
+        # In this order, so that a trial which says whose it is has given a sign of life.
         self.storage.record_heartbeat(trial._trial_id)
+        trial.set_user_attr(_WORKER, _this_worker())
 
     def reap(self) -> None:
         """Marks trials failed whose process died, so that they are neither waited for nor counted.
@@ -110,10 +111,23 @@ class Store:
 
     def workers(self) -> int:
         """Processes that have a trial under way, here and elsewhere."""
+        stale = set(self.storage._get_stale_trial_ids(self.study._study_id))
+        alive = [trial for trial in self._running() if trial._trial_id not in stale and not _is_dead(trial)]
+        known = (trial.user_attrs.get(_WORKER) for trial in alive)
+        return len({json.dumps(worker, sort_keys=True) for worker in known if worker is not None})
+
+    def ahead(self, trial: Trial) -> list[FrozenTrial]:
+        """Trials under way in other processes that live, asked for before one; those that wait for people left out."""
         running = self._running()
-        orphans = {trial.number for trial in self._orphans(running)}
-        alive = [trial.user_attrs.get(_WORKER) for trial in running if trial.number not in orphans]
-        return len({json.dumps(worker, sort_keys=True) for worker in alive if worker is not None})
+        gone = {orphan.number for orphan in self._orphans(running)}
+        return [
+            other
+            for other in running
+            if other.number < trial.number
+            and other.number not in gone
+            and other.user_attrs.get(_WORKER) != _this_worker()
+            and not other.user_attrs.get(WAITING)
+        ]
 
     def waiting(self) -> list[Trial]:
         """Trials that wait for people: those of this process, and those whose process died, which it takes up."""
@@ -133,9 +147,20 @@ class Store:
         return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
     def _orphans(self, running: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        """Those of running trials whose process died, as Optuna's heartbeats say or this machine knows."""
-        stale = set(self.storage._get_stale_trial_ids(self.study._study_id))
-        return [trial for trial in running if trial._trial_id in stale or _is_dead(trial)]
+        """Those of running trials whose process died: this machine knows, or it has been silent for long.
+
+        After the storage was away, or its clock was set, all seem silent; those that live then give a sign soon. So
+        nobody is dead who was not silent for a while longer.
+        """
+        stale, now = set(self.storage._get_stale_trial_ids(self.study._study_id)), time.monotonic()
+        silent = {trial._trial_id for trial in running if trial._trial_id in stale or _WORKER not in trial.user_attrs}
+        self._silent_since = {each: self._silent_since.get(each, now) for each in silent}
+        return [trial for trial in running if _is_dead(trial) or self._is_silent(trial, now)]
+
+    def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
+        """Whether a running trial gave no sign for too long; before its first one, it may be that it is asked now."""
+        longest = 2 * BEAT if _WORKER in trial.user_attrs else GRACE
+        return now - self._silent_since.get(trial._trial_id, now) > longest
 
 
 def _this_worker() -> dict[str, Any]:
@@ -155,10 +180,7 @@ def _machine() -> str:
 def _is_dead(trial: FrozenTrial) -> bool:
     """Whether a running trial's process is known not to live; on other machines only heartbeats tell."""
     worker = trial.user_attrs.get(_WORKER)
-    if worker is None:  # it died between asking and its first heartbeat, unless it asks just now
-        begun = trial.datetime_start
-        return begun is not None and datetime.now() - begun > timedelta(seconds=GRACE)
-    if worker["host"] != _machine():
+    if worker is None or worker["host"] != _machine():
         return False
     try:
         return abs(psutil.Process(worker["pid"]).create_time() - worker["since"]) > 1

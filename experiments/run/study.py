@@ -11,13 +11,12 @@ from typing import Any
 import optuna
 import yaml
 from optuna.samplers import BaseSampler
-from optuna.storages import RDBStorage
 from optuna.study import Study
 from pydantic import ValidationError
 
 from experiments.config.schema import RunConfig
 from experiments.files.atomic import atomic_write
-from experiments.run.storage import ENVIRONMENT, storage_url, without_password
+from experiments.run.storage import ENVIRONMENT, RunStorage, storage_url, without_password
 from experiments.run.store import Store, open_storage
 from experiments.run.versions import versions
 
@@ -98,7 +97,7 @@ def open_study(
     return store
 
 
-def _opened(folder: Path, url: str) -> RDBStorage:
+def _opened(folder: Path, url: str) -> RunStorage:
     """The storage of a run, whose folder is there from now on; not if the storage cannot be opened.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.people.trial_looks import TrialLooks
 from experiments.run.artifacts import Artifacts
@@ -19,7 +21,8 @@ from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.play import Outcome, awaited, by_image, failure_of, play, try_plays
 from experiments.run.protocol import Scores, task_value
-from experiments.run.store import WAITING
+from experiments.run.shared_images import SharedImages
+from experiments.run.store import WAITING, Store
 from fabric.params import FabricParams
 from objectives.base import Objective, ObjectiveError, UnratedError
 from optimizer.attributes import CHOICES, CONSTRAINT_SCORES, LOST, SCORES, STAND_IN, replication_of
@@ -34,6 +37,9 @@ FAILURE = "failure"
 """User attributes of a trial: settings; P x (M + C) x R x n scores; P x R x n prompts after dropout, and seeds; seconds
 by what they went to; images that were generated for it; for each prompt the share of the self-attention that each
 reference received in the last round, by id; of a trial that failed what could not be scored."""
+
+_log = logging.getLogger(__name__)
+_WAIT = 1.0  # seconds between two looks at what others are at
 
 
 @dataclass
@@ -75,9 +81,11 @@ class Runner:
     Args:
         plan: tasks, objectives and space; the first objective chooses what is liked and disliked.
         generator: of its protocol.
+        store: of the trials; says what others are at.
         artifacts: keep the images.
         on_prompts: called with the number of tasks done for all trials under way.
         on_round: called after each round.
+        on_wait: called with what is waited for, before trials begin.
         looks: ask people to choose, where that is what settings are worth.
 
     Attributes:
@@ -90,25 +98,33 @@ class Runner:
         self,
         plan: Plan,
         generator: CachedGenerator,
+        store: Store,
         artifacts: Artifacts,
         on_prompts: Callable[[int], None] = lambda count: None,
         on_round: Callable[[], None] = lambda: None,
+        on_wait: Callable[[str], None] = lambda what: None,
         looks: TrialLooks | None = None,
     ) -> None:
         self.looks = looks
         self.plan = plan
         self.generator = generator
+        self.generator.shared = SharedImages(
+            store.study, artifacts, generator.protocol.plain, (generator.protocol.steps, generator.protocol.size)
+        )
+        self.store = store
         self.tasks = list(plan.tasks)
         self.scored = [*plan.objectives, *plan.constraints]
         self.on_prompts = on_prompts
         self.on_round = on_round
+        self.on_wait = on_wait
         self.artifacts = artifacts
 
-    def plain(self, study: Study, replication: int = 0) -> list[Scores] | UnratedError:
-        """Scores of the tasks' images without feedback, P of M x R x n; computed once for a study.
+    def plain(self, trial: Trial, replication: int = 0) -> list[Scores] | UnratedError:
+        """Scores of the tasks' images without feedback, P of M x R x n; made once for a study.
 
         Args:
-            study: keeps them.
+            trial: that is to be compared with them. Of all trials under way that need them the first makes them, and
+                the processes of others wait.
             replication: see `Task.replication`.
 
         Returns:
@@ -117,8 +133,9 @@ class Runner:
         if not self.scored:
             return [np.empty((0, 0, 0)) for _ in self.tasks]
         name = _tagged(PLAIN, replication)
-        known = study.user_attrs.get(name)
+        known = self._known_plain(name, trial, replication)
         if known is None:
+            self.on_wait("generating the images without feedback")
             setting = self.generator.protocol.plain
             tasks = [replace(task, liked=(), disliked=(), library=(), replication=replication) for task in self.tasks]
             try:
@@ -126,8 +143,17 @@ class Runner:
             except UnratedError as waiting:
                 return waiting
             known = [outcome.scores.tolist() for outcome in outcomes]
-            study.set_user_attr(name, known)
+            self.store.study.set_user_attr(name, known)
         return [np.array(scores) for scores in known]
+
+    def _known_plain(self, name: str, trial: Trial, replication: int) -> Any:
+        """Scores that are known; None where it is this trial's turn to find them."""
+        while (known := self.store.study.user_attrs.get(name)) is None:
+            if not any(_may_replicate(other, replication) for other in self.store.ahead(trial)):
+                return self.store.study.user_attrs.get(name)  # whoever was ahead has written them meanwhile
+            self.on_wait("waiting for the images without feedback, which another worker makes")
+            time.sleep(_WAIT)
+        return known
 
     def run(
         self, study: Study, trials: Sequence[Trial], stopping: EarlyStopping | None = None
@@ -166,8 +192,14 @@ class Runner:
                     attempt.stopped = attempt.goes_on and not attempt.awaited and self._stops(attempt, stopping)
         generating, whole = self.generator.seconds - seconds, time.perf_counter() - began
         for attempt in tries:
-            _add_effort(attempt.trial, (generating, whole - generating), self.generator.count - count, len(tries))
-            self._conclude(study, attempt)
+            try:
+                _add_effort(attempt.trial, (generating, whole - generating), self.generator.count - count, len(tries))
+                self._conclude(study, attempt)
+            except UpdateFinishedTrialError:  # as after this machine slept for long
+                number = attempt.trial.number
+                _log.warning(
+                    "trial %d was given up, as this process was silent for long; others try its settings", number
+                )
         return {attempt.trial.number: attempt.failure for attempt in tries if attempt.failure is not None}
 
     def _conclude(self, study: Study, attempt: _Attempt) -> None:
@@ -211,7 +243,7 @@ class Runner:
         """A trial before its first task."""
         stated = replication_of(study.get_trials(deepcopy=False)[trial.number])
         replication = 0 if stated is None else stated.number
-        return _Attempt(trial, self.plan.space.params(trial.params), replication, self.plain(study, replication))
+        return _Attempt(trial, self.plan.space.params(trial.params), replication, self.plain(trial, replication))
 
     def _at_once(self, trials: int) -> int:
         """Tasks that fill a batch."""
@@ -286,6 +318,12 @@ class Runner:
         rounds = enumerate(outcome.session.rounds)
         images = {picture_name(place, r, k): image for r, done in rounds for k, image in enumerate(done.pictures)}
         self.artifacts.upload(trial, images)
+
+
+def _may_replicate(other: FrozenTrial, replication: int) -> bool:
+    """Whether a running trial has the seeds of a replication, or does not say yet which it has."""
+    stated = replication_of(other)
+    return not other.params or (0 if stated is None else stated.number) == replication
 
 
 def _add_effort(trial: Trial, seconds: tuple[float, float], images: int, trials: int) -> None:

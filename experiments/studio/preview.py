@@ -1,4 +1,4 @@
-"""What images will look like, seen while they are denoised: the U-Net's guess of the latents, as colours.
+"""What images will look like, seen while they are denoised: the model's guess of the latents, as colours.
 
 A small picture is nearly a linear map of the latents; the known factors of Stable Diffusion's codec are one such map.
 Here it is fitted, so that there is one for any model: at first to what the codec makes of flat latents, later to the
@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from fabric.codec import decoded
 from fabric.generator import FabricGenerator, Request
 from fabric.images import to_pictures
 from fabric.seeding import generator_for
@@ -47,7 +48,7 @@ class Previews:
             self._colours = _first_colours(self.fabric)
         self._guidance = [request.params.guidance_scale for request in requests]
         self._call = self._step = None
-        hook = self.fabric.host.unet.register_forward_hook(self._called, with_kwargs=True)
+        hook = self.fabric.host.model.register_forward_hook(self._called, with_kwargs=True)
         try:
             yield
         finally:
@@ -80,12 +81,14 @@ class Previews:
         return None if guess is None else guess.float().cpu()
 
     def _called(self, module: object, args: tuple[Any, ...], kwargs: dict[str, Any], answer: Any) -> None:
-        sample, timestep = args[0], args[1]
-        self._call = float(timestep), sample.detach(), answer[0].detach()
+        told = {**dict(zip(("sample", "timestep"), args, strict=False)), **kwargs}  # U-Nets are told these by place
+        sample, timestep = told[self.fabric.host.sample], torch.as_tensor(told["timestep"]).flatten()[0]
+        # A model that predicts variances as well gives them after the noise.
+        self._call = float(timestep), sample.detach(), answer[0][:, : sample.shape[1]].detach()
 
 
 def _denoised(scheduler: Any, timestep: float, sample: Tensor, answer: Tensor, guidance: list[float]) -> Tensor | None:
-    """The latents without noise that a call of the U-Net speaks of, B x c x h x w; None where that is not known."""
+    """The latents without noise that a call of the model speaks of, B x c x h x w; None where that is not known."""
     mixed = getattr(scheduler, "alphas_cumprod", None)
     guided = [place for place, scale in enumerate(guidance) if scale > 1]
     if mixed is None or len(sample) != len(guided) + len(guidance):
@@ -111,9 +114,10 @@ def _denoised(scheduler: Any, timestep: float, sample: Tensor, answer: Tensor, g
 @torch.no_grad()
 def _first_colours(fabric: FabricGenerator) -> Tensor:
     """The map that serves before there is any image."""
-    channels = fabric.host.core.config.in_channels
-    flat = torch.randn(_FLAT, channels, 1, 1, generator=generator_for("preview")).expand(-1, -1, _SIDE, _SIDE)
-    return _fitted(flat, fabric.host.decode(flat.to(fabric.host.device, fabric.host.core.dtype)))
+    codec = fabric.pipeline.vae
+    draw = generator_for("preview")
+    flat = torch.randn(_FLAT, codec.config.latent_channels, 1, 1, generator=draw).expand(-1, -1, _SIDE, _SIDE)
+    return _fitted(flat, decoded(codec, flat.to(fabric.host.device, codec.dtype)))
 
 
 def _fitted(latents: Tensor, images: Tensor) -> Tensor:

@@ -67,6 +67,17 @@ def test_an_error_has_a_traceback_only_where_it_is_asked_for(
     assert said.splitlines()[-1].startswith(f"error: run: {tmp_path} is no output of a run")
 
 
+def test_what_nobody_foresaw_is_one_line_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError("a fault\nof ours")
+
+    monkeypatch.setattr("experiments.commands.report.run", broken)
+    assert main(["report", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == "error: ZeroDivisionError: a fault of ours; --verbose shows where\n"
+
+
 def test_json_is_one_document_whatever_else_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     plug_in = tmp_path / "mine.py"

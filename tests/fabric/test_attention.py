@@ -82,7 +82,7 @@ def test_a_token_bias_weighs_single_tokens() -> None:
     torch.testing.assert_close(out, _plain(*inputs, weights[..., None] * tokens.view(X, R, 1, L)))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(1e-3, 8), st.floats(0.01, 0.99))
 def test_two_parts_of_a_weight_equal_the_whole(weight: float, share: float) -> None:
     inputs = _inputs()

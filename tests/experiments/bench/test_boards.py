@@ -79,6 +79,9 @@ def test_runs_on_boards_go_on_where_they_were_left(tmp_path: Path, capsys: pytes
     assert main([*command, "--results", str(tmp_path / "boards.json")]) == 0
     assert capsys.readouterr().out == first
     assert {file: file.stat().st_mtime_ns for file in (tmp_path / "runs").rglob("*.png")} == kept
+    spread = [*command[:-1], str(tmp_path / "spread"), "--workers", "2"]
+    assert main(spread) == 0
+    assert capsys.readouterr().out == first
     results = read_results("boards", tmp_path)
     assert [(row["world"], row["board"], row["kind"]) for row in results["rows"]] == [
         ("scenes", 4, "usual"),

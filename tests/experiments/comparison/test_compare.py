@@ -23,6 +23,7 @@ from experiments.intervals import Difference, paired_difference
 from experiments.run.plan import Plan
 from experiments.run.protocol import task_value
 from fabric.params import FabricParams
+from tests.processes import command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("comparison")]
 
@@ -185,3 +186,35 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     ]:
         assert main(wrong) == 2
         assert capsys.readouterr().err.strip().splitlines()[-1].startswith(f"error: {message}")
+
+
+@pytest.mark.xdist_group("machines")
+def test_workers_find_what_one_process_finds(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(_config(tmp_path / "run").model_dump(mode="json")))
+    (tmp_path / "tuned.yaml").write_text(TUNED.to_yaml())
+    words = ["--quiet", "compare", str(tmp_path / "run.yaml"), "--params", str(tmp_path / "tuned.yaml"), "--output"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    for output, options in ((one, []), (two, ["--workers", "2"])):
+        # With as many threads, so that sums are in one order.
+        child = command(*words, str(output), *options, environment={"OMP_NUM_THREADS": "1"})
+        assert child.wait() == 0, child.err[-2000:]
+    alone, spread = (json.loads((output / "comparison.json").read_text()) for output in (one, two))
+    for ours, theirs in zip(alone["arms"], spread["arms"], strict=True):
+        # One process scores an image that several arms share once, so other images are scored together.
+        for kind in ("scores", "measures"):
+            found, expected = ours.pop(kind), theirs.pop(kind)
+            assert found.keys() == expected.keys()
+            for name, values in found.items():
+                scores, others = (np.array(table, dtype=np.float64) for table in (values, expected[name]))
+                np.testing.assert_allclose(scores, others, atol=1e-5)
+        del ours["seconds"], theirs["seconds"]
+    assert spread["arms"] == alone["arms"]
+    files = {path.relative_to(one) for path in one.rglob("*.png")}
+    assert files == {path.relative_to(two) for path in two.rglob("*.png")}
+    assert all((one / file).read_bytes() == (two / file).read_bytes() for file in files)
+
+
+def test_where_people_rate_there_is_one_worker(tmp_path: Path) -> None:
+    config = check_config({**_config(tmp_path).model_dump(mode="json"), "objective": "human"})
+    with pytest.raises(ValueError, match=r"^workers: 2; allowed: 1 where people rate"):
+        compare(Plan.of(config), {"tuned": TUNED}, tmp_path, workers=2)

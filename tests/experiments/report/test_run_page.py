@@ -269,3 +269,6 @@ def test_a_password_stays_out_of_it(folder: Path) -> None:
     assert "postgresql://me:***@host/studies" in text
     commands = dict(facts.commands(folder, folder / "config.yaml", config.storage))
     assert commands["every trial with its images"].startswith("optuna-dashboard 'postgresql://me:***@host/studies' ")
+    assert "every trial with its images" not in dict(
+        facts.commands(folder, folder / "config.yaml", "grpc://host:13000")
+    )

@@ -6,16 +6,22 @@ import importlib
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from experiments.cli import main
+from experiments.run.kept_images import key_without_feedback
 from experiments.run.optimize import Run, optimize
 from experiments.run.plan import Plan
-from experiments.run.stopping import finished
+from experiments.run.stopping import finished, running
 from experiments.run.study import read_study
+from experiments.run.trials import PLAIN
+from fabric.generator import FabricGenerator, Request
 from optimizer.attributes import is_lost
 from tests.experiments.run.tiny import TWO_PROMPTS, same_trials, tiny_config, write_tiny
 from tests.processes import Child, command
@@ -92,6 +98,53 @@ def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
         "FAIL",
         "COMPLETE",
     ]
+
+
+def _run_with_notes(notes: Path, die_at: Path | None, config: str) -> int:
+    """Runs and notes the images without feedback that it makes; kills itself at the fifth once a file is there."""
+    inner = FabricGenerator.__call__
+
+    def noted(self: FabricGenerator, requests: Sequence[Request], *args: Any, **kwargs: Any) -> Any:
+        plain = [request for request in requests if key_without_feedback(request) is not None]
+        if plain and die_at is not None and notes.exists() and len(notes.read_text().splitlines()) >= 4:
+            while not die_at.exists():
+                time.sleep(0.05)
+            os.kill(os.getpid(), signal.SIGKILL)
+        with notes.open("a") as file:
+            file.writelines(f"{os.getpid()} {request.seed} {request.prompt}\n" for request in plain)
+        return inner(self, requests, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FabricGenerator, "__call__", noted)
+        return main(["--quiet", "optimize", config])
+
+
+def test_images_without_feedback_are_made_once_by_whoever_is_first_and_others_take_over(
+    whole: Run, tmp_path: Path
+) -> None:
+    config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", scenes=TWO_PROMPTS, trials=4)
+    notes, die_at = tmp_path / "notes", tmp_path / "die"
+    first = Child(_run_with_notes, notes, die_at, str(config))
+    while not notes.exists() or len(notes.read_text().splitlines()) < 4:
+        time.sleep(0.1)
+    others = [Child(_run_with_notes, notes, None, str(config)) for _ in range(2)]
+    study, _ = read_study(tmp_path / "run")
+    while len(running(study)) < 3:
+        time.sleep(0.1)
+    time.sleep(2)  # they could begin meanwhile
+    assert {int(line.split()[0]) for line in notes.read_text().splitlines()} == {first.pid}
+    die_at.touch()
+    assert [child.wait() for child in (first, *others)] == [-signal.SIGKILL, 0, 0], [child.err for child in others]
+    made = [line.split(maxsplit=1)[1] for line in notes.read_text().splitlines()]
+    assert len(set(made)) == len(made)
+    plain = study.user_attrs[PLAIN]
+    assert len(made) == np.size(plain)
+    np.testing.assert_allclose(plain, whole.study.user_attrs[PLAIN], atol=0.02)
+    known, found = (
+        {str(sorted(trial.params.items())): trial.value for trial in trials}
+        for trials in (whole.study.trials[:3], finished(study))
+    )
+    assert {name: found.get(name) for name in known} == pytest.approx(known, abs=0.02)
 
 
 def test_two_processes_share_a_study(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_run_finds_scheduler_and_scale_and_generate_uses_them(
         trials=8,
     )
     page = (folder / "report.html").read_text()
-    assert "Sought among euler-a, ddim." in page
+    assert "Searched among euler-a, ddim." in page
     assert "style: " in page
     tried = {trial.params["scheduler"] for trial in read_run(folder).study.trials}
     assert tried == {"euler-a", "ddim"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from experiments.cli import main
@@ -196,6 +197,7 @@ def test_versions_are_kept(whole: Run) -> None:
 
 def test_the_study_is_in_wal_mode(whole: Run) -> None:
     storage = connect(f"sqlite:///{whole.plan.config.output / 'study.db'}")
+    assert isinstance(storage, RDBStorage)
     with storage.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 

@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from experiments.cli import main
-from experiments.run.ray_workers import _check_cluster, _resources
+from experiments.run.ray_workers import _check_cluster
 from experiments.run.stopping import finished
 from experiments.run.study import read_study
 from tests.experiments.run.tiny import tiny_config, write_tiny
@@ -50,13 +50,15 @@ def test_workers_share_a_run_and_one_that_is_killed_is_started_again(tmp_path: P
     assert not [each for each in psutil.process_iter(["name"]) if "raylet" in (each.info["name"] or "")]
 
 
-def test_each_worker_has_a_gpu_or_its_share_of_the_processors() -> None:
-    assert _resources(4, {"CPU": 16, "GPU": 4}) == {"num_gpus": 1.0}
-    assert _resources(4, {"CPU": 16}) == {"num_cpus": 4.0}
-    assert _resources(3, {"CPU": 16}) == {"num_cpus": 5.0}
-    assert _resources(4, {"CPU": 2}) == {"num_cpus": 0.5}
-    with pytest.raises(ValueError, match="workers: 4; allowed: up to 2, one for each GPU"):
-        _resources(4, {"CPU": 16, "GPU": 2})
+@pytest.mark.slow
+@pytest.mark.xdist_group("machines")
+def test_what_a_worker_refuses_leaves_no_study_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", workers=2)
+    assert main(["--quiet", "optimize", str(config), "--set", "protocol.size=[63, 64]"]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]  # Ray says something before
+    assert line.startswith("error: ")
+    assert "size" in line
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_cluster_needs_what_all_machines_reach(tmp_path: Path) -> None:

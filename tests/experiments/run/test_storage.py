@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from experiments.cli import main
 from experiments.run import storage
-from experiments.run.storage import ENVIRONMENT, connect, with_password, without_password
+from experiments.run.storage import ENVIRONMENT, RunStorage, connect, with_password, without_password
 from experiments.run.study import CONFIG, default_storage, open_study, read_study
 
 URL = "postgresql://me:se/cret@host/studies".replace("/cret", "%2Fcret")
@@ -67,7 +67,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file in place of the server, which asks for the password."""
     real = storage._connect
 
-    def opened(url: str, beat: int, grace: int) -> RDBStorage:
+    def opened(url: str, beat: int, grace: int) -> RunStorage:
         place = make_url(url)
         if place.host != "host":
             return real(url, beat, grace)

@@ -48,7 +48,7 @@ def test_previews_come_to_look_like_the_images(fabric: FabricGenerator, liked: t
         others = [other for other in images if other is not image]
         assert difference(after[place], image) < min(difference(after[place], other) for other in others)
     assert previews.pictures() == []
-    assert not fabric.host.unet._forward_hooks
+    assert not fabric.host.model._forward_hooks
 
 
 def test_a_watched_batch_is_what_it_would_be_unwatched(fabric: FabricGenerator) -> None:

@@ -26,8 +26,6 @@ async function ask(path, options) {
 async function draw(turn) {
   clearTimeout(waiting);
   item = turn.item ?? null;
-  const done = `${turn.given} ${document.body.dataset.kind === "stars" ? "rated" : "chosen"}`;
-  find("count").textContent = item || turn.look ? `${done}, ${turn.left} to go` : done;
   if (item) drawItem();
   else if (turn.look) {
     const drawn = drawLook(turn.look, choose);
@@ -37,6 +35,8 @@ async function draw(turn) {
     show("wait");
     waiting = setTimeout(next, POLL);
   }
+  const done = `${turn.given} ${document.body.dataset.kind === "stars" ? "rated" : "chosen"}`;
+  find("count").textContent = item || turn.look ? `${done}, ${turn.left} to go` : done;
 }
 
 function drawItem() {

@@ -15,7 +15,7 @@ def negative_log_share(right: float, all_of_them: list[float]) -> float:
     return math.log(sum(math.exp(value) for value in all_of_them)) - right
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 6))
 def test_contrast_is_cross_entropy_both_ways(seed: int, count: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -43,7 +43,7 @@ def test_contrast_learns_from_usable_hard_negatives_alone() -> None:
     assert (logits.grad.diagonal() < 0).all()
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**31))
 def test_other_attribute_changes_one_column_and_the_jitter(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)

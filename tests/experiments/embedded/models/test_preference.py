@@ -59,7 +59,7 @@ def asked_for(prompt: str) -> dict[str, str]:
     }
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**31))
 def test_utility_is_prompt_form_and_taste(seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
@@ -154,7 +154,7 @@ def test_equal_generators_draw_equally_and_the_global_one_rests() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 4), options=st.integers(2, 5))
 def test_bradley_terry_is_the_mean_over_pairs(seed: int, count: int, options: int) -> None:
     generator = torch.Generator().manual_seed(seed)

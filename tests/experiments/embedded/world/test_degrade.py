@@ -33,7 +33,7 @@ def test_damage_grows_with_the_level(pictures: Tensor) -> None:
     assert previous > 0.01
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**31), value=st.floats(-1, 1), level=st.floats(0, 1))
 def test_an_even_picture_takes_on_grain_alone(seed: int, value: float, level: float) -> None:
     even = torch.full((3, 3, 64, 64), value)

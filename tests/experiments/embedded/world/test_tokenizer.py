@@ -65,7 +65,7 @@ def test_context_bounds_the_length() -> None:
     assert ids[-1] == short.eos_token_id
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(words=st.lists(st.text(st.characters(categories=["Ll"], max_codepoint=0x24F), min_size=1)))
 def test_unknown_words_survive(tokenizer: CLIPTokenizer, words: list[str]) -> None:
     text = " ".join(words)

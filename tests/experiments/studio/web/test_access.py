@@ -188,7 +188,7 @@ KINDS = ("rating", "choice", "withdrawal", "mark", "upload", "prompt", "favourit
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(
     route=st.sampled_from(ROUTES), kind=st.sampled_from(KINDS), changes=st.dictionaries(st.sampled_from(FIELDS), VALUES)
 )

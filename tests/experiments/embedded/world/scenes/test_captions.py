@@ -79,7 +79,7 @@ def test_full_prompt_states_all_that_may_be_stated() -> None:
     assert not set(SCENES.unsaid) & set(SCENES.full_prompt)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**31),
     said=st.sets(st.sampled_from(SCENES.names)),

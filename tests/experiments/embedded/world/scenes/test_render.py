@@ -54,7 +54,7 @@ def test_pictures_are_in_range_and_repeat_themselves() -> None:
     assert torch.equal(jitter, scenes.jitter)
 
 
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 2**31), count=st.integers(1, 8))
 def test_a_batch_renders_as_its_rows_do(seed: int, count: int) -> None:
     scenes = SCENES.sample(count, torch.Generator().manual_seed(seed))
@@ -109,7 +109,7 @@ def test_edges_are_antialiased(shape: str) -> None:
     assert (share > 0.85).sum() > edge
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     shape=st.sampled_from(SCENES.attributes["shape"]),
     axis=st.sampled_from((0, 1)),

@@ -31,7 +31,7 @@ def test_stated_and_unsaid_attributes_make_up_all_attributes() -> None:
     assert len(set(SCENES.names)) == len(SCENES.names)
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seed=SEEDS, held_out=st.sampled_from([None, True, False]))
 def test_sample_draws_valid_scenes_of_the_kind_asked_for(seed: int, held_out: bool | None) -> None:
     scenes = SCENES.sample(50, torch.Generator().manual_seed(seed), held_out=held_out)
@@ -96,7 +96,7 @@ def test_being_held_out_depends_on_shape_colour_and_background_alone() -> None:
         assert not torch.equal(SCENES.is_held_out(scenes), changed)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=SEEDS, name=st.sampled_from(SCENES.names))
 def test_changed_gives_one_attribute_another_value(seed: int, name: str) -> None:
     generator = torch.Generator().manual_seed(seed)

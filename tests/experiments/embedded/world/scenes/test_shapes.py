@@ -138,7 +138,7 @@ def test_distance_is_zero_on_the_outline(name: str) -> None:
     assert np.abs(signed_distance(name, OUTLINES[name])).max() < 1e-4
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**31), name=st.sampled_from(tuple(SHAPES)))
 def test_distance_changes_no_faster_than_the_point_moves(seed: int, name: str) -> None:
     random = np.random.default_rng(seed)
