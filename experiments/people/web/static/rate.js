@@ -57,7 +57,8 @@ async function tell(work) {
     find("error").textContent = "";
   } catch (error) {
     find("error").textContent = `Not saved: ${error.message}. Try again.`;
-    waiting = setTimeout(next, POLL * 2);
+    // With something to judge on the screen the message stays until that is judged again.
+    if (find("turn").hidden && find("look").hidden) waiting = setTimeout(next, POLL * 2);
   } finally {
     busy = false;
     buttons().forEach((button) => (button.disabled = false));
