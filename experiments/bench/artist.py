@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.simulated_artist import Artist, pixels, steer
 from experiments.config.schema import guidance_of
 from experiments.embedded.models.classifier import AttributeClassifier
@@ -123,8 +123,7 @@ def run(options: argparse.Namespace) -> int:
     plays = {name: bench.play(name) for name in bench.arms}
     found = summary(plays, options.presets)
     print_summary(found)
-    if options.results is not None:
-        write_results(options.results, command_line("artist", add_arguments, options), found)
+    keep_results("artist", add_arguments, options, found)
     return 0
 
 

@@ -12,16 +12,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.held_out import HeldOutJudge, Values
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.held_out import HeldOutJudge
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.bench.over_boards import (
     BEST_PRESET,
     PLAIN,
     add_board_options,
     boards_of,
+    fixed_arms,
     print_board,
     print_gains,
+    row_of,
 )
 from experiments.config.parts import BoardKind
 from experiments.config.read import check_config
@@ -63,8 +65,7 @@ def run(options: argparse.Namespace) -> int:
     found = {"trials": sorted(options.trials), "samplers": options.sampler, "rows": rows}
     arms = [tuned(sampler, trials) for sampler in found["samplers"] for trials in found["trials"]]
     print_gains(found, [(arm, over) for arm in arms for over in (BEST_PRESET, BEST_KNOWN, PLAIN)])
-    if options.results is not None:
-        write_results(options.results, command_line("boards", add_arguments, options), found)
+    keep_results("boards", add_arguments, options, found)
     return 0
 
 
@@ -104,8 +105,7 @@ def _measure(config: RunConfig, board: int, kind: BoardKind, options: argparse.N
     looks = sorted(options.trials)
     plan = Plan.of(config)
     judge = HeldOutJudge(plan, folder / "held-out.json")
-    arms: dict[str, Values] = {PLAIN: judge(plan.protocol.plain)}
-    arms |= {name: judge(params) for name, params in plan.presets.items()}
+    arms = fixed_arms(plan, judge)
     known: FabricParams | None = None
     for sampler in options.sampler:
         changed = {"sampler": sampler, "trials": looks[-1], "output": str(folder / sampler)}
@@ -115,14 +115,7 @@ def _measure(config: RunConfig, board: int, kind: BoardKind, options: argparse.N
         arms |= {tuned(sampler, look): judge(done.recommended(look)[1]) for look in looks}
     if known is not None:
         arms[BEST_KNOWN] = judge(known)
-    return {
-        "world": config.world_of_targets,
-        "board": board,
-        "kind": kind,
-        "objective": judge.objective.name,
-        "presets": list(plan.presets),
-        "arms": arms,
-    }
+    return row_of(plan, judge, arms)
 
 
 def tuned(sampler: str, trials: int) -> str:

@@ -18,7 +18,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch.utils.flop_counter import FlopCounterMode
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.layouts import LAYOUTS, UNetLayout
 from experiments.bench.options import check_ranges
 from fabric.attention import SeenReferences
@@ -144,7 +144,5 @@ def run(options: argparse.Namespace) -> int:
             for references in options.references:
                 rows.append(row(counter, references))
                 print("".join(f"{value if isinstance(value, str | int) else f'{value:.2f}':>17}" for value in rows[-1]))
-    if options.results is not None:
-        found = {"batch": options.batch, "columns": COLUMNS, "rows": rows}
-        write_results(options.results, command_line("flops", add_arguments, options), found)
+    keep_results("flops", add_arguments, options, {"batch": options.batch, "columns": COLUMNS, "rows": rows})
     return 0

@@ -34,7 +34,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.files.atomic import atomic_write
 from experiments.intervals import Difference, paired_difference
@@ -143,8 +143,7 @@ def run(options: argparse.Namespace) -> int:
     }
     results = {"trials": looks, "seeds": options.seeds, "gaps": found}
     print_summary(results)
-    if options.results is not None:
-        write_results(options.results, command_line("functions", add_arguments, options), results)
+    keep_results("functions", add_arguments, options, results)
     return 0
 
 

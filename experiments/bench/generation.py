@@ -24,7 +24,7 @@ from diffusers.models.attention_processor import Attention
 from PIL import Image
 from torch import Tensor
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.layouts import SD15
 from experiments.bench.memory import peak_memory
 from experiments.bench.options import check_ranges
@@ -218,14 +218,13 @@ def run(options: argparse.Namespace) -> int:
         cells = [f"{count:>12}" for count in rows[-1][:2]] + [f"{rows[-1][2]:>12.1f}"]
         cells += [f"{ratio:>12.2f}" for ratio in rows[-1][3:-3]] + [f"{amount:>12.1f}" for amount in rows[-1][-3:]]
         print("".join(cells), flush=True)
-    if options.results is not None:
-        found = {
-            "device": str(contenders.plain.device),
-            "threads": torch.get_num_threads(),
-            "columns": COLUMNS,
-            "rows": [[None if math.isnan(value) else value for value in row] for row in rows],  # NaN is no JSON
-        }
-        write_results(options.results, command_line("generation", add_arguments, options), found)
+    found = {
+        "device": str(contenders.plain.device),
+        "threads": torch.get_num_threads(),
+        "columns": COLUMNS,
+        "rows": [[None if math.isnan(value) else value for value in row] for row in rows],  # NaN is no JSON
+    }
+    keep_results("generation", add_arguments, options, found)
     return 0
 
 

@@ -77,3 +77,21 @@ def command_line(
         if value is not True:
             words += map(str, value if isinstance(value, list) else [value])
     return shlex.join(words)
+
+
+def keep_results(
+    name: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    options: argparse.Namespace,
+    found: Mapping[str, Any],
+) -> None:
+    """Writes what a benchmark found where `--results` asks for it; see `write_results`.
+
+    Args:
+        name: of the benchmark.
+        add_arguments: declares its options.
+        options: that it was called with.
+        found: plain values.
+    """
+    if options.results is not None:
+        write_results(options.results, command_line(name, add_arguments, options), found)

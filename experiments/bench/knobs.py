@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.bench.held_out import HeldOutJudge, Values
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.over_boards import PLAIN, add_board_options, boards_of, print_board, print_gains
 from experiments.config.parts import BoardKind
 from experiments.config.schema import RunConfig
@@ -47,8 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print_board(rows[-1])
     found = {"base": options.base, "changes": options.change, "rows": rows}
     print_gains(found, [(changed(base, change), base) for base in options.base for change in options.change])
-    if options.results is not None:
-        write_results(options.results, command_line("knobs", add_arguments, options), found)
+    keep_results("knobs", add_arguments, options, found)
     return 0
 
 

@@ -22,7 +22,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler
 from torch import Tensor
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.intervals import mean_interval
 from fabric.seeding import generator_for
@@ -126,8 +126,7 @@ def run(options: argparse.Namespace) -> int:
             name: _quality(PROBLEMS[name], options.sampler, options.seeds, sorted(options.trials))
             for name in options.problem
         }
-    if options.results is not None:
-        write_results(options.results, command_line("optimizer", add_arguments, options), found)
+    keep_results("optimizer", add_arguments, options, found)
     return 0
 
 

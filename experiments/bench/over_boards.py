@@ -10,10 +10,12 @@ from typing import Any, get_args
 
 import numpy as np
 
+from experiments.bench.held_out import HeldOutJudge, Values
 from experiments.config.parts import BoardKind
 from experiments.config.read import check_config, read_config
 from experiments.config.schema import RunConfig
 from experiments.intervals import Difference, paired_difference
+from experiments.run.plan import Plan
 
 FOLDER = Path(__file__).parents[1] / "configs"
 CONFIGS = [FOLDER / "emoji.yaml", FOLDER / "embedded.yaml"]
@@ -46,6 +48,31 @@ def boards_of(options: argparse.Namespace) -> Iterator[tuple[RunConfig, int, Boa
             raise ValueError(f"config: {path} has no scenes; allowed: with scenes, and with held_out.scenes")
         for board, kind in zip(options.boards, cycle(options.kinds), strict=False):
             yield _on_board(config, board, kind), board, kind
+
+
+def fixed_arms(plan: Plan, judge: HeldOutJudge) -> dict[str, Values]:
+    """What no feedback and each preset are worth on a board's held-out prompts."""
+    return {PLAIN: judge(plan.protocol.plain), **{name: judge(params) for name, params in plan.presets.items()}}
+
+
+def row_of(plan: Plan, judge: HeldOutJudge, arms: Mapping[str, Values]) -> dict[str, Any]:
+    """A board with what was measured on it.
+
+    Args:
+        plan: of a configuration on the board.
+        judge: that measured.
+        arms: values on the board's held-out prompts, those of `fixed_arms` among them.
+    """
+    scenes = plan.config.scenes
+    assert scenes is not None, "the configuration is on a board"
+    return {
+        "world": plan.config.world_of_targets,
+        "board": scenes.board,
+        "kind": scenes.kind,
+        "objective": judge.objective.name,
+        "presets": list(plan.presets),
+        "arms": dict(arms),
+    }
 
 
 def _on_board(config: RunConfig, board: int, kind: BoardKind) -> RunConfig:
@@ -96,9 +123,19 @@ def print_board(row: Mapping[str, Any]) -> None:
         print(f"  {name:<{width}}{values[row['objective']]:>8.3f}{others}", flush=True)
 
 
-def print_gains(found: Mapping[str, Any], pairs: Sequence[tuple[str, str]]) -> None:
-    """Prints by how much the first of two arms is better than the second, over all boards and those of each world."""
+def print_gains(
+    found: Mapping[str, Any], pairs: Sequence[tuple[str, str]], measures: Sequence[str | None] = (None,)
+) -> None:
+    """Prints by how much the first of two arms is better than the second, over all boards and those of each world.
+
+    Args:
+        found: on all boards.
+        pairs: of arms.
+        measures: by which; by the objective alone by default.
+    """
     print("\nmeans of paired differences over boards, with Student's 95 % intervals")
     for arm, over in pairs:
-        for world in worlds_of(found):
-            print(f"{arm} over {over}, {world or 'all boards'}: {gains(found, arm, over, world)}")
+        for measure in measures:
+            for world in worlds_of(found):
+                by = "" if measure is None else f"{measure}, "
+                print(f"{arm} over {over}, {by}{world or 'all boards'}: {gains(found, arm, over, world, measure)}")

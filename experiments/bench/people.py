@@ -23,7 +23,7 @@ from optuna.study import Study
 from optuna.trial import Trial
 from PIL import Image
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.intervals import mean_interval
 from experiments.people.choices import StudyChoices
@@ -73,9 +73,7 @@ def run(options: argparse.Namespace) -> int:
             found[arm].append(gains(arm, Opinions(seed), looks))
             print(f"{arm:<22}{seed:>5}" + "".join(f"{gain:>12.3f}" for gain in found[arm][-1]), flush=True)
     _print_summary(found, looks)
-    if options.results is not None:
-        command = command_line("people", add_arguments, options)
-        write_results(options.results, command, {"trials": looks, "gains": found})
+    keep_results("people", add_arguments, options, {"trials": looks, "gains": found})
     return 0
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.embedded.models.rahf import make_rich_pool, train_rahf
 from experiments.embedded.training.config import Config
@@ -58,8 +58,7 @@ def run(options: argparse.Namespace) -> int:
     for metric in found[TASK_TOKENS]:
         values = [values.get(metric) for values in found.values()]
         print(f"{metric:<{width}}" + "".join(f"{'-' if v is None else f'{v:.4f}':>16}" for v in values))
-    if options.results is not None:
-        write_results(options.results, command_line("predictor", add_arguments, options), {"models": found})
+    keep_results("predictor", add_arguments, options, {"models": found})
     return 0
 
 

@@ -12,8 +12,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.held_out import HeldOutJudge, Values
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.held_out import HeldOutJudge
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.bench.over_boards import (
     BEST_PRESET,
@@ -21,10 +21,11 @@ from experiments.bench.over_boards import (
     PLAIN,
     add_board_options,
     boards_of,
-    gains,
+    fixed_arms,
     measures_of,
     print_board,
-    worlds_of,
+    print_gains,
+    row_of,
 )
 from experiments.config.parts import BoardKind
 from experiments.config.read import check_config
@@ -63,14 +64,8 @@ def run(options: argparse.Namespace) -> int:
         rows.append(_measure(config, board, kind, options))
         print_board(rows[-1])
     found = {"constraint": options.constraint, "at_least": options.at_least, "trials": options.trials, "rows": rows}
-    print("\nmeans of paired differences over boards, with Student's 95 % intervals")
-    for arm, over in PAIRS:
-        for measure in measures_of(found):
-            for world in worlds_of(found):
-                difference = gains(found, arm, over, world, measure)
-                print(f"{arm} over {over}, {measure}, {world or 'all boards'}: {difference}")
-    if options.results is not None:
-        write_results(options.results, command_line("price", add_arguments, options), found)
+    print_gains(found, PAIRS, measures_of(found))
+    keep_results("price", add_arguments, options, found)
     return 0
 
 
@@ -92,14 +87,6 @@ def _measure(config: RunConfig, board: int, kind: BoardKind, options: argparse.N
     }
     plan = Plan.of(configs[CONSTRAINED])
     judge = HeldOutJudge(plan, folder / "held-out.json")
-    arms: dict[str, Values] = {PLAIN: judge(plan.protocol.plain)}
-    arms |= {name: judge(params) for name, params in plan.presets.items()}
+    arms = fixed_arms(plan, judge)
     arms |= {arm: judge(optimize(Plan.of(its)).recommended()[1]) for arm, its in configs.items()}
-    return {
-        "world": config.world_of_targets,
-        "board": board,
-        "kind": kind,
-        "objective": judge.objective.name,
-        "presets": list(plan.presets),
-        "arms": arms,
-    }
+    return row_of(plan, judge, arms)

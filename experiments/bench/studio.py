@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from experiments.bench.kept import add_results_option, command_line, write_results
+from experiments.bench.kept import add_results_option, keep_results
 from experiments.studio.history.records import Choice, Mark, Prompt
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
@@ -61,9 +61,7 @@ def run(options: argparse.Namespace) -> int:
     found = _summary(rows)
     medians = f"{found['median']:>14.2f} s{found['optimiser']:>10.2f} s"
     print(f"{'median':>6}{'':>12}{medians}   (rounds with feedback; longest {found['longest']:.2f} s)")
-    if options.results is not None:
-        measured = {"images": options.images, "steps": options.steps, **found}
-        write_results(options.results, command_line("studio", add_arguments, options), measured)
+    keep_results("studio", add_arguments, options, {"images": options.images, "steps": options.steps, **found})
     return 0
 
 
