@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from starlette.types import ASGIApp
 
 _FLAGS = (
@@ -48,3 +48,16 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def cut_off(page: Page) -> None:
+    """From now on whatever the page fetches fails, as without a network; see `restore`.
+
+    Chromium itself begins to intercept requests some time after it is asked to.
+    """
+    page.evaluate("() => { window.kept = window.fetch; window.fetch = () => Promise.reject(new Error('no network')); }")
+
+
+def restore(page: Page) -> None:
+    """The page can fetch again after `cut_off`."""
+    page.evaluate("() => { window.fetch = window.kept; }")

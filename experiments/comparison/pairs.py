@@ -6,7 +6,6 @@ Notation:
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections import defaultdict
@@ -18,7 +17,7 @@ from PIL.Image import Image
 from experiments.comparison.arms import BEST_KNOWN, Arm
 from experiments.comparison.preference import Answer, ArmPreference, is_clear, preference_of
 from experiments.people.choices import LookChoice, StudyChoices, first_choices
-from experiments.people.questions import wait_a_little
+from experiments.people.questions import content_id, wait_a_little
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.plan import Plan
 from experiments.run.play import play
@@ -129,7 +128,7 @@ def _ask(
     """Asks people about pairs of two arms, drawn at random from all that there are."""
     seed = plan.held_out_protocol.seed
     facts = json.dumps([seed, *(arm.params.to_dict() for arm in arms)], sort_keys=True)
-    purpose = "comparison " + hashlib.sha256(facts.encode()).hexdigest()[:24]
+    purpose = "comparison " + content_id(facts)
     places = sorted(images[0], key=lambda place: generator_for("pair", purpose, *place).initial_seed())
     firsts, prompts, equal = dict[str, str](), dict[str, str](), 0
     for place in places[: plan.config.people.pairs]:

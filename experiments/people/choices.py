@@ -5,11 +5,8 @@ What people choose from is a look, known by what it is for and by the content of
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +14,7 @@ import torch
 from optuna.study import Study
 from PIL import Image
 
-from experiments.people.questions import Answered, Questions, checked_name
+from experiments.people.questions import Answered, Questions, answers_in, content_id
 from experiments.people.ratings import item_id
 from experiments.run.artifacts import Artifacts
 from fabric.seeding import generator_for
@@ -66,7 +63,6 @@ class StudyChoices(Questions):
         self._looks: dict[str, Look] = {}
         self._closed: set[str] = set()
         self._choices: list[LookChoice] = []
-        self._raters = defaultdict[str, set[str]](set)
         super().__init__(study, output, needed, artifacts)
 
     def _read(self, attributes: Mapping[str, Any]) -> None:
@@ -76,14 +72,9 @@ class StudyChoices(Questions):
             if name.startswith(_LOOK) and (look := _look(name.removeprefix(_LOOK), value))
         }
         self._closed = {name.removeprefix(_CLOSED) for name in attributes if name.startswith(_CLOSED)}
-        written = [value for name, value in attributes.items() if name.startswith(_CHOICE)]
         self._choices = [
-            LookChoice(value["look"], value["rater"], value["chosen"])
-            for value in sorted(written, key=lambda value: value["at"])
+            LookChoice(value["look"], value["rater"], value["chosen"]) for value in answers_in(attributes, _CHOICE)
         ]
-        self._raters = defaultdict(set)
-        for choice in self._choices:
-            self._raters[choice.look].add(choice.rater)
 
     @property
     def looks(self) -> Mapping[str, Look]:
@@ -104,10 +95,6 @@ class StudyChoices(Questions):
     def answered(self) -> Sequence[Answered]:
         """See `Questions`."""
         return [Answered(choice.look, choice.rater) for choice in self._choices]
-
-    def raters_of(self) -> Mapping[str, set[str]]:
-        """By look who chose from it."""
-        return self._raters
 
     def shown(self, question: str, rater: str) -> dict[str, Any]:
         """A look with its images in random order, another one when it is shown again; see `Questions`."""
@@ -141,7 +128,7 @@ class StudyChoices(Questions):
             Id of the look.
         """
         content = " ".join([purpose, prompt, *sorted(options)])
-        look = Look(hashlib.sha256(content.encode()).hexdigest()[:24], prompt, tuple(options), purpose, tie)
+        look = Look(content_id(content), prompt, tuple(options), purpose, tie)
         if look.id not in self._looks:
             value = {"prompt": prompt, "options": list(options), "purpose": purpose, "tie": tie}
             self.study.set_user_attr(_LOOK + look.id, value)
@@ -154,25 +141,15 @@ class StudyChoices(Questions):
             self.study.set_user_attr(_CLOSED + purpose, True)
             self._closed.add(purpose)
 
-    def add(self, look: str, rater: str, chosen: str | None) -> None:
-        """Keeps a choice; of several by one rater from one look the first counts, others tell how steady he is.
-
-        Raises:
-            ValueError: there is no such look or image, or the name is out of range.
-        """
-        if look not in self._looks:
-            self.refresh()
-        if look not in self._looks:
-            raise ValueError(f"look: {look[:40]!r} is unknown; allowed: one that the page showed")
-        known = self._looks[look]
-        if chosen is None and not known.tie:
+    def add(self, question: str, rater: str, answer: str | None) -> None:
+        """Keeps a choice: the id of an image, None for a tie; see `Questions`."""
+        self._check_known("look", question, lambda: self._looks)
+        look = self._looks[question]
+        if answer is None and not look.tie:
             raise ValueError("chosen: null; allowed: one of the images")
-        if chosen is not None and chosen not in known.options:
-            raise ValueError(f"chosen: {chosen[:40]!r} is unknown; allowed: one of the images")
-        name = checked_name(rater)
-        value = {"look": look, "rater": name, "chosen": chosen, "at": datetime.now(UTC).isoformat()}
-        self.study.set_user_attr(_CHOICE + uuid.uuid4().hex, value)
-        self.refresh()
+        if answer is not None and answer not in look.options:
+            raise ValueError(f"chosen: {answer[:40]!r} is unknown; allowed: one of the images")
+        self._append(_CHOICE, rater, {"look": question, "chosen": answer})
 
 
 def first_choices(choices: Iterable[LookChoice]) -> list[LookChoice]:

@@ -6,9 +6,13 @@ nothing twice.
 
 from __future__ import annotations
 
+import hashlib
 import time
+import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -57,6 +61,9 @@ class Questions(ABC):
     def refresh(self) -> None:
         """Reads what was written since, by others too."""
         self._read(self.study.user_attrs)
+        self._raters = defaultdict[str, set[str]](set)
+        for question, rater in self.answered:
+            self._raters[question].add(rater)
 
     @abstractmethod
     def _read(self, attributes: Mapping[str, Any]) -> None:
@@ -73,12 +80,20 @@ class Questions(ABC):
         """Who answered what, in the order of time."""
 
     @abstractmethod
-    def raters_of(self) -> Mapping[str, set[str]]:
-        """By question who answered it; empty for those that nobody did."""
-
-    @abstractmethod
     def shown(self, question: str, rater: str) -> dict[str, Any]:
         """What the page shows to somebody of a question, as plain values; nothing that tells settings apart."""
+
+    @abstractmethod
+    def add(self, question: str, rater: str, answer: Any) -> None:
+        """Keeps an answer; of several by one rater to one question the first counts, others tell how steady he is.
+
+        Raises:
+            ValueError: there is no such question, or answer or name are out of range.
+        """
+
+    def raters_of(self) -> Mapping[str, set[str]]:
+        """By question who answered it; empty for those that nobody did."""
+        return self._raters
 
     def is_answered(self, question: str) -> bool:
         """Whether enough people have answered a question."""
@@ -106,6 +121,23 @@ class Questions(ABC):
         """Keeps a picture; to be called before the record that points to it is written."""
         self.artifacts.keep(_file(item), picture)
 
+    def _check_known(self, what: str, question: str, known: Callable[[], Container[str]]) -> None:
+        """Raises `ValueError` where a question is unknown, to those who asked meanwhile too."""
+        if question not in known():
+            self.refresh()
+        if question not in known():
+            raise ValueError(f"{what}: {question[:40]!r} is unknown; allowed: one that the page showed")
+
+    def _append(self, kind: str, rater: str, answer: Mapping[str, Any]) -> None:
+        """Writes what somebody answered; `answers_in` reads it.
+
+        Raises:
+            ValueError: the name is out of range.
+        """
+        value = {**answer, "rater": checked_name(rater), "at": datetime.now(UTC).isoformat()}
+        self.study.set_user_attr(kind + uuid.uuid4().hex, value)
+        self.refresh()
+
 
 def checked_name(rater: str) -> str:
     """A rater's name, without spaces around it.
@@ -117,6 +149,17 @@ def checked_name(rater: str) -> str:
     if not 0 < len(name) <= _MOST_CHARACTERS:
         raise ValueError(f"rater: {rater[:40]!r}; allowed: a name of 1 to {_MOST_CHARACTERS} characters")
     return name
+
+
+def content_id(text: str) -> str:
+    """Id of what people are asked, by content."""
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def answers_in(attributes: Mapping[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Answers among the attributes of a study whose names begin so, in the order of time."""
+    written = (value for name, value in attributes.items() if name.startswith(kind))
+    return sorted(written, key=lambda value: str(value["at"]))
 
 
 def wait_for(questions: Questions, ids: Collection[str], progress: Progress) -> None:

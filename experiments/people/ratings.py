@@ -6,11 +6,7 @@ prompts are rated once, whichever trials made them.
 
 from __future__ import annotations
 
-import hashlib
-import uuid
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +15,7 @@ from optuna.study import Study
 from PIL import Image
 
 from experiments.people.consensus import StarRating, consensus
-from experiments.people.questions import Answered, Questions, checked_name
+from experiments.people.questions import Answered, Questions, answers_in, content_id
 from experiments.run.artifacts import Artifacts
 from fabric.images import FeedbackImage
 from objectives.base import UnratedError
@@ -42,7 +38,7 @@ class Item(NamedTuple):
 
 def item_id(picture: Image.Image, prompt: str) -> str:
     """Name of a picture of a prompt, by content."""
-    return hashlib.sha256(f"{FeedbackImage(picture).id} {prompt}".encode()).hexdigest()[:24]
+    return content_id(f"{FeedbackImage(picture).id} {prompt}")
 
 
 class _Given:
@@ -54,9 +50,6 @@ class _Given:
 
     def __init__(self, ratings: Sequence[StarRating] = ()) -> None:
         self.ratings = ratings
-        self.raters = defaultdict[str, set[str]](set)
-        for rating in ratings:
-            self.raters[rating.item].add(rating.rater)
 
     @cached_property
     def means(self) -> dict[str, float]:
@@ -80,8 +73,7 @@ class StudyRatings(Questions):
             for name, value in attributes.items()
             if name.startswith(_ITEM)
         }
-        written = [value for name, value in attributes.items() if name.startswith(_RATING)]
-        self._given = _Given([_rating(value) for value in sorted(written, key=lambda value: value["at"])])
+        self._given = _Given([_rating(value) for value in answers_in(attributes, _RATING)])
 
     @property
     def items(self) -> list[Item]:
@@ -103,10 +95,6 @@ class StudyRatings(Questions):
         """See `Questions`."""
         return [Answered(rating.item, rating.rater) for rating in self.ratings]
 
-    def raters_of(self) -> Mapping[str, set[str]]:
-        """By item who rated it."""
-        return self._given.raters
-
     def shown(self, question: str, rater: str) -> dict[str, Any]:
         """An item; see `Questions`."""
         return {"item": self._items[question]._asdict()}
@@ -122,22 +110,13 @@ class StudyRatings(Questions):
             raise UnratedError("human", (item,))
         return self._given.means[item]
 
-    def add(self, item: str, rater: str, stars: int) -> None:
-        """Keeps a rating; a second one of the same item by the same rater tells how steady he is.
-
-        Raises:
-            ValueError: there is no such item, or rating or name are out of range.
-        """
+    def add(self, question: str, rater: str, answer: int) -> None:
+        """Keeps a rating: an item's stars; see `Questions`."""
         low, high = STARS
-        if item not in self._items:
-            self.refresh()
-        if item not in self._items:
-            raise ValueError(f"item: {item[:40]!r} is unknown; allowed: one that the page showed")
-        if isinstance(stars, bool) or not isinstance(stars, int) or not low <= stars <= high:
-            raise ValueError(f"stars: {stars!r}; allowed: a whole number from {low} to {high}")
-        value = {"item": item, "rater": checked_name(rater), "stars": stars, "at": datetime.now(UTC).isoformat()}
-        self.study.set_user_attr(_RATING + uuid.uuid4().hex, value)
-        self.refresh()
+        self._check_known("item", question, lambda: self._items)
+        if isinstance(answer, bool) or not isinstance(answer, int) or not low <= answer <= high:
+            raise ValueError(f"stars: {answer!r}; allowed: a whole number from {low} to {high}")
+        self._append(_RATING, rater, {"item": question, "stars": answer})
 
 
 def _rating(value: dict[str, Any]) -> StarRating:

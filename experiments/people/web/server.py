@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.staticfiles import StaticFiles
@@ -21,7 +19,6 @@ from experiments.config.errors import in_one_line
 from experiments.people.choices import StudyChoices
 from experiments.people.questions import Questions, checked_name
 from experiments.people.queue import next_turn
-from experiments.people.ratings import StudyRatings
 from experiments.web.access import AccessControl, Gate
 from experiments.web.serving import FOREVER
 
@@ -40,15 +37,15 @@ class _Given(BaseModel):
 class _GivenStars(_Given):
     """Stars of an image."""
 
-    item: str
-    stars: int
+    question: str = Field(alias="item")
+    answer: int = Field(alias="stars")
 
 
 class _GivenChoice(_Given):
     """A choice from a look; None where one cannot tell."""
 
-    look: str
-    chosen: str | None
+    question: str = Field(alias="look")
+    answer: str | None = Field(alias="chosen")
 
 
 def application(
@@ -67,7 +64,9 @@ def application(
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     lock = threading.Lock()  # requests come in several threads
-    kind = "choices" if isinstance(questions, StudyChoices) else "stars"
+    by_choice = isinstance(questions, StudyChoices)
+    kind = "choices" if by_choice else "stars"
+    model = _GivenChoice if by_choice else _GivenStars
 
     def turn(rater: str) -> dict[str, Any]:
         """What the page shows to somebody."""
@@ -90,35 +89,21 @@ def application(
             questions.refresh()
             return JSONResponse(turn(name))
 
-    def keep(rater: str, add: Callable[[], None]) -> Response:
+    def keep(given: _GivenStars | _GivenChoice) -> Response:
         with lock:
             try:
-                add()
+                questions.add(given.question, given.rater, given.answer)
             except ValueError as error:
                 return _refused(str(error))
-            return JSONResponse(turn(checked_name(rater)))
+            return JSONResponse(turn(checked_name(given.rater)))
 
-    if isinstance(questions, StudyRatings):
-
-        @app.post("/ratings")
-        async def rate(request: Request) -> Response:
-            try:
-                given = _GivenStars.model_validate_json(await request.body())
-            except ValidationError as error:
-                return _refused(in_one_line(error))
-            add = partial(questions.add, given.item, given.rater, given.stars)
-            return await run_in_threadpool(keep, given.rater, add)
-
-    if isinstance(questions, StudyChoices):
-
-        @app.post("/choices")
-        async def choose(request: Request) -> Response:
-            try:
-                given = _GivenChoice.model_validate_json(await request.body())
-            except ValidationError as error:
-                return _refused(in_one_line(error))
-            add = partial(questions.add, given.look, given.rater, given.chosen)
-            return await run_in_threadpool(keep, given.rater, add)
+    @app.post("/choices" if by_choice else "/ratings")
+    async def answer(request: Request) -> Response:
+        try:
+            given = model.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _refused(in_one_line(error))
+        return await run_in_threadpool(keep, given)
 
     @app.get("/pictures/{item}")
     def picture(item: str) -> Response:

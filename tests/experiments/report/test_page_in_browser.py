@@ -13,15 +13,8 @@ from playwright.sync_api import Browser, Page
 
 from experiments.comparison.compare import FILE
 from experiments.report.findings import read_findings
-from tests.browser import chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("report")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from experiments.people.choices import StudyChoices
-from experiments.people.web.server import application
-from experiments.web.access import LOCAL
 from objectives.testing import sample_images
-from tests.browser import chromium, serving
+from tests.browser import cut_off
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture
@@ -36,16 +27,8 @@ def _ask(choices: StudyChoices, looks: int, options: int, *, tie: bool) -> None:
 
 
 @pytest.fixture
-def page(browser: Browser, choices: StudyChoices) -> Iterator[Page]:
-    wrong: list[str] = []
-    with serving(application(choices, 0.0, LOCAL)) as url, browser.new_context() as context:
-        context.set_default_timeout(30_000)
-        opened = context.new_page()
-        opened.on("pageerror", lambda error: wrong.append(str(error)))
-        opened.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
-        opened.goto(url)
-        yield opened
-    assert not wrong
+def questions(choices: StudyChoices) -> StudyChoices:
+    return choices
 
 
 def _begin(page: Page, count: str) -> None:
@@ -92,8 +75,7 @@ def test_of_several_the_best_is_chosen_and_a_choice_must_be_made(page: Page, cho
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("3")
     expect(page.get_by_text("1 chosen, 1 to go")).to_be_visible()
-    # Chromium begins to intercept requests some time after it is asked to.
-    page.evaluate("() => { window.kept = window.fetch; window.fetch = () => Promise.reject(new Error('no network')); }")
+    cut_off(page)
     page.keyboard.press("1")
     expect(page.get_by_role("alert")).to_contain_text("Not saved")
     choices.refresh()

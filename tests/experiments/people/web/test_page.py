@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from experiments.people.ratings import StudyRatings
-from experiments.people.web.server import application
-from experiments.web.access import LOCAL
 from objectives.base import UnratedError
 from objectives.testing import sample_images
-from tests.browser import chromium, serving
+from tests.browser import cut_off, restore
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture
@@ -39,16 +30,8 @@ def _ask(ratings: StudyRatings, count: int, seed: int = 0) -> None:
 
 
 @pytest.fixture
-def page(browser: Browser, ratings: StudyRatings) -> Iterator[Page]:
-    wrong: list[str] = []
-    with serving(application(ratings, 0.0, LOCAL)) as url, browser.new_context() as context:
-        context.set_default_timeout(30_000)
-        opened = context.new_page()
-        opened.on("pageerror", lambda error: wrong.append(str(error)))
-        opened.on("console", lambda said: wrong.append(said.text) if "Content Security" in said.text else None)
-        opened.goto(url)
-        yield opened
-    assert not wrong
+def questions(ratings: StudyRatings) -> StudyRatings:
+    return ratings
 
 
 def _begin(page: Page, name: str = "ann") -> None:
@@ -108,11 +91,10 @@ def test_two_people_rate_apart(page: Page, ratings: StudyRatings) -> None:
 def test_a_rating_that_is_not_saved_is_said(page: Page, ratings: StudyRatings) -> None:
     _begin(page)
     expect(page.get_by_text("0 rated, 3 to go")).to_be_visible()
-    # Chromium begins to intercept requests some time after it is asked to.
-    page.evaluate("() => { window.kept = window.fetch; window.fetch = () => Promise.reject(new Error('no network')); }")
+    cut_off(page)
     page.keyboard.press("4")
     expect(page.get_by_role("alert")).to_contain_text("Not saved")
-    page.evaluate("() => { window.fetch = window.kept; }")
+    restore(page)
     page.keyboard.press("4")
     expect(page.get_by_text("1 rated, 2 to go")).to_be_visible()
     ratings.refresh()

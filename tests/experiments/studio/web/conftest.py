@@ -12,15 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
-from tests.browser import chromium
 from tests.experiments.studio.serving import Served, served
 from tests.experiments.studio.web.page import PATIENCE
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as one:
-        yield one
 
 
 @pytest.fixture
