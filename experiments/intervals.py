@@ -40,6 +40,11 @@ class Difference:
         """Both ends in words."""
         return "no interval" if math.isnan(self.low) else f"{self.low:+.3f} to {self.high:+.3f}"
 
+    @property
+    def verb(self) -> str:
+        """What the first does to the second, as far as it is shown."""
+        return "beats" if self.low > 0 else "loses to" if self.high < 0 else "is not shown to differ from"
+
     def __str__(self) -> str:
         ends = "no interval" if math.isnan(self.low) else f"{self.low:+.3f}, {self.high:+.3f}"
         return f"{self.mean:+.3f} [{ends}]"

@@ -134,3 +134,29 @@ class KeyValueProjector(Projector):
     def read(self, attn: Any, kept: Tensor, positions: Any, like: Tensor) -> Any:
         """See `Projector`."""
         return kept.to(like.dtype).unbind(2)
+
+
+class JointProjector(KeyValueProjector):
+    """Joint attention of the image's tokens and the prompt's; what order they have in it, families say.
+
+    Queries and keys are normalised where a layer does so.
+    """
+
+    def _of_image(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of hidden states, N x L x H x d of N x L x C."""
+        query = attn.to_q(hidden).unflatten(-1, (attn.heads, -1))
+        return _normed(attn.norm_q, query), *self._key_and_value(attn, hidden)
+
+    def _of_text(self, attn: Any, text: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of the prompt's, which a layer has projections of their own for."""
+        projections = (attn.add_q_proj, attn.add_k_proj, attn.add_v_proj)
+        query, key, value = (project(text).unflatten(-1, (attn.heads, -1)) for project in projections)
+        return _normed(attn.norm_added_q, query), _normed(attn.norm_added_k, key), value
+
+    def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        key, value = super()._key_and_value(attn, hidden)
+        return _normed(attn.norm_k, key), value
+
+
+def _normed(norm: Callable[[Tensor], Tensor] | None, heads: Tensor) -> Tensor:
+    return heads if norm is None else norm(heads)

@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from botorch.models.model import Model
 from botorch.optim.core import scipy_minimize
-from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.constraints import GreaterThan
 from gpytorch.distributions import MultivariateNormal
 from gpytorch.kernels import ScaleKernel
@@ -30,6 +27,7 @@ from torch import Tensor, nn
 
 from optimizer.choices import PreferenceData, PreferenceLikelihood
 from optimizer.gp import CommonScaleKernel, Features, dimension_scaled_kernel
+from optimizer.one_outcome import OneOutcomeModel
 
 _STEPS, _CLOSE = 50, 1e-9  # of Newton's method
 _ITERATIONS = 40  # of the fit; more change the posterior by less than its own error
@@ -45,7 +43,7 @@ _PRIORS = {
 }
 
 
-class PreferenceGP(Model):
+class PreferenceGP(OneOutcomeModel):
     """Utility given choices and ratings; as a BoTorch model, its posterior is that of the utility of new settings.
 
     Utilities are in units of the softmax: one that is higher by 1 is picked e times as often. Their level is not known
@@ -80,16 +78,6 @@ class PreferenceGP(Model):
             self.register_parameter(name, nn.Parameter(torch.tensor(mean, dtype=torch.float64)))
         self.weights = torch.zeros(len(self.X), dtype=torch.float64)
         self.update()
-
-    @property
-    def num_outputs(self) -> int:
-        """One: utility."""
-        return 1
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """None."""
-        return torch.Size()
 
     @property
     def luck(self) -> Tensor:
@@ -129,25 +117,15 @@ class PreferenceGP(Model):
         own = sum(-0.5 * ((getattr(self, name) - mean) / error) ** 2 for name, (mean, error) in _PRIORS.items())
         return kernel + own
 
-    def posterior(
-        self, X: Tensor, output_indices: Any = None, observation_noise: Any = False, posterior_transform: Any = None
-    ) -> GPyTorchPosterior:
-        """Utility at new settings beyond what was expected of them, without luck and drift.
-
-        Args:
-            X: ... x q x d.
-            output_indices: not used, there is one output.
-            observation_noise: not used, choices have no noise of their own.
-            posterior_transform: applied to the posterior, if given.
-        """
+    def at(self, X: Tensor) -> MultivariateNormal:
+        """Utility at new settings beyond what was expected of them, without luck and drift; see `OneOutcomeModel`."""
         if self.features is not None:
             X = self.features(X)
         across = self.covar_module(X, self.X).to_dense()
         V = torch.linalg.solve_triangular(self.cholesky, self.factor.mT @ across.mT, upper=False)
         jitter = _JITTER * self.covar_module.outputscale * torch.eye(X.shape[-2], dtype=X.dtype)
         covariance = self.covar_module(X).to_dense() - V.mT @ V + jitter
-        posterior = GPyTorchPosterior(MultivariateNormal(across @ self.weights, covariance))
-        return posterior if posterior_transform is None else posterior_transform(posterior)
+        return MultivariateNormal(across @ self.weights, covariance)
 
     def _newton(self, K: Tensor, f: Tensor) -> tuple[Tensor, Tensor]:
         """One step towards the mode; the new f and its weights a."""

@@ -12,11 +12,10 @@ Notation:
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 from botorch.models import SingleTaskGP
-from botorch.models.model import Model
 from botorch.models.transforms.outcome import Standardize
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
@@ -24,13 +23,14 @@ from linear_operator import to_linear_operator
 from torch import Tensor
 
 from optimizer.gp import Features, fit_gp
+from optimizer.one_outcome import OneOutcomeModel
 
 _TURNS = 2  # of scale and rest; more change neither
 _SCALE, _SCALE_ERROR = 0.5, 0.5  # a priori, in standard deviations of values by those of scores
 _LEAST = 1e-9
 
 
-class StandInGP(Model):
+class StandInGP(OneOutcomeModel):
     """Values given values of some settings and scores of more; as a BoTorch model.
 
     Args:
@@ -48,27 +48,8 @@ class StandInGP(Model):
         self.score, self.rest = score, rest
         self.scale, self.scale_variance, self.centre = scale, scale_variance, centre
 
-    @property
-    def num_outputs(self) -> int:
-        """One: the value."""
-        return 1
-
-    @property
-    def batch_shape(self) -> torch.Size:
-        """None."""
-        return torch.Size()
-
-    def posterior(
-        self, X: Tensor, output_indices: Any = None, observation_noise: Any = False, posterior_transform: Any = None
-    ) -> GPyTorchPosterior:
-        """Values of settings.
-
-        Args:
-            X: ... x q x d.
-            output_indices: not used, there is one output.
-            observation_noise: not used.
-            posterior_transform: applied to the posterior, if given.
-        """
+    def at(self, X: Tensor) -> MultivariateNormal:
+        """Values of settings; see `OneOutcomeModel`."""
         posteriors = (cast("GPyTorchPosterior", model.posterior(X)) for model in (self.score, self.rest))
         score, rest = (posterior.distribution for posterior in posteriors)
         away = score.mean - self.centre
@@ -76,8 +57,7 @@ class StandInGP(Model):
         covariance = rest.covariance_matrix + self.scale**2 * score.covariance_matrix + unsure
         # As an operator it gets a jitter where points are so close together that it has no Cholesky factor.
         mean = rest.mean + self.scale * score.mean
-        posterior = GPyTorchPosterior(MultivariateNormal(mean, to_linear_operator(covariance)))
-        return posterior if posterior_transform is None else posterior_transform(posterior)
+        return MultivariateNormal(mean, to_linear_operator(covariance))
 
 
 def fit_stand_in(

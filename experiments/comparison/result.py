@@ -67,10 +67,9 @@ class Comparison:
         fixed = found[self.best_preset]
         mean = task_values(self.arms[0].scores[objective], self.value).mean()
         whose = "held-out" if self.held_out else "of the run's own"
-        word = "beats" if fixed.low > 0 else "loses to" if fixed.high < 0 else "is not shown to differ from"
         return (
             f"On {fixed.pairs} {whose} prompts with fresh seeds, {self.arms[0].arm.name} ({objective} {mean:.3f}) "
-            f"{word} the best fixed preset ({self.best_preset}): {fixed}, better on {fixed.wins:.0%} of prompts; "
+            f"{fixed.verb} the best fixed preset ({self.best_preset}): {fixed}, better on {fixed.wins:.0%} of prompts; "
             f"{over_known}over no feedback {found[PLAIN]}, over itself with the feedback taken out {found[WITHOUT]}, "
             f"its best image over the {best} images without feedback {found[best]} (95 % intervals)."
             + "".join(f" {self._kept(name)}" for name in self.constraints)

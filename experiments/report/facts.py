@@ -11,10 +11,11 @@ from optuna.trial import TrialState
 
 from experiments.report.findings import Findings
 from experiments.report.pictures import run_prompts
+from experiments.run.plain_scores import PLAIN
 from experiments.run.stopping import finished, images_made, margin_of, minutes_taken, reason_to_stop
 from experiments.run.storage import storage_url, without_password
 from experiments.run.study import VERSIONS
-from experiments.run.trials import PLAIN, SEEDS, TIMES
+from experiments.run.trials import SEEDS, TIMES
 from fabric.models import EMBEDDED_MODELS
 from optimizer.attributes import replication_of
 

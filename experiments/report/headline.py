@@ -79,11 +79,10 @@ def compared_headline(found: Comparison) -> str:
 def _scored_headline(found: Comparison, preset: str) -> str:
     objective, differences = next(iter(found.differences.items()))
     fixed, tuned = differences[preset], found.arms[0].arm.name
-    verb = {"better": "beats", "worse": "loses to"}.get(_word(fixed), "is not shown to differ from")
     whose = "held-out prompts" if found.held_out else "of the run's own prompts, with fresh seeds"
     mean = mean_over_rounds(found, preset)
     return (
-        f"{tuned[:1].upper()}{tuned[1:]} {verb} the best fixed preset ({preset}) {basis(found)}: "
+        f"{tuned[:1].upper()}{tuned[1:]} {fixed.verb} the best fixed preset ({preset}) {basis(found)}: "
         f"{fixed} {objective}, over {fixed.pairs} {whose}."
         + (f" Averaged over all rounds: {mean}." if mean is not None else "")
     )

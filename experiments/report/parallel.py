@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -23,7 +24,7 @@ def parallel_data(found: Findings) -> dict[str, Any]:
     lines = [
         {
             "number": trial.number,
-            "values": [*trial.values, *(_place(found, row, name) for name in names)],
+            "values": [*trial.values, *_places(found, row, names)],
             "chosen": trial.number in chosen,
             "pruned": trial.pruned,
         }
@@ -38,7 +39,7 @@ def trial_table(found: Findings) -> Table:
     heads = [Head("trial"), Head("from"), *(Head(f"gain: {name}") for name in found.objectives)]
     heads += [Head(found.label(name)) for name in names]
     rows = [
-        [f"{trial.number}", _origin(trial), *_gains(trial), *(_text(_values(found, row)[name]) for name in names)]
+        [f"{trial.number}", _origin(trial), *_gains(trial), *map(_text, _values(found, row, names))]
         for row, trial in enumerate(found.tried)
     ]
     return Table("", heads, rows, sortable=True)
@@ -50,8 +51,10 @@ def _parameters(found: Findings) -> list[str]:
     return sorted(weights, key=lambda name: -weights[name])
 
 
-def _values(found: Findings, row: int) -> dict[str, object]:
-    return found.encoding.decode(found.observations.X[row])
+def _values(found: Findings, row: int, names: Sequence[str]) -> list[object]:
+    """A trial's values of parameters."""
+    values = found.encoding.decode(found.observations.X[row])
+    return [values[name] for name in names]
 
 
 def _axis(found: Findings, name: str) -> dict[str, Any]:
@@ -64,10 +67,12 @@ def _axis(found: Findings, name: str) -> dict[str, Any]:
     return {"name": found.label(name), "type": kind, "min": distribution.low, "max": distribution.high}
 
 
-def _place(found: Findings, row: int, name: str) -> object:
-    """Where a trial crosses an axis: a number, or the name of a choice."""
-    value = _values(found, row)[name]
-    return str(value) if isinstance(found.encoding.space[name], CategoricalDistribution) else value
+def _places(found: Findings, row: int, names: Sequence[str]) -> list[object]:
+    """Where a trial crosses the axes: numbers, and names of choices."""
+    return [
+        str(value) if isinstance(found.encoding.space[name], CategoricalDistribution) else value
+        for name, value in zip(names, _values(found, row, names), strict=True)
+    ]
 
 
 def _text(value: object) -> str:

@@ -18,6 +18,7 @@ from experiments.comparison.result import Comparison
 from experiments.files.html import to_uri
 from experiments.report.findings import Findings, Tried
 from experiments.report.given import held_out_tasks_of
+from experiments.report.plots_rounds import arm_label
 from experiments.report.style import TUNED, arm_colour, preset_colour
 from experiments.report.theme import themed
 from experiments.run.protocol import Task
@@ -113,7 +114,7 @@ def held_out_pictures(found: Findings, comparison: Comparison) -> list[SideBySid
     for k, prompt in enumerate(comparison.prompts[:MOST]):
         columns = []
         for measured in (*plain, *fixed, comparison.arms[0]):
-            name = f"{measured.arm.name} (best preset)" if measured.arm.kind == "preset" else measured.arm.name
+            name = arm_label(comparison, measured)
             with_choices = measured.arm.params.strength > 0
             files = [[found.folder / file for file in row] for row in measured.pictures[k]]
             unscored = np.full((len(files), len(files[0])), np.nan)

@@ -14,8 +14,8 @@ from experiments.comparison.arms import Measured
 from experiments.comparison.result import Comparison
 from experiments.report.by_round import basis
 from experiments.report.findings import Findings, same_settings
-from experiments.report.plots_rounds import round_plots
-from experiments.report.style import FAINT, INK, MUTED, Layout, Plot, arm_colour, name_colour, panels
+from experiments.report.plots_rounds import colour_among, round_plots
+from experiments.report.style import FAINT, INK, MUTED, Layout, Plot, name_colour, panels
 from experiments.run.trials import MADE, TIMES
 
 
@@ -37,16 +37,12 @@ def _differences_plot(found: Comparison) -> Plot:
     )
 
 
-def _colour(found: Comparison, measured: Measured) -> str:
-    return arm_colour(measured.arm, [measured.arm for measured in found.arms])
-
-
 def _forest(found: Comparison, layout: Layout) -> Figure:
     """A panel for each objective, an arm in each row."""
     rows = max(map(len, found.differences.values()))
     figure, axes = panels(layout, len(found.differences), 0.36 * rows + 0.9, columns=2)
     for place, (axis, (objective, differences)) in enumerate(zip(axes, found.differences.items(), strict=True)):
-        colours = {measured.arm.name: _colour(found, measured) for measured in found.arms}
+        colours = {measured.arm.name: colour_among(found, measured) for measured in found.arms}
         for row, (name, difference) in enumerate(differences.items()):
             colour = colours.get(name, name_colour(name))
             axis.plot([difference.low, difference.high], [row, row], color=colour, lw=2.4, solid_capstyle="butt")
@@ -109,7 +105,7 @@ def _time(found: Findings, comparison: Comparison, layout: Layout) -> Figure:
     figure, (axis,) = panels(layout, 1, 0.34 * (len(arms) + bool(trials)) + 0.8)
     for row, measured in enumerate(arms):
         length = measured.seconds or 0.0
-        axis.barh(row, length, color=_colour(comparison, measured), height=0.62)
+        axis.barh(row, length, color=colour_among(comparison, measured), height=0.62)
         same = [t.number for t in found.tried if t.number in trials and same_settings(t.params, measured.arm.params)]
         at = [trials[number] for number in same]
         axis.plot(at, [row] * len(at), "o", color=INK, mfc="white", ms=5, zorder=4)

@@ -138,7 +138,7 @@ def _curve(axis: Axes, found: Comparison, measured: Measured, values: Table) -> 
     """An arm by round, 3 x R; those that matter most are stronger and have bands."""
     chief = measured.arm.kind == "tuned" or measured.arm.name == found.best_preset
     rounds = np.arange(1, values.shape[1] + 1)
-    colour = _colour(found, measured)
+    colour = colour_among(found, measured)
     if chief or measured.arm.kind == "plain":
         axis.fill_between(rounds, values[1], values[2], color=colour, alpha=0.13, lw=0)
     axis.plot(
@@ -156,7 +156,8 @@ def _curve(axis: Axes, found: Comparison, measured: Measured, values: Table) -> 
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _colour(found: Comparison, measured: Measured) -> str:
+def colour_among(found: Comparison, measured: Measured) -> str:
+    """Colour of an arm, told apart from those of the other arms."""
     return arm_colour(measured.arm, [measured.arm for measured in found.arms])
 
 
@@ -166,7 +167,7 @@ def _dashes(measured: Measured) -> str:
 
 def _legend(figure: Figure, found: Comparison, arms: Sequence[Measured], layout: Layout) -> None:
     handles = [
-        Line2D([], [], color=_colour(found, arm), ls=_dashes(arm), marker="o", ms=4, label=arm_label(found, arm))
+        Line2D([], [], color=colour_among(found, arm), ls=_dashes(arm), marker="o", ms=4, label=arm_label(found, arm))
         for arm in arms
     ]
     legend_below(figure, handles, layout)

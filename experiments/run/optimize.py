@@ -26,8 +26,8 @@ from experiments.run.early_stopping import EarlyStopping
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress, TrialProgress
 from experiments.run.space import absent
-from experiments.run.stopping import finished, minutes_taken, reason_to_stop, running
-from experiments.run.store import WAITING, Store
+from experiments.run.stopping import finished, minutes_taken, reason_to_stop
+from experiments.run.store import WAITING, Store, running
 from experiments.run.study import (
     CONFIG_FILE,
     PICTURES,

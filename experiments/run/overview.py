@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import optuna
 from optuna.trial import TrialState
 
-from experiments.run.stopping import finished, minutes_taken, running
+from experiments.run.stopping import finished, minutes_taken
 from experiments.run.storage import RunStorage
-from experiments.run.store import WAITING, Store
+from experiments.run.store import WAITING, Store, running
 from experiments.run.study import CONFIG, is_session
 
 

@@ -17,11 +17,6 @@ def finished(study: Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
 
-def running(study: Study) -> list[FrozenTrial]:
-    """Trials under way, here or in other processes."""
-    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-
-
 def images_made(study: Study) -> float:
     """Images generated for a study's trials."""
     return sum(trial.user_attrs.get(MADE, 0) for trial in finished(study))

@@ -35,6 +35,11 @@ WAITING = "waiting for"
 _WORKER = "worker"
 
 
+def running(study: Study) -> list[FrozenTrial]:
+    """Trials under way, here or in other processes."""
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
 def open_storage(url: str) -> RunStorage:
     """Opens a storage in which trials show that their process lives; see `connect`."""
     return connect(url, BEAT, GRACE)
@@ -103,7 +108,7 @@ class Store:
 
         Those that wait for people are kept: somebody else takes them up; see `waiting`.
         """
-        for trial in self._orphans(self._running()):
+        for trial in self._orphans(running(self.study)):
             if not trial.user_attrs.get(WAITING):
                 with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # another process was faster
                     self.storage.set_trial_user_attr(trial._trial_id, LOST, True)
@@ -112,17 +117,17 @@ class Store:
     def workers(self) -> int:
         """Processes that have a trial under way, here and elsewhere."""
         stale = set(self.storage._get_stale_trial_ids(self.study._study_id))
-        alive = [trial for trial in self._running() if trial._trial_id not in stale and not _is_dead(trial)]
+        alive = [trial for trial in running(self.study) if trial._trial_id not in stale and not _is_dead(trial)]
         known = (trial.user_attrs.get(_WORKER) for trial in alive)
         return len({json.dumps(worker, sort_keys=True) for worker in known if worker is not None})
 
     def ahead(self, trial: Trial) -> list[FrozenTrial]:
         """Trials under way in other processes that live, asked for before one; those that wait for people left out."""
-        running = self._running()
-        gone = {orphan.number for orphan in self._orphans(running)}
+        under_way = running(self.study)
+        gone = {orphan.number for orphan in self._orphans(under_way)}
         return [
             other
-            for other in running
+            for other in under_way
             if other.number < trial.number
             and other.number not in gone
             and other.user_attrs.get(_WORKER) != _this_worker()
@@ -131,9 +136,9 @@ class Store:
 
     def waiting(self) -> list[Trial]:
         """Trials that wait for people: those of this process, and those whose process died, which it takes up."""
-        running, found = self._running(), []
-        orphans = {trial.number for trial in self._orphans(running)}
-        for trial in running:
+        under_way, found = running(self.study), []
+        orphans = {trial.number for trial in self._orphans(under_way)}
+        for trial in under_way:
             is_own = trial.user_attrs.get(_WORKER) == _this_worker()
             if trial.user_attrs.get(WAITING) and (is_own or trial.number in orphans):
                 found.append(Trial(self.study, trial._trial_id))
@@ -143,19 +148,16 @@ class Store:
                     self.claim(found[-1])
         return found
 
-    def _running(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-
-    def _orphans(self, running: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def _orphans(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Those of running trials whose process died: this machine knows, or it has been silent for long.
 
         After the storage was away, or its clock was set, all seem silent; those that live then give a sign soon. So
         nobody is dead who was not silent for a while longer.
         """
         stale, now = set(self.storage._get_stale_trial_ids(self.study._study_id)), time.monotonic()
-        silent = {trial._trial_id for trial in running if trial._trial_id in stale or _WORKER not in trial.user_attrs}
+        silent = {trial._trial_id for trial in trials if trial._trial_id in stale or _WORKER not in trial.user_attrs}
         self._silent_since = {each: self._silent_since.get(each, now) for each in silent}
-        return [trial for trial in running if _is_dead(trial) or self._is_silent(trial, now)]
+        return [trial for trial in trials if _is_dead(trial) or self._is_silent(trial, now)]
 
     def _is_silent(self, trial: FrozenTrial, now: float) -> bool:
         """Whether a running trial gave no sign for too long; before its first one, it may be that it is asked now."""

@@ -12,24 +12,21 @@ from typing import Any
 import numpy as np
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from experiments.people.trial_looks import TrialLooks
 from experiments.run.artifacts import Artifacts
 from experiments.run.cached_generator import CachedGenerator
 from experiments.run.early_stopping import EarlyStopping
+from experiments.run.plain_scores import PlainScores, tagged
 from experiments.run.plan import Plan
-from experiments.run.play import Outcome, awaited, by_image, failure_of, play, try_plays
+from experiments.run.play import Outcome, awaited, by_image, failure_of, try_plays
 from experiments.run.protocol import Scores, task_value
 from experiments.run.shared_images import SharedImages
 from experiments.run.store import WAITING, Store
 from fabric.params import FabricParams
 from objectives.base import Objective, ObjectiveError, UnratedError
 from optimizer.attributes import CHOICES, CONSTRAINT_SCORES, LOST, SCORES, STAND_IN, replication_of
-
-PLAIN = "fabric-bo:plain"
-"""User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
-with; constraints come after the objectives. With `:1`, `:2`, ... after it those of replications; see `Task`."""
 
 PARAMS, ROUNDS, PROMPTS, SEEDS, TIMES, MADE = "params", "rounds", "prompts used", "seeds", "seconds", "images made"
 ATTENTION = "attention"
@@ -39,7 +36,6 @@ by what they went to; images that were generated for it; for each prompt the sha
 reference received in the last round, by id; of a trial that failed what could not be scored."""
 
 _log = logging.getLogger(__name__)
-_WAIT = 1.0  # seconds between two looks at what others are at
 
 
 @dataclass
@@ -111,49 +107,12 @@ class Runner:
         self.generator.shared = SharedImages(
             store.study, artifacts, generator.protocol.plain, (generator.protocol.steps, generator.protocol.size)
         )
-        self.store = store
+        self.plain = PlainScores(plan, generator, store, on_wait)
         self.tasks = list(plan.tasks)
         self.scored = [*plan.objectives, *plan.constraints]
         self.on_prompts = on_prompts
         self.on_round = on_round
-        self.on_wait = on_wait
         self.artifacts = artifacts
-
-    def plain(self, trial: Trial, replication: int = 0) -> list[Scores] | UnratedError:
-        """Scores of the tasks' images without feedback, P of M x R x n; made once for a study.
-
-        Args:
-            trial: that is to be compared with them. Of all trials under way that need them the first makes them, and
-                the processes of others wait.
-            replication: see `Task.replication`.
-
-        Returns:
-            The scores, or what people have to rate first.
-        """
-        if not self.scored:
-            return [np.empty((0, 0, 0)) for _ in self.tasks]
-        name = _tagged(PLAIN, replication)
-        known = self._known_plain(name, trial, replication)
-        if known is None:
-            self.on_wait("generating the images without feedback")
-            setting = self.generator.protocol.plain
-            tasks = [replace(task, liked=(), disliked=(), library=(), replication=replication) for task in self.tasks]
-            try:
-                outcomes = play(self.generator, [(task, setting) for task in tasks], self.scored)
-            except UnratedError as waiting:
-                return waiting
-            known = [outcome.scores.tolist() for outcome in outcomes]
-            self.store.study.set_user_attr(name, known)
-        return [np.array(scores) for scores in known]
-
-    def _known_plain(self, name: str, trial: Trial, replication: int) -> Any:
-        """Scores that are known; None where it is this trial's turn to find them."""
-        while (known := self.store.study.user_attrs.get(name)) is None:
-            if not any(_may_replicate(other, replication) for other in self.store.ahead(trial)):
-                return self.store.study.user_attrs.get(name)  # whoever was ahead has written them meanwhile
-            self.on_wait("waiting for the images without feedback, which another worker makes")
-            time.sleep(_WAIT)
-        return known
 
     def run(
         self, study: Study, trials: Sequence[Trial], stopping: EarlyStopping | None = None
@@ -267,8 +226,7 @@ class Runner:
         count = len(self.plan.objectives)
         gains = self._gains(attempt)
         return {
-            _tagged(f"{k}", attempt.replication): gain[0] if count == 1 else gain[:count]
-            for k, gain in enumerate(gains)
+            tagged(f"{k}", attempt.replication): gain[0] if count == 1 else gain[:count] for k, gain in enumerate(gains)
         }
 
     def _constraint_scores(self, attempt: _Attempt) -> dict[str, dict[str, float]]:
@@ -277,7 +235,7 @@ class Runner:
         gains = self._gains(attempt)
         return {
             constraint.name: {
-                _tagged(f"{k}", attempt.replication): constraint.at_least - gain[first + c]
+                tagged(f"{k}", attempt.replication): constraint.at_least - gain[first + c]
                 for k, gain in enumerate(gains)
             }
             for c, constraint in enumerate(constraints)
@@ -320,12 +278,6 @@ class Runner:
         self.artifacts.upload(trial, images)
 
 
-def _may_replicate(other: FrozenTrial, replication: int) -> bool:
-    """Whether a running trial has the seeds of a replication, or does not say yet which it has."""
-    stated = replication_of(other)
-    return not other.params or (0 if stated is None else stated.number) == replication
-
-
 def _add_effort(trial: Trial, seconds: tuple[float, float], images: int, trials: int) -> None:
     """Adds a trial's share of the seconds for generating and scoring, and of the images, to what it took before."""
     before = trial.user_attrs.get(TIMES, {})
@@ -335,11 +287,6 @@ def _add_effort(trial: Trial, seconds: tuple[float, float], images: int, trials:
     }
     trial.set_user_attr(TIMES, shares)
     trial.set_user_attr(MADE, trial.user_attrs.get(MADE, 0) + images / trials)
-
-
-def _tagged(name: str, replication: int) -> str:
-    """The name of what every replication has of its own: a block, the scores of plain images."""
-    return f"{name}:{replication}" if replication else name
 
 
 def picture_name(prompt: int, number: int, image: int) -> str:

@@ -19,17 +19,16 @@ from diffusers.models.transformers.transformer_flux import FluxAttnProcessor
 from torch import Tensor
 
 from fabric.hosts.base import Call
-from fabric.hosts.sd3 import shift_of
-from fabric.hosts.transformer import TransformerHost
+from fabric.hosts.transformer import TransformerHost, shift_of
 from fabric.plan import Role
 from fabric.processor import Layer
-from fabric.projector import KeyValueProjector, LayerCall, Projected
+from fabric.projector import JointProjector, LayerCall, Projected
 
 _PATCH = 2  # latent pixels of a token's side
 
 
-class FluxProjector(KeyValueProjector):
-    """Joint attention, the prompt's tokens first; single-stream blocks have both in one sequence."""
+class FluxProjector(JointProjector):
+    """The prompt's tokens first; single-stream blocks have both in one sequence."""
 
     replaces = (FluxAttnProcessor,)
 
@@ -40,15 +39,10 @@ class FluxProjector(KeyValueProjector):
     def project(self, attn: Any, call: LayerCall) -> Projected:
         """See `Projector`."""
         image = call.hidden.shape[1] if call.image_tokens is None else call.image_tokens
-        query = attn.norm_q(attn.to_q(call.hidden).unflatten(-1, (-1, attn.head_dim)))
-        key, value = self._key_and_value(attn, call.hidden)
+        query, key, value = self._of_image(attn, call.hidden)
         if call.text is not None:
-            of_text = [
-                project(call.text).unflatten(-1, (-1, attn.head_dim))
-                for project in (attn.add_q_proj, attn.add_k_proj, attn.add_v_proj)
-            ]
-            of_text[:2] = attn.norm_added_q(of_text[0]), attn.norm_added_k(of_text[1])
-            query, key, value = (torch.cat(pair, dim=1) for pair in zip(of_text, (query, key, value), strict=True))
+            pairs = zip(self._of_text(attn, call.text), (query, key, value), strict=True)
+            query, key, value = (torch.cat(pair, dim=1) for pair in pairs)
         query, key = (apply_rotary_emb(x, call.rotary, sequence_dim=1) for x in (query, key))
         return Projected(query, key, value, slice(query.shape[1] - image, None))
 
@@ -63,10 +57,6 @@ class FluxProjector(KeyValueProjector):
             return out.flatten(2)
         text, image = out.flatten(2).tensor_split((call.text.shape[1],), dim=1)
         return attn.to_out[1](attn.to_out[0](image)), attn.to_add_out(text)
-
-    def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        key, value = (project(hidden).unflatten(-1, (-1, attn.head_dim)) for project in (attn.to_k, attn.to_v))
-        return attn.norm_k(key), value
 
 
 class FluxHost(TransformerHost):

@@ -8,18 +8,17 @@ from typing import Any
 import torch
 from diffusers import SD3Transformer2DModel
 from diffusers.models.attention_processor import JointAttnProcessor2_0
-from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import calculate_shift
 from torch import Tensor
 
 from fabric.hosts.base import Call, halves
-from fabric.hosts.transformer import TransformerHost
+from fabric.hosts.transformer import TransformerHost, shift_of
 from fabric.plan import Role
 from fabric.processor import Layer
-from fabric.projector import KeyValueProjector, LayerCall, Projected
+from fabric.projector import JointProjector, LayerCall, Projected
 
 
-class JointProjector(KeyValueProjector):
-    """Joint attention of the image's tokens, which come first, and the prompt's; or, without these, self-attention."""
+class SD3Projector(JointProjector):
+    """The image's tokens come first; layers of the image alone are without the prompt's."""
 
     replaces = (JointAttnProcessor2_0,)
 
@@ -29,17 +28,11 @@ class JointProjector(KeyValueProjector):
 
     def project(self, attn: Any, call: LayerCall) -> Projected:
         """See `Projector`."""
-        query = _normed(attn.norm_q, attn.to_q(call.hidden).unflatten(-1, (attn.heads, -1)))
-        key, value = self._key_and_value(attn, call.hidden)
+        query, key, value = self._of_image(attn, call.hidden)
         if call.text is None:
             return Projected(query, key, value)
-        of_text = [
-            project(call.text).unflatten(-1, (attn.heads, -1))
-            for project in (attn.add_q_proj, attn.add_k_proj, attn.add_v_proj)
-        ]
-        of_text[:2] = _normed(attn.norm_added_q, of_text[0]), _normed(attn.norm_added_k, of_text[1])
-        image = slice(0, query.shape[1])
-        query, key, value = (torch.cat(pair, dim=1) for pair in zip((query, key, value), of_text, strict=True))
+        image, pairs = slice(0, query.shape[1]), zip((query, key, value), self._of_text(attn, call.text), strict=True)
+        query, key, value = (torch.cat(pair, dim=1) for pair in pairs)
         return Projected(query, key, value, image)
 
     def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
@@ -50,21 +43,13 @@ class JointProjector(KeyValueProjector):
             return image
         return image, text if attn.context_pre_only else attn.to_add_out(text)
 
-    def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        key, value = super()._key_and_value(attn, hidden)
-        return _normed(attn.norm_k, key), value
-
-
-def _normed(norm: Callable[[Tensor], Tensor] | None, heads: Tensor) -> Tensor:
-    return heads if norm is None else norm(heads)
-
 
 class SD3Host(TransformerHost):
     """Stable Diffusion 3 or 3.5; see `Host`."""
 
     family = "Stable Diffusion 3.x"
     kind = SD3Transformer2DModel
-    projector = JointProjector()
+    projector = SD3Projector()
     flow = True
     guidance = 7.0
     level = 0.25  # in 3.5 Large at 1024 x 1024 each step's own would take 30 GB for a picture and 20 steps
@@ -102,17 +87,3 @@ class SD3Host(TransformerHost):
         """See `Host`."""
         shift = shift_of(scheduler, size[0] * size[1] // self.multiple**2, 1.16)
         scheduler.set_timesteps(steps, device=device, **({} if shift is None else {"mu": shift}))
-
-
-def shift_of(scheduler: Any, tokens: int, most: float) -> float | None:
-    """How far a scheduler is to shift its timesteps for images of so many tokens; None where it does not by size."""
-    config = scheduler.config
-    if not config.get("use_dynamic_shifting", False):
-        return None
-    return calculate_shift(
-        tokens,
-        config.get("base_image_seq_len", 256),
-        config.get("max_image_seq_len", 4096),
-        config.get("base_shift", 0.5),
-        config.get("max_shift", most),
-    )

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import torch
 from cachetools import LRUCache
 from diffusers import DiffusionPipeline
+from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import calculate_shift
 from torch import Tensor
 
 from fabric.encoding import Text
@@ -99,3 +100,17 @@ def doubled(sample: Tensor) -> bool:
     """Whether a batch holds the same latents twice, as pipelines make it for guidance that do not say so otherwise."""
     first, second = sample[: len(sample) // 2], sample[len(sample) // 2 :]
     return len(sample) % 2 == 0 and torch.equal(first, second)
+
+
+def shift_of(scheduler: Any, tokens: int, most: float) -> float | None:
+    """How far a scheduler is to shift its timesteps for images of so many tokens; None where it does not by size."""
+    config = scheduler.config
+    if not config.get("use_dynamic_shifting", False):
+        return None
+    return calculate_shift(
+        tokens,
+        config.get("base_image_seq_len", 256),
+        config.get("max_image_seq_len", 4096),
+        config.get("base_shift", 0.5),
+        config.get("max_shift", most),
+    )

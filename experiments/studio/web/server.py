@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import re
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any, TypeAlias
 
@@ -21,6 +20,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from experiments.files.html import script_source
 from experiments.studio.history.acts import LONGEST
 from experiments.studio.web.api import PageApi
 from experiments.studio.web.downloads import write_archive, write_best
@@ -71,7 +71,7 @@ def _import_map_hash(page: str) -> str:
     """The page's import map, its only script that is not a file, as a content security policy names it."""
     found = _IMPORT_MAP.search(page)
     assert found is not None
-    return f"'sha256-{base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()}'"
+    return script_source(found[1])
 
 
 async def _sent(request: Request) -> Values:
@@ -172,20 +172,19 @@ def _add_pictures(app: FastAPI, api: PageApi) -> None:
     def overlay(image: str, kind: str) -> Response:
         if api.predicted is None:
             return _unknown("map: the studio was started without a predictor")
-        try:
-            return _png(api.predicted.overlay(image, kind), FOREVER)
-        except ValueError as error:
-            return _unknown(str(error))
+        return _png(partial(api.predicted.overlay, image, kind), FOREVER)
 
     @app.get("/previews/{place}")
     def preview(place: int) -> Response:
-        try:
-            return _png(api.preview(place), _NOT_KEPT)
-        except ValueError as error:
-            return _unknown(str(error))
+        return _png(partial(api.preview, place), _NOT_KEPT)
 
 
-def _png(picture: Image, headers: dict[str, str]) -> Response:
+def _png(draw: Callable[[], Image], headers: dict[str, str]) -> Response:
+    """A picture, or why there is none, as a `ValueError` of `draw` says."""
+    try:
+        picture = draw()
+    except ValueError as error:
+        return _unknown(str(error))
     file = io.BytesIO()
     picture.save(file, "PNG")
     return Response(file.getvalue(), headers=headers, media_type="image/png")

@@ -17,10 +17,11 @@ from optuna.trial import FrozenTrial, TrialState
 from experiments.cli import main
 from experiments.run.kept_images import key_without_feedback
 from experiments.run.optimize import Run, optimize
+from experiments.run.plain_scores import PLAIN
 from experiments.run.plan import Plan
-from experiments.run.stopping import finished, running
+from experiments.run.stopping import finished
+from experiments.run.store import running
 from experiments.run.study import read_study
-from experiments.run.trials import PLAIN
 from fabric.generator import FabricGenerator, Request
 from optimizer.attributes import is_lost
 from tests.experiments.run.tiny import TWO_PROMPTS, same_trials, tiny_config, write_tiny

@@ -12,12 +12,13 @@ from optuna.trial import TrialState
 
 from experiments.cli import main
 from experiments.run.optimize import Run, optimize
+from experiments.run.plain_scores import PLAIN
 from experiments.run.plan import Plan
 from experiments.run.protocol import task_value
 from experiments.run.stopping import finished
 from experiments.run.storage import connect
 from experiments.run.study import VERSIONS, open_study, read_study
-from experiments.run.trials import ATTENTION, MADE, PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS, TIMES
+from experiments.run.trials import ATTENTION, MADE, PARAMS, PROMPTS, ROUNDS, SEEDS, TIMES
 from fabric.params import FabricParams
 from objectives.testing import sample_images
 from optimizer.attributes import CONSTRAINT_SCORES, SCORES

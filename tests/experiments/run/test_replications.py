@@ -12,9 +12,10 @@ from experiments.cli import main
 from experiments.config.read import check_config
 from experiments.run import optimize as loop
 from experiments.run.optimize import Run, optimize, read_run
+from experiments.run.plain_scores import PLAIN
 from experiments.run.plan import Plan
 from experiments.run.study import open_study
-from experiments.run.trials import PARAMS, PLAIN, PROMPTS, ROUNDS, SEEDS
+from experiments.run.trials import PARAMS, PROMPTS, ROUNDS, SEEDS
 from optimizer.attributes import LOST, SCORES, replication_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("optimize")]

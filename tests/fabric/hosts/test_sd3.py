@@ -13,7 +13,7 @@ from diffusers import (
 from torch import Tensor
 
 from fabric.attention import SeenReferences
-from fabric.hosts.sd3 import JointProjector
+from fabric.hosts.sd3 import SD3Projector
 from fabric.processor import FabricAttnProcessor, Group, ShownReferences
 from fabric.steering import feedback
 from tests.fabric.hosts.laws import A, B, HostLaws
@@ -76,7 +76,7 @@ class TestSD3(HostLaws):
         attn = pipe.transformer.double().transformer_blocks[1].attn
         own, text, reference = (torch.randn(1, n, 32, dtype=torch.float64) for n in (6, 5, 7))
         plainly = attn(own, encoder_hidden_states=text)
-        processor = FabricAttnProcessor(JointProjector())
+        processor = FabricAttnProcessor(SD3Projector())
         processor.own, processor.records = attn.processor, True
         attn.set_processor(processor)
         attn(reference, encoder_hidden_states=text)
