@@ -72,6 +72,8 @@ def propose(
         # Settings that were tried twice make matrices singular; BoTorch says so, adds jitter and tries again.
         for kind in (NumericalWarning, OptimizationWarning, RuntimeWarning):
             warnings.simplefilter("ignore", kind)
+        # In some draws no setting is feasible. There BoTorch improves on a lower bound of the objective, as it should.
+        warnings.filterwarnings("ignore", "When all training points are infeasible")
         torch.manual_seed(seed)
         acquisition: AcquisitionFunction
         if observations.Y.shape[1] == 1:

@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.bench.held_out import HeldOutJudge
+from experiments.bench.held_out import HeldOutJudge, Values
 from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
 from experiments.bench.over_boards import (
@@ -33,8 +33,16 @@ from experiments.config.schema import RunConfig
 from experiments.run.optimize import optimize
 from experiments.run.plan import Plan
 
-ALONE, CONSTRAINED = "objective alone", "under the constraint"
-PAIRS = ((ALONE, PLAIN), (CONSTRAINED, PLAIN), (CONSTRAINED, ALONE), (BEST_PRESET, PLAIN))
+ALONE, CONSTRAINED, AS_CLOSE = "objective alone", "under the constraint", "as close without it"
+PAIRS = (
+    (ALONE, PLAIN),
+    (CONSTRAINED, PLAIN),
+    (CONSTRAINED, ALONE),
+    (CONSTRAINED, AS_CLOSE),
+    (CONSTRAINED, BEST_PRESET),
+    (BEST_PRESET, PLAIN),
+)
+"""What is compared. Where a constraint makes images less close, the price of both is compared at equal closeness."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,4 +97,23 @@ def _measure(config: RunConfig, board: int, kind: BoardKind, options: argparse.N
     judge = HeldOutJudge(plan, folder / "held-out.json")
     arms = fixed_arms(plan, judge)
     arms |= {arm: judge(optimize(Plan.of(its)).recommended()[1]) for arm, its in configs.items()}
+    arms[AS_CLOSE] = as_close(arms[PLAIN], arms[ALONE], arms[CONSTRAINED], judge.objective.name)
     return row_of(plan, judge, arms)
+
+
+def as_close(plain: Values, alone: Values, constrained: Values, objective: str) -> Values:
+    """What a part of the images made with what was found without the constraint, the others plain, are worth together.
+
+    The part is such that by the objective they are worth as much as those under the constraint, or all of them where
+    even so they are worth less.
+
+    Args:
+        plain: values of images without feedback, by measure.
+        alone: of those with what was found without the constraint.
+        constrained: of those under it.
+        objective: the measure by which they are to be equal.
+    """
+    reach = alone[objective] - plain[objective]
+    part = (constrained[objective] - plain[objective]) / reach if reach > 0 else 1.0
+    part = min(max(part, 0.0), 1.0)
+    return {name: plain[name] + part * (alone[name] - plain[name]) for name in plain}

@@ -15,7 +15,8 @@ import numpy as np
 from experiments.bench.boards import BEST_KNOWN, tuned
 from experiments.bench.kept import FOLDER, read_results
 from experiments.bench.knobs import changed
-from experiments.bench.over_boards import BEST_PRESET, PLAIN, gains, value_of, worlds_of
+from experiments.bench.over_boards import BEST_PRESET, PLAIN, gains, measures_of, value_of, worlds_of
+from experiments.bench.price import ALONE, AS_CLOSE, CONSTRAINED, PAIRS
 from experiments.intervals import Difference, paired_difference
 
 ROOT = Path(__file__).parents[2]
@@ -79,6 +80,31 @@ def knobs_table(results: Mapping[str, Any]) -> str:
     pairs = [(base, PLAIN) for base in results["base"]]
     pairs += [(changed(base, change), base) for base in results["base"] for change in results["changes"]]
     return _gains_table(results, pairs)
+
+
+def price_tables(results: Mapping[str, Any]) -> str:
+    """A row for each arm, its mean over boards by every measure, and what arms are better by."""
+    measures = measures_of(results)
+    arms = [PLAIN, BEST_PRESET, ALONE, CONSTRAINED, AS_CLOSE]
+    rows: list[list[object]] = [
+        [arm, *(f"{np.mean([value_of(row, arm, name) for row in results['rows']]):.3f}" for name in measures)]
+        for arm in arms
+    ]
+    compared: list[list[object]] = [
+        [f"{arm} over {over}", *(gains(results, arm, over, measure=name) for name in measures)] for arm, over in PAIRS
+    ]
+    return _stacked(
+        _table(["mean over boards", *measures], rows),
+        _table(["difference, with its 95 % interval", *measures], compared),
+    )
+
+
+def predictor_table(results: Mapping[str, Any]) -> str:
+    """A row for each of the paper's metrics, a column for each model."""
+    models = results["models"]
+    names = list(dict.fromkeys(name for values in models.values() for name in values))
+    rows = [[name, *(f"{values[name]:.3f}" if name in values else "" for values in models.values())] for name in names]
+    return _table(["on held-out pictures", *models], rows)
 
 
 def _gains_table(results: Mapping[str, Any], pairs: Sequence[tuple[str, str]]) -> str:

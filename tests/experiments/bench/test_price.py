@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from experiments.bench.kept import read_results
 from experiments.bench.over_boards import PLAIN, gains, measures_of
-from experiments.bench.price import ALONE, CONSTRAINED
+from experiments.bench.price import ALONE, CONSTRAINED, as_close
 from experiments.cli import main
 
 
@@ -34,6 +36,18 @@ def test_a_constraint_that_everything_keeps_changes_nothing(tmp_path: Path, caps
     first = capsys.readouterr().out
     assert main(command) == 0
     assert capsys.readouterr().out == first
+
+
+@given(*[st.floats(0, 1)] * 5)
+def test_what_is_as_close_lies_between_no_feedback_and_all_of_it(
+    near: float, far: float, wanted: float, kept: float, paid: float
+) -> None:
+    low, high = sorted((near, far))
+    plain, alone = {"close": low, "stated": kept}, {"close": high, "stated": paid}
+    mixed = as_close(plain, alone, {"close": wanted, "stated": 0.5}, "close")
+    assert mixed["close"] == pytest.approx(min(max(wanted, low), high), abs=1e-9)
+    # The price is proportional to how much closer it is, as it is for a part of the images.
+    assert (mixed["stated"] - kept) * (high - low) == pytest.approx((mixed["close"] - low) * (paid - kept), abs=1e-9)
 
 
 def test_trials_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
