@@ -85,7 +85,7 @@ def knobs_table(results: Mapping[str, Any]) -> str:
 def price_tables(results: Mapping[str, Any]) -> str:
     """A row for each arm, its mean over boards by every measure, and what arms are better by."""
     measures = measures_of(results)
-    arms = [PLAIN, BEST_PRESET, ALONE, CONSTRAINED, AS_CLOSE]
+    arms = [PLAIN, *results["rows"][0]["presets"], BEST_PRESET, ALONE, CONSTRAINED, AS_CLOSE]
     rows: list[list[object]] = [
         [arm, *(f"{np.mean([value_of(row, arm, name) for row in results['rows']]):.3f}" for name in measures)]
         for arm in arms
@@ -93,8 +93,9 @@ def price_tables(results: Mapping[str, Any]) -> str:
     compared: list[list[object]] = [
         [f"{arm} over {over}", *(gains(results, arm, over, measure=name) for name in measures)] for arm, over in PAIRS
     ]
+    kept = f"{results['constraint']} at least {results['at_least']:g}"
     return _stacked(
-        _table(["mean over boards", *measures], rows),
+        _table([f"mean over boards; the constraint is {kept}", *measures], rows),
         _table(["difference, with its 95 % interval", *measures], compared),
     )
 
@@ -236,6 +237,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "studio": (studio_table, ("studio",)),
     "generation": (generation_table, ("generation",)),
     "flops": (flops_table, ("flops",)),
+    "price": (price_tables, ("price",)),
     "runs": (runs_table, ("embedded", "pickscore", "emoji")),
 }
 """By the name of their markers: how a table is made, and from which results."""

@@ -78,7 +78,7 @@ def _setup(options: argparse.Namespace) -> Setup:
         dtype=options.dtype,
         scheduler=options.scheduler or SCHEDULERS[0],
     )
-    return replace(setup, prompts=4, steps=2, images=2) if options.smoke else setup
+    return replace(setup, prompts=2, steps=2, images=2) if options.smoke else setup
 
 
 def _possible(claims: Sequence[Claim], setup: Setup) -> tuple[list[Claim], list[str]]:

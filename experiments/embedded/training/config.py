@@ -122,6 +122,9 @@ def emoji(output: Path, workdir: Path) -> Config:
     )
 
 
+_FOLDER_BATCH = EMOJI.length.batch  # a pool has no more pictures than are drawn
+
+
 def folder(pictures: Path, output: Path, workdir: Path, steps: int) -> Config:
     """The training of a generator and a CLIP judge on a folder of pictures with captions.
 
@@ -142,7 +145,7 @@ def folder(pictures: Path, output: Path, workdir: Path, steps: int) -> Config:
         workdir=workdir,
         output=output,
         world=world,
-        pool=min(40_000, max(2_000, 20 * world.counts[0])),
+        pool=min(40_000, max(2_000, 20 * world.counts[0]), _FOLDER_BATCH * steps),
         codec=Schedule(steps=max(1, steps // 4), batch=16, lr=1e-3),
         clip=Schedule(steps=max(1, steps // 5), batch=48, lr=1.5e-3, ema=0.99),
         phases=(replace(EMOJI, name="unet_folder", length=replace(EMOJI.length, steps=steps)),),
