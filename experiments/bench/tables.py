@@ -238,6 +238,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "generation": (generation_table, ("generation",)),
     "flops": (flops_table, ("flops",)),
     "price": (price_tables, ("price",)),
+    "predictor": (predictor_table, ("predictor",)),
     "runs": (runs_table, ("embedded", "pickscore", "emoji")),
 }
 """By the name of their markers: how a table is made, and from which results."""

@@ -203,5 +203,6 @@ def measure(parts: RahfParts, pool: RichPool) -> dict[str, float]:
             found[f"CC of the {kind} map"] = map_metrics(drawn[:, place], marked[:, place]).cc
     known = pool.known > 0
     said, meant = torch.cat(words), pool.words > 0
-    found["F1 of misaligned words"] = word_metrics([said[known].tolist()], [meant[known].tolist()]).f1
+    if known.any():
+        found["F1 of misaligned words"] = word_metrics([said[known].tolist()], [meant[known].tolist()]).f1
     return {name: value for name, value in found.items() if math.isfinite(value)}
