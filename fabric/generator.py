@@ -131,8 +131,19 @@ class FabricGenerator:
         """
         pictures = {image.id for request in requests for image in (*request.liked, *request.disliked)}
         outer = any(request.params.outer > 0 for request in requests)
+        return self.bytes_of(len(pictures), steps, size, outer=outer)
+
+    def bytes_of(self, pictures: int, steps: int, size: tuple[int, int] | None = None, *, outer: bool) -> int:
+        """What the bank holds of so many pictures, at every step or at their one level; see `bank_bytes`.
+
+        Args:
+            pictures: how many.
+            steps: denoising steps.
+            size: height and width in pixels; the native size by default.
+            outer: with the outermost layers.
+        """
         levels = self.evaluations(steps) if self.level is None else 1
-        return len(pictures) * levels * self.host.kept_bytes(size or self.native_size, outer=outer)
+        return pictures * levels * self.host.kept_bytes(size or self.native_size, outer=outer)
 
     @property
     def level(self) -> float | None:

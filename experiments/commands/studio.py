@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
+from experiments.config.errors import checked
+from experiments.config.family import usual
+from experiments.config.parts import ModelConfig
 from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
 from experiments.studio.blind import BlindComparison, arms_of, check_arms, results
@@ -56,10 +58,12 @@ def _results(options: argparse.Namespace) -> CommandResult:
 
 
 def _session(options: argparse.Namespace) -> StudioOptions:
+    model = {"name": options.model, "device": options.device, "dtype": options.dtype, "config": options.model_config}
+    scheduler, guidance = usual(checked(ModelConfig, model))
     return StudioOptions(
         folder=options.folder,
         model=options.model,
-        scheduler=options.scheduler or SCHEDULERS[0],
+        scheduler=options.scheduler or scheduler,
         device=options.device,
         dtype=options.dtype,
         loras=tuple(options.lora),
@@ -70,7 +74,7 @@ def _session(options: argparse.Namespace) -> StudioOptions:
         images=options.images,
         steps=options.steps,
         size=None if options.size is None else (options.size, options.size),
-        guidance=options.guidance,
+        guidance=guidance if options.guidance is None else options.guidance,
         seed=options.seed,
     )
 

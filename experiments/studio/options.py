@@ -29,7 +29,7 @@ class StudioOptions:
         images: of a round.
         steps: denoising steps.
         size: height and width in pixels; the model's own by default.
-        guidance: of plain images; 4 for an embedded model, else 7.
+        guidance: of plain images; 4 for an embedded model, else 7; `experiments.config.family` knows that of others.
         seed: of everything.
 
     Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -13,13 +14,17 @@ from torch import Tensor, nn
 from fabric.codec import decoded, scaled_latents, upcast
 from fabric.encoding import Text
 from fabric.images import FeedbackImage
-from fabric.knobs import KNOBS
+from fabric.knobs import KNOBS, Knob
 from fabric.noise_level import FlowMatching, NoiseLevels, VariancePreserving
 from fabric.params import FabricParams
 from fabric.plan import Role
 from fabric.processor import Layer
 from fabric.projector import Projector
 from fabric.version import model_version
+
+_MOST_TOLD = 10.0  # models that are told their guidance were distilled with less
+_TOLD = "Guidance that the model is told of, and imitates without an unconditional pass."
+_OF_TOLD = "More follows the prompt more closely; too much of it spoils colours and shapes."
 
 
 class Call(NamedTuple):
@@ -52,7 +57,7 @@ class Host(ABC):
         flow: whether it was trained by flow matching; else it preserves variance.
         absent: knobs that the family does not have.
         guidance: usual strength of the guidance.
-        classifier_free: whether guidance is by an unconditional pass.
+        classifier_free: whether guidance is by an unconditional pass; else the model is told its strength, or has none.
         level: noise of references as a fraction of the training timesteps, where each step's own would be too large a
             bank; None for each step's.
         layers: in which references are seen, by the names of their processors, in the order of a call.
@@ -73,6 +78,14 @@ class Host(ABC):
         self.pipeline = pipeline
         self.core = core_of(pipeline, self.part)
         self.layers = self.find_layers()
+
+    @property
+    def knobs(self) -> dict[str, Knob]:
+        """Knobs that the family has, by name, with its ranges, defaults and explanations; see `absent`."""
+        guidance = replace(KNOBS["guidance_scale"], default=self.guidance)
+        if not self.classifier_free:
+            guidance = replace(guidance, high=_MOST_TOLD, meaning=_TOLD, effect=_OF_TOLD)
+        return {name: knob for name, knob in {**KNOBS, guidance.name: guidance}.items() if name not in self.absent}
 
     # What families say
 
@@ -273,14 +286,18 @@ class Host(ABC):
         """Refuses what the family does not have.
 
         Raises:
-            ValueError: a knob that it does not have is neither at its default nor 1, which as a factor is none; or an
-                image has a mask, and tokens cannot be told apart.
+            ValueError: a knob that it does not have is neither at its default nor 1, which as a factor is none; another
+                is out of the family's range; or an image has a mask, and tokens cannot be told apart.
         """
         for name in self.absent:
             value, default = getattr(params, name), KNOBS[name].default
             if value not in (default, 1):
                 raise ValueError(f"{name}: {value:g} given; {self.family} has no such knob; allowed: {default:g}")
-        if not self.projector.keeps_tokens and params.masking and any(image.mask is not None for image in images):
+        for name, knob in self.knobs.items():
+            if not knob.by_picture and not knob.low <= (value := getattr(params, name)) <= knob.high:
+                of_family = f"{knob.low:g} to {knob.high:g} with {self.family}"
+                raise ValueError(f"{name}: {value:g} is out of range; allowed: {of_family}")
+        if not self.projector.keeps_tokens and any(image.mask is not None for image in images):
             raise ValueError(f"mask: {self.family} keeps no single tokens of a picture; allowed: none")
 
 

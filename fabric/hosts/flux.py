@@ -9,6 +9,7 @@ there, references are seen in the single-stream blocks; the double-stream ones, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ from torch import Tensor
 
 from fabric.hosts.base import Call
 from fabric.hosts.transformer import TransformerHost, shift_of
+from fabric.knobs import Knob
 from fabric.plan import Role
 from fabric.processor import Layer
 from fabric.projector import JointProjector, LayerCall, Projected
 
 _PATCH = 2  # latent pixels of a token's side
+_OUTER = "Factor on the weights in the double-stream layers; 0: these layers, a third, see no pictures."
 
 
 class FluxProjector(JointProjector):
@@ -74,6 +77,12 @@ class FluxHost(TransformerHost):
         told = self.core.config.guidance_embeds  # else distilled to few steps, without guidance
         self.guidance = 3.5 if told else 1.0
         self.absent = ("bottleneck", "emphasis") if told else ("bottleneck", "emphasis", "guidance_scale")
+
+    @property
+    def knobs(self) -> dict[str, Knob]:
+        """See `Host`; `outer` is of the double-stream layers."""
+        knobs = super().knobs
+        return {**knobs, "outer": replace(knobs["outer"], meaning=_OUTER)}
 
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""

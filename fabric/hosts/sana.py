@@ -77,6 +77,7 @@ class SanaHost(TransformerHost):
     projector = LinearProjector()
     lora_scale = "attention_kwargs"
     flow = True
+    absent = (*TransformerHost.absent, "masking")
     guidance = 4.5
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:

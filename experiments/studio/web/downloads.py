@@ -28,7 +28,7 @@ def write_archive(session: StudioSession, file: IO[bytes], favourites: bool = Fa
         lost = _write_pictures(session, pack, _names(state, images))
         facts = {**_facts(state, images), "lost": lost}
         pack.writestr("session.json", json.dumps(facts, indent=1, ensure_ascii=False))
-        pack.writestr("best.yaml", session.best().to_yaml())
+        pack.writestr("best.yaml", session.best().to_yaml(session.fabric.host.knobs))
 
 
 def write_best(session: StudioSession, file: IO[bytes]) -> None:
@@ -40,7 +40,7 @@ def write_best(session: StudioSession, file: IO[bytes]) -> None:
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as pack:
         _write_pictures(session, pack, _references(session.state, ""))
-        pack.writestr("best.yaml", session.best().to_yaml())
+        pack.writestr("best.yaml", session.best().to_yaml(session.fabric.host.knobs))
         pack.writestr("generate.txt", f"{_command(session)}\n")
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from fabric.generator import FabricGenerator, Request
 from fabric.hosts import host_of
 from fabric.images import FeedbackImage
+from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
 from fabric.steering import Level, feedback
@@ -251,9 +252,13 @@ class HostLaws:
     def test_knobs_that_the_family_does_not_have_are_refused(self, pipe: Any) -> None:
         fabric = FabricGenerator(pipe)
         for name in set(fabric.host.absent) - {"guidance_scale"}:
-            value = 0.5 if name == "outer" else 2.0
+            value = 0.5 if name in ("outer", "masking") else 2.0
             with pytest.raises(ValueError, match=f"{name}: {value:g} given; .* has no such knob; allowed: "):
                 self.one(fabric, params=FabricParams.from_dict({**self.params.to_dict(), name: value}))
+        assert fabric.host.knobs.keys() == KNOBS.keys() - {*fabric.host.absent}
+        if self.guidance_is_told:
+            with pytest.raises(ValueError, match="guidance_scale: 12 is out of range; allowed: 1 to 10 with "):
+                self.one(fabric, params=replace(self.params, guidance_scale=12))
 
     def test_other_sizes(self, pipe: Any) -> None:
         fabric = FabricGenerator(pipe)

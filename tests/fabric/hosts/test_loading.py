@@ -10,7 +10,8 @@ from diffusers import AuraFlowTransformer2DModel
 from fabric.generator import FabricGenerator, Request
 from fabric.hosts import FAMILIES as HOSTS
 from fabric.hosts import host_of
-from fabric.models import SUPPORTED, load, set_scheduler
+from fabric.model_files import SUPPORTED
+from fabric.models import load, set_scheduler
 from fabric.params import FabricParams
 from tests.fabric.hosts.families import FAMILIES, save
 from tests.fabric.hosts.laws import A, B
