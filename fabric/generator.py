@@ -26,7 +26,7 @@ from fabric.params import FabricParams
 from fabric.plan import Row, rows_of
 from fabric.references import References
 from fabric.seeding import generator_for
-from fabric.steering import Level, Steering, check_level, level_of
+from fabric.steering import Layers, Level, Steering, check_level, layers_of, level_of
 
 _log = logging.getLogger(__name__)
 _LARGEST = 8192  # pixels of a side; more is a mistake, which would run out of memory after a long time
@@ -82,9 +82,10 @@ class FabricGenerator:
         bank: keeps references' hidden states; one of its own by default.
         reference_seed: of the references' noise, shared by all requests.
         reference_level: of the references' noise; see `fabric.feedback`.
+        reference_layers: in which references are seen, likewise.
 
     Raises:
-        ValueError: the pipeline is of no known family, or the bank belongs to another model.
+        ValueError: the pipeline is of no known family or has no such layers, or the bank belongs to another model.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class FabricGenerator:
         bank: ReferenceBank | None = None,
         reference_seed: int = 0,
         reference_level: Level = None,
+        reference_layers: Layers = None,
     ) -> None:
         check_level(reference_level)
         self.pipeline = pipeline
@@ -100,6 +102,7 @@ class FabricGenerator:
         self.bank = ReferenceBank() if bank is None else bank
         self.references = References(self.host, self.bank, reference_seed)
         self.reference_level = reference_level
+        self.reference_layers = layers_of(self.host, reference_layers)
         self._fits: dict[tuple[int, int], int] = {}
 
     @property
@@ -143,7 +146,7 @@ class FabricGenerator:
             outer: with the outermost layers.
         """
         levels = self.evaluations(steps) if self.level is None else 1
-        return pictures * levels * self.host.kept_bytes(size or self.native_size, outer=outer)
+        return pictures * levels * self.host.kept_bytes(size or self.native_size, self.reference_layers, outer=outer)
 
     @property
     def level(self) -> float | None:
@@ -223,7 +226,9 @@ class FabricGenerator:
         told = host.told(texts, size, device)
         scales = [requests[k].params.guidance_scale for k in [*guided, *range(len(requests))]]
         rows = self._rows(requests, guided, len(scheduler.timesteps))
-        steering = Steering(host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
+        steering = Steering(
+            host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level, self.reference_layers
+        )
         extra = self._step_arguments(scheduler, requests)
         latents = self._initial_latents(scheduler, requests, size)
         chosen = torch.tensor(guided, device=device, dtype=torch.int64)

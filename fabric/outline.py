@@ -11,7 +11,7 @@ import torch
 import transformers
 from diffusers.loaders.single_file_utils import fetch_diffusers_config
 from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from fabric.hosts import host_of
 from fabric.model_files import ENCODERS, UNETS, in_short, kind_of, precision, tensors_of
@@ -93,7 +93,7 @@ class Outline:
 def _in_precision(made: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A module as it is read: what is stored is in the precision, other buffers are as they were made."""
     for module in made.modules():
-        stored = [*module._parameters.values()]
+        stored: list[Tensor | None] = [*module._parameters.values()]
         stored += [each for name, each in module._buffers.items() if name not in module._non_persistent_buffers_set]
         for tensor in stored:
             if tensor is not None and tensor.is_floating_point():

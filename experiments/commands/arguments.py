@@ -51,7 +51,31 @@ def add_model(group: argparse._ArgumentGroup) -> None:
         help="LoRAs, their scales 1 by default",
     )
     add_sampling(group)
+    group.add_argument(
+        "--level",
+        type=_level,
+        metavar="X",
+        help="noise at which pictures are shown: 0 (none) to 1 in all steps, or each for that of each step "
+        "(default as is usual for the model's family)",
+    )
+    group.add_argument(
+        "--layers",
+        type=_layers,
+        metavar="FIRST:END",
+        help="layers that see pictures, counted from 0, without the last (default as is usual for the model's family)",
+    )
     group.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
+
+
+def _level(text: str) -> float | str:
+    """A number, or "each"."""
+    return text if text == "each" else float(text)
+
+
+def _layers(text: str) -> tuple[int, int]:
+    """Two numbers of `FIRST:END`."""
+    first, _, end = text.partition(":")
+    return int(first), int(end)
 
 
 def _lora(text: str) -> tuple[str, float]:

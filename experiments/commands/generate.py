@@ -69,7 +69,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     )
     if strange := unknown_words(options.model, options.prompts):
         progress.warn(f"warning: {strange}")
-    fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
+    bank, layers = ReferenceBank(offload=options.offload), _layers(options)
+    fabric = FabricGenerator(pipeline, bank, reference_level=options.level, reference_layers=layers)
     for prompt in options.prompts:
         if cut := fabric.host.cut_words(prompt):
             progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
@@ -102,7 +103,8 @@ def _dry_run(
 ) -> CommandResult:
     """What would be generated, as the model's configurations tell it; its weights are not read, nothing is written."""
     outline = Outline(options.model, options.device, options.dtype, options.model_config)
-    fabric, params = outlined_generator(outline, scheduler), _of_family(params, options, outline.host)
+    fabric = outlined_generator(outline, scheduler, options.level, _layers(options))
+    params = _of_family(params, options, outline.host)
     requests = _requests(options, params, tasks)
     width, height = size = (_size(options.size) or fabric.native_size)[::-1]
     fabric.check(options.steps, (height, width), requests)
@@ -220,6 +222,10 @@ def _of_family(params: FabricParams, options: argparse.Namespace, host: Host) ->
     if options.guidance_scale is None and options.params is None:
         params = replace(params, guidance_scale=host.guidance)
     return params
+
+
+def _layers(options: argparse.Namespace) -> range | None:
+    return None if options.layers is None else range(*options.layers)
 
 
 def _scheduler(options: argparse.Namespace, given: FabricParams) -> str | None:

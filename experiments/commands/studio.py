@@ -58,8 +58,9 @@ def _results(options: argparse.Namespace) -> CommandResult:
 
 
 def _session(options: argparse.Namespace) -> StudioOptions:
-    model = {"name": options.model, "device": options.device, "dtype": options.dtype, "config": options.model_config}
-    scheduler, guidance = usual(checked(ModelConfig, model))
+    given = {name: getattr(options, name) for name in ("device", "dtype", "level", "layers", "offload")}
+    model = checked(ModelConfig, {"name": options.model, "config": options.model_config, **given})
+    scheduler, guidance = usual(model)
     return StudioOptions(
         folder=options.folder,
         model=options.model,
@@ -68,6 +69,8 @@ def _session(options: argparse.Namespace) -> StudioOptions:
         dtype=options.dtype,
         loras=tuple(options.lora),
         model_config=options.model_config,
+        level=model.level,
+        layers=model.layers,
         offload=options.offload,
         storage=options.storage or default_storage(options.folder),
         study=options.study,

@@ -104,6 +104,8 @@ def _command(folder: Path, study: str, config: Mapping[str, Any]) -> str:
         "model": model["name"],
         "scheduler": model["scheduler"],
         "dtype": model["dtype"],
+        "level": model.get("level"),
+        "layers": None if (layers := model.get("layers")) is None else "{}:{}".format(*layers),
         "images": config["images"],
         "steps": config["steps"],
         "size": None if size is None else size[0],

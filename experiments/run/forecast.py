@@ -152,8 +152,9 @@ def forecast(plan: Plan) -> Forecast:
 
 def _memory(plan: Plan) -> MemoryForecast:
     """Of the pictures of one trial: those given, and of each round but the last what is liked and disliked of it."""
-    protocol, outline = plan.protocol, outline_of(plan.config.model)
-    fabric = outlined_generator(outline, plan.config.model.scheduler)
+    protocol, model = plan.protocol, plan.config.model
+    outline = outline_of(model)
+    fabric = outlined_generator(outline, model.scheduler, model.level, model.reference_layers)
     signs = 2 if protocol.feedback == "both" else 1
     given = sum(len(task.liked) + len(task.disliked) + len(task.library) for task in plan.tasks)
     pictures = given + len(plan.tasks) * (protocol.rounds - 1) * signs

@@ -8,20 +8,25 @@ from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator
 from fabric.models import set_scheduler
 from fabric.outline import Outline
+from fabric.steering import Layers, Level
 
 
-def outlined_generator(outline: Outline, scheduler: str | None = None) -> FabricGenerator:
+def outlined_generator(
+    outline: Outline, scheduler: str | None = None, level: Level = None, layers: Layers = None
+) -> FabricGenerator:
     """A generator that can check and forecast, but not generate.
 
     Args:
         outline: of its model.
         scheduler: name; that of the model's family by default.
+        level: of the references' noise; see `fabric.feedback`.
+        layers: in which references are seen, likewise.
 
     Raises:
-        ValueError: the scheduler is unknown, or not for the family.
+        ValueError: the scheduler is unknown, or not for the family; or there are no such layers.
     """
     set_scheduler(outline.host.pipeline, scheduler or outline.scheduler)
-    return FabricGenerator(outline.host.pipeline)
+    return FabricGenerator(outline.host.pipeline, reference_level=level, reference_layers=layers)
 
 
 @dataclass(frozen=True)

@@ -344,7 +344,8 @@ class Plan:
             loras=tuple(model.loras.items()),
             config=model.config,
         )
-        fabric = FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
+        bank = ReferenceBank(offload=model.offload)
+        fabric = FabricGenerator(pipeline, bank, reference_level=model.level, reference_layers=model.reference_layers)
         check_family(self.config, fabric.host)
         fabric.check(protocol.steps, protocol.size)
         kept = KeptImages(self.config.output / _KEPT, (protocol.steps, protocol.size)) if self.asks_people else None

@@ -79,7 +79,9 @@ class StudioSession:
                 loras=options.loras,
                 config=options.model_config,
             )
-            fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
+            bank = ReferenceBank(offload=options.offload)
+            layers = None if options.layers is None else range(*options.layers)
+            fabric = FabricGenerator(pipeline, bank, reference_level=options.level, reference_layers=layers)
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
         keep_knobs(store.study, fabric.host.knobs)

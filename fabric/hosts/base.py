@@ -60,7 +60,7 @@ class Host(ABC):
         classifier_free: whether guidance is by an unconditional pass; else the model is told its strength, or has none.
         level: noise of references as a fraction of the training timesteps, where each step's own would be too large a
             bank; None for each step's.
-        layers: in which references are seen, by the names of their processors, in the order of a call.
+        layers: in which references can be seen, by the names of their processors, in the order of a call.
     """
 
     family: ClassVar[str]
@@ -248,17 +248,32 @@ class Host(ABC):
         """Images of latents, float32 on the CPU; only few large ones at once, so that a batch needs little memory."""
         return decoded(self.pipeline.vae, self.unpack(latents, size))
 
-    def kept_bytes(self, size: tuple[int, int], *, outer: bool) -> int:
+    @property
+    def usual_layers(self) -> range:
+        """In which references are seen where nothing is said, by their places in `layers`."""
+        return range(len(self.layers))
+
+    def seen(self, layers: range, *, outer: bool) -> list[Layer]:
+        """Layers in which references are seen.
+
+        Args:
+            layers: places in `layers`.
+            outer: with the outermost layers.
+        """
+        chosen = [*self.layers.values()][layers.start : layers.stop]
+        return [layer for layer in chosen if outer or not layer.outermost]
+
+    def kept_bytes(self, size: tuple[int, int], layers: range, *, outer: bool) -> int:
         """What one reference at one level of noise takes in the bank.
 
         Args:
             size: height and width of the images in pixels.
+            layers: see `seen`, as the next.
             outer: with the outermost layers.
         """
         return sum(
             self.projector.kept_bytes(self.module_of(layer), self.tokens(layer, size), self.core.dtype)
-            for layer in self.layers.values()
-            if outer or not layer.outermost
+            for layer in self.seen(layers, outer=outer)
         )
 
     def module_of(self, layer: Layer) -> Any:

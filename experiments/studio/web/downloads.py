@@ -63,13 +63,15 @@ def _command(session: StudioSession) -> str:
         "--model": options.model,
         "--model-config": options.model_config,
         "--scheduler": options.scheduler,
+        "--level": options.level,
+        "--layers": None if options.layers is None else f"{options.layers[0]}:{options.layers[1]}",
         "--steps": options.steps,
         "--size": None if options.size is None else f"{options.size[1]}x{options.size[0]}",
     }
     words = ["fabric-bo", "generate", state.prompt or "", "--params", "best.yaml"]
     for sign, images in (("liked", state.liked), ("disliked", state.disliked)):
         words += [f"--{sign}", sign] if images else []
-    words += [word for name, value in model.items() if value for word in (name, str(value))]
+    words += [word for name, value in model.items() if value not in (None, "") for word in (name, str(value))]
     words += [word for name, scale in options.loras for word in ("--lora", f"{name}={scale:g}")]
     return shlex.join(words)
 

@@ -249,6 +249,24 @@ class HostLaws:
             assert len(fabric.bank) == entries
             assert fabric.bank.bytes == forecast
 
+    def test_layers_without_references_are_the_stock_pipeline_bit_for_bit(self, pipe: Any) -> None:
+        plainly, count = self.call(pipe), len(host_of(pipe).layers)
+        with feedback(pipe, self.params, liked=(A,), disliked=(B,), layers=range(0)) as steering:
+            assert torch.equal(self.call(pipe), plainly)
+        assert len(steering.references.bank) == 0
+        images, taken = [], []
+        for layers in (range(count), range(1, count), range(count - 1)):
+            fabric = FabricGenerator(pipe, reference_layers=layers)
+            forecast = fabric.bank_bytes([self.request(liked=(A,))], STEPS, (SIDE, SIDE))
+            images.append(self.one(fabric, liked=(A,)))
+            taken.append(fabric.bank.bytes)
+            assert fabric.bank.bytes == forecast
+            assert (images[-1] - plainly).abs().max() > 1e-4
+        assert taken[0] > taken[1] > 0
+        assert all((images[0] - other).abs().max() > 1e-5 for other in images[1:])
+        with pytest.raises(ValueError, match=f"layers: 0:{count + 1} of {count}; allowed: 0:0 to 0:{count}"):
+            FabricGenerator(pipe, reference_layers=range(count + 1))
+
     def test_knobs_that_the_family_does_not_have_are_refused(self, pipe: Any) -> None:
         fabric = FabricGenerator(pipe)
         for name in set(fabric.host.absent) - {"guidance_scale"}:

@@ -12,6 +12,7 @@ from fabric.hosts import FAMILIES as HOSTS
 from fabric.hosts import host_of
 from fabric.model_files import SUPPORTED
 from fabric.models import load, set_scheduler
+from fabric.outline import Outline
 from fabric.params import FabricParams
 from tests.fabric.hosts.families import FAMILIES, save
 from tests.fabric.hosts.laws import A, B
@@ -70,3 +71,18 @@ def test_an_unknown_family_is_told_which_there_are(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps({**index, "_class_name": "AuraFlowPipeline"}))
     with pytest.raises(ValueError, match=r"is of architecture AuraFlowPipeline; supported: Stable.*, SanaPipeline"):
         load(str(tmp_path))
+
+
+def test_a_transformer_in_a_file_of_its_own_with_the_rest_of_its_model(tmp_path: Path) -> None:
+    pipe, file = save("FLUX.1", tmp_path / "whole"), tmp_path / "transformer.safetensors"
+    (tmp_path / "whole" / "transformer" / "diffusion_pytorch_model.safetensors").rename(file)
+    loaded = load(str(file), config=str(tmp_path / "whole"), device="cpu")
+    request = Request("a red star", 1, FabricParams(guidance_scale=3), (A,))
+    images = [FabricGenerator(each)([request], 2, (SIDE, SIDE)).images for each in (loaded, pipe)]
+    torch.testing.assert_close(*images, rtol=0, atol=1e-4)
+    assert Outline(str(file), "cpu", config=str(tmp_path / "whole")).host.family == "FLUX.1"
+    with pytest.raises(ValueError, match=r"holds no whole Stable Diffusion .*; allowed: with a configuration"):
+        load(str(file))
+    save("PixArt-alpha and -Sigma", tmp_path / "pixart")
+    with pytest.raises(ValueError, match="PixArtAlphaPipeline is not read from a transformer's file"):
+        load(str(file), config=str(tmp_path / "pixart"))
