@@ -239,8 +239,10 @@ class FabricGenerator:
                 predicted = host.predict(host.arguments(z, t, told, scales, size)).to(latents.dtype)
                 unconditional, conditional = predicted.split([len(guided), len(requests)])
                 if guided:
-                    towards = guidance.view(-1, *[1] * (z.ndim - 1)) * (conditional[chosen] - unconditional)
-                    conditional = conditional.index_copy(0, chosen, unconditional + towards)
+                    scale = guidance.view(-1, *[1] * (z.ndim - 1))
+                    conditional = conditional.index_copy(
+                        0, chosen, host.guide(unconditional, conditional[chosen], scale)
+                    )
                 latents = scheduler.step(conditional, t, latents, **extra).prev_sample
                 on_step()
         return Generated(host.decode(latents, size), prompts, self._attention(steering, requests, guided))

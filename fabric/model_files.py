@@ -24,6 +24,7 @@ SUPPORTED = (
     "PixArtAlphaPipeline",
     "PixArtSigmaPipeline",
     "FluxPipeline",
+    "QwenImagePipeline",
     "SanaPipeline",
 )
 """Pipelines of diffusers that `fabric.models.load` reads, by their classes' names; the first two have U-Nets."""

@@ -155,7 +155,8 @@ def default_scheduler(pipeline: Pipeline) -> str:
 
 
 def _check_channels(name: str, pipeline: Pipeline) -> None:
-    channels, latent = host_of(pipeline).channels, pipeline.vae.config.latent_channels
+    host = host_of(pipeline)
+    channels, latent = host.channels, host.codec_channels
     if channels != latent:
         raise ValueError(
             f"model: {name} takes {channels} channels, {latent} are from text to image (it may be for inpainting); "

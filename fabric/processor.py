@@ -140,9 +140,11 @@ class FabricAttnProcessor:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         image_rotary_emb: Any = None,
+        encoder_hidden_states_mask: Tensor | None = None,
     ) -> Any:
         """Attends; what the layer's own processor gives, with references seen."""
-        call = LayerCall(hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb, self.image_tokens)
+        told = attention_mask, image_rotary_emb, encoder_hidden_states_mask
+        call = LayerCall(hidden_states, encoder_hidden_states, *told, self.image_tokens)
         if self.records:
             self.recorded = self.projector.keep(attn, call).detach()
             if self.ends:

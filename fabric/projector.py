@@ -24,12 +24,14 @@ class Projected(NamedTuple):
         key: likewise.
         value: likewise.
         image: which tokens are the image's; they alone see references.
+        bias: added to the logits of single tokens where some are not to be seen, N x L; None for 0.
     """
 
     query: Tensor
     key: Tensor
     value: Tensor
     image: slice = slice(None)
+    bias: Tensor | None = None
 
 
 class LayerCall(NamedTuple):
@@ -40,6 +42,7 @@ class LayerCall(NamedTuple):
         text: those of the prompt, where a layer has them apart.
         mask: of the attention.
         rotary: rotary embedding of the positions, cosines and sines.
+        text_mask: which tokens of the prompt are to be seen, N x L; None for all.
         image_tokens: tokens of the image, where `hidden` holds the prompt's too; None where it holds the image's alone.
     """
 
@@ -47,6 +50,7 @@ class LayerCall(NamedTuple):
     text: Tensor | None = None
     mask: Tensor | None = None
     rotary: Any = None
+    text_mask: Tensor | None = None
     image_tokens: int | None = None
 
 
@@ -85,7 +89,7 @@ class Projector:
 
     def attend_own(self, projected: Projected) -> Partial:
         """Attention of samples to their own tokens."""
-        return attend_own(projected.query, projected.key, projected.value)
+        return attend_own(projected.query, projected.key, projected.value, projected.bias)
 
     def read(self, attn: Any, kept: Tensor, positions: Any, like: Tensor) -> Any:
         """What `attend` wants of references, once, however many samples see them.

@@ -175,6 +175,7 @@ def feedback(
     seed: int = 0,
     level: Level = None,
     layers: Layers = None,
+    guided: bool | None = None,
 ) -> Iterator[Steering]:
     """Within, every image of a pipeline is steered by feedback images; its task and its arguments are the caller's.
 
@@ -192,6 +193,8 @@ def feedback(
             each step, None for what is usual in the family.
         layers: places of the layers in which references are seen, of all in the order of a call, as `range(19, 57)`;
             None for what is usual in the family.
+        guided: for FLUX.1 and Qwen-Image, whose pipelines do not say so beforehand, whether they are called with
+            `true_cfg_scale` above 1 and a negative prompt: then disliked pictures join that pass.
 
     Yields:
         What references receive can be asked of it afterwards: `received()`.
@@ -201,6 +204,10 @@ def feedback(
     """
     check_level(level)
     host = host_of(pipeline)
+    if guided is not None:
+        if host.says_guidance:
+            raise ValueError(f"guided: {guided}; {host.family} says so itself; allowed: None")
+        host.guided = guided
     settings = params or FabricParams()
     host.check(settings, (*liked, *disliked))
     rows_of(settings, liked, disliked, 1, round)  # raises what it would raise within

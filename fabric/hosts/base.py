@@ -60,6 +60,8 @@ class Host(ABC):
         classifier_free: whether guidance is by an unconditional pass; else the model is told its strength, or has none.
         level: noise of references as a fraction of the training timesteps, where each step's own would be too large a
             bank; None for each step's.
+        says_guidance: whether its pipelines say before a call whether an unconditional one is to come.
+        guided: where they do not, whether one is; whoever calls them says so.
         layers: in which references can be seen, by the names of their processors, in the order of a call.
     """
 
@@ -73,6 +75,8 @@ class Host(ABC):
     absent: tuple[str, ...] = ()
     guidance: float = KNOBS["guidance_scale"].default
     classifier_free: bool = True
+    says_guidance: ClassVar[bool] = True
+    guided: bool = False
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
@@ -153,6 +157,10 @@ class Host(ABC):
         """What the model predicts of noise or velocity."""
         return self.model(**arguments, return_dict=False)[0]
 
+    def guide(self, unconditional: Tensor, conditional: Tensor, scale: Tensor) -> Tensor:
+        """Classifier-free guidance of answers as the pipeline has it; `scale` has an axis for each of theirs."""
+        return unconditional + scale * (conditional - unconditional)
+
     def timestep(self, call: Call) -> float:
         """Timestep of a call as the scheduler counts."""
         return float(torch.as_tensor(call.arguments["timestep"]).flatten()[0])
@@ -204,6 +212,15 @@ class Host(ABC):
         """What the codec's encoder finds, its mean."""
         return self.pipeline.vae.encode(pixels).latent_dist.mean
 
+    def decode_few(self, latents: Tensor) -> Tensor:
+        """What the codec makes of its latents."""
+        return self.pipeline.vae.decode(latents).sample
+
+    @property
+    def codec_channels(self) -> int:
+        """Of the latents that the codec makes."""
+        return self.pipeline.vae.config.latent_channels
+
     # The same for all
 
     @property
@@ -245,8 +262,12 @@ class Host(ABC):
         return self.pack(scaled_latents(vae.config, found).to(self.core.dtype))
 
     def decode(self, latents: Tensor, size: tuple[int, int]) -> Tensor:
-        """Images of latents, float32 on the CPU; only few large ones at once, so that a batch needs little memory."""
-        return decoded(self.pipeline.vae, self.unpack(latents, size))
+        """Images of latents as the model has them, float32 on the CPU."""
+        return self.images(self.unpack(latents, size))
+
+    def images(self, latents: Tensor) -> Tensor:
+        """Images of latents as the codec makes them, float32 on the CPU; few large ones at once, to save memory."""
+        return decoded(self.pipeline.vae, latents, self.decode_few)
 
     @property
     def usual_layers(self) -> range:

@@ -43,7 +43,7 @@ class LinearProjector(Projector):
 
     def keep(self, attn: Any, call: LayerCall) -> Tensor:
         """See `Projector`: the state, N x H x (d + 1) x d."""
-        _, key, value, _ = self.project(attn, call)
+        _, key, value, *_ = self.project(attn, call)
         return state(key, value)
 
     def kept_bytes(self, attn: Any, tokens: int, dtype: torch.dtype) -> int:

@@ -54,6 +54,12 @@ class SD3Host(TransformerHost):
     guidance = 7.0
     level = 0.25  # in 3.5 Large at 1024 x 1024 each step's own would take 30 GB for a picture and 20 steps
 
+    @property
+    def usual_layers(self) -> range:
+        """See `Host`: all; the last two thirds in 3.5 Medium, which has a second attention in some blocks."""
+        count = len(self.layers)
+        return range(count // 3 if self.core.config.dual_attention_layers else 0, count)
+
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""
         return self.layers_named([".attn.processor", ".attn2.processor"])

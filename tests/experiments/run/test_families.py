@@ -25,7 +25,7 @@ from tests.fabric.hosts.families import FAMILIES, save
 
 _TINY = {name: TINY[name] for name in ("scenes", "protocol", "replicate")}
 _TINY |= {"objective": {"name": "clip-target", "checkpoint": "embedded"}}
-_GUIDANCE = {"FLUX.1": 3.5, "PixArt-alpha and -Sigma": 4.5, "Sana": 4.5, "Stable Diffusion 3.x": 7.0}
+_GUIDANCE = dict(zip(FAMILIES, (3.5, 4.5, 4.0, 4.5, 7.0), strict=True))
 _SOUGHT = {"strength", "neg_scale", "start", "end", "recency", "crowding", "prompt_dropout", "guidance_scale"}
 
 
