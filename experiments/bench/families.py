@@ -92,7 +92,7 @@ class FamilyCounter:
             sample = host.pack(torch.zeros(count, *grid, dtype=torch.bfloat16, device=device))
             return host.arguments(sample, torch.zeros((), device=device), told, [host.guidance] * count, self.size)
 
-        call = Call(arguments(1, "cpu"))
+        call = Call(arguments(1, self.layout.places))
         image_tokens, positions = host.image_tokens(call), host.positions(call)
         for processor in self.processors.values():
             processor.image_tokens, processor.positions = image_tokens, positions

@@ -27,6 +27,7 @@ class TransformerLayout:
         told: what a call is told of one prompt: shapes by the name of the argument.
         codec: makes the codec.
         scheduler: makes the scheduler.
+        places: device on which positions are worked out: where the model has numbers, or does without.
     """
 
     name: str
@@ -36,6 +37,7 @@ class TransformerLayout:
     told: Mapping[str, tuple[int, ...]]
     codec: Callable[[], Any]
     scheduler: Callable[[], Any] = field(default=diffusers.FlowMatchEulerDiscreteScheduler)
+    places: str = "cpu"
 
     def host(self) -> Host:
         """The family's sight of it, in half precision on the meta device: shapes without numbers."""
@@ -108,6 +110,15 @@ TRANSFORMERS = {
         {"guidance_embeds": True},
         {_STATES: (512, 4096), "pooled_projections": (768,)},
         _codec(16),
+    ),
+    "qwen-image": TransformerLayout(
+        "Qwen-Image",
+        "QwenImagePipeline",
+        "QwenImageTransformer2DModel",
+        {},
+        {_STATES: (100, 3584)},
+        diffusers.AutoencoderKLQwenImage,
+        places="meta",
     ),
     "sana": TransformerLayout(
         "Sana 1.6B",

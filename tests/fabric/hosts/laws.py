@@ -95,8 +95,8 @@ class HostLaws:
 
     def feedback(self, pipe: Any, params: FabricParams, **given: Any) -> AbstractContextManager[Steering]:
         """The context; of a pipeline that does not say beforehand whether it guides, it is said."""
-        guided = {"guided": params.guidance_scale > 1} if self.guidance_is_named else {}
-        return feedback(pipe, params, **guided, **given)
+        guided = params.guidance_scale > 1 if self.guidance_is_named else None
+        return feedback(pipe, params, guided=guided, **given)
 
     def request(self, **changes: Any) -> Request:
         """One that steers where it has pictures."""

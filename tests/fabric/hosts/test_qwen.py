@@ -95,8 +95,8 @@ class TestQwenImage(HostLaws):
         assert torch.equal(places[:, :2], frame.expand(height * width, -1))
         own, _ = pipe.transformer.pos_embed([(1, height, width)], max_txt_seq_len=1, device=torch.device("cpu"))
         assert torch.equal(places[:, 2:], own[:, 2:])
-        call.arguments["img_shapes"][0].append((1, 3, 5))
-        call.arguments["hidden_states"] = torch.zeros(1, 30, 16)
+        shapes = [[(1, height, width)] * 2]  # as Qwen-Image-Edit gives them
+        call = Call({"img_shapes": shapes, "hidden_states": torch.zeros(1, 2 * height * width, 16)})
         with pytest.raises(ValueError, match="QwenImagePipeline shows the model pictures of its own"):
             host.grid(call)
 
