@@ -24,6 +24,7 @@ SUPPORTED = (
     "PixArtAlphaPipeline",
     "PixArtSigmaPipeline",
     "FluxPipeline",
+    "Flux2KleinPipeline",
     "QwenImagePipeline",
     "SanaPipeline",
 )

@@ -152,7 +152,7 @@ class FabricAttnProcessor:
         if not self.shown.groups:
             return self.projector.plain(attn, call, self.own)
         projected = self.projector.project(attn, call)
-        return self.projector.finish(attn, self._attend(attn, projected, hidden_states), call)
+        return self.projector.finish(attn, self._attend(attn, projected, hidden_states), call, projected.rest)
 
     def _attend(self, attn: Any, projected: Projected, like: Tensor) -> Tensor:
         """Attention of all samples, each to what it sees; B x L x H x d."""

@@ -25,6 +25,7 @@ class Projected(NamedTuple):
         value: likewise.
         image: which tokens are the image's; they alone see references.
         bias: added to the logits of single tokens where some are not to be seen, N x L; None for 0.
+        rest: what `finish` wants besides the attention.
     """
 
     query: Tensor
@@ -32,6 +33,7 @@ class Projected(NamedTuple):
     value: Tensor
     image: slice = slice(None)
     bias: Tensor | None = None
+    rest: Any = None
 
 
 class LayerCall(NamedTuple):
@@ -70,9 +72,10 @@ class Projector:
 
     def plain(self, attn: Any, call: LayerCall, own: Callable[..., Any]) -> Any:
         """What the layer gives without references; `own` is its processor."""
-        q, k, v = (x.transpose(1, 2) for x in self.project(attn, call)[:3])
+        projected = self.project(attn, call)
+        q, k, v = (x.transpose(1, 2) for x in projected[:3])
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=call.mask).transpose(1, 2)
-        return self.finish(attn, out, call)
+        return self.finish(attn, out, call, projected.rest)
 
     def project(self, attn: Any, call: LayerCall) -> Projected:
         """Queries, keys and values of a call's own tokens."""
@@ -109,8 +112,8 @@ class Projector:
         tokens = ReferenceTokens(key[seen.places], value[seen.places], seen.log_weight, seen.token_bias)
         return attend_references(query, tokens)
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
-        """The layer's output of the attention, N x L x H x d."""
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
+        """The layer's output of the attention, N x L x H x d, and of `Projected.rest`."""
         return attn.to_out[1](attn.to_out[0](out.flatten(2)))
 
     def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:

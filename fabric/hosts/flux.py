@@ -24,7 +24,7 @@ from fabric.knobs import Knob
 from fabric.processor import Layer
 from fabric.projector import JointProjector, LayerCall, Projected
 
-_OUTER = "Factor on the weights in the double-stream layers; 0: these layers, a third, see no pictures."
+_OUTER = "Factor on the weights in the double-stream layers; 0: these layers, which come first, see no pictures."
 
 
 class FluxProjector(JointProjector):
@@ -51,7 +51,7 @@ class FluxProjector(JointProjector):
         key, value = super().read(attn, kept, positions, like)
         return apply_rotary_emb(key, positions, sequence_dim=1), value
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         if call.text is None:
             return out.flatten(2)

@@ -63,7 +63,7 @@ class LinearProjector(Projector):
         """See `Projector`."""
         return attend_states(query, read[seen.places], seen.log_weight)
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         out = super().finish(attn, out.to(call.hidden.dtype), call)
         return out.clip(-_LARGEST, _LARGEST) if out.dtype == torch.float16 else out

@@ -35,7 +35,7 @@ class SD3Projector(JointProjector):
         query, key, value = (torch.cat(pair, dim=1) for pair in pairs)
         return Projected(query, key, value, image)
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         image, text = out.flatten(2).tensor_split((call.hidden.shape[1],), dim=1)
         image = attn.to_out[1](attn.to_out[0](image))

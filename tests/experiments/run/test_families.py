@@ -25,7 +25,7 @@ from tests.fabric.hosts.families import FAMILIES, save
 
 _TINY = {name: TINY[name] for name in ("scenes", "protocol", "replicate")}
 _TINY |= {"objective": {"name": "clip-target", "checkpoint": "embedded"}}
-_GUIDANCE = dict(zip(FAMILIES, (3.5, 4.5, 4.0, 4.5, 7.0), strict=True))
+_GUIDANCE = dict(zip(FAMILIES, (3.5, 4.0, 4.5, 4.0, 4.5, 7.0), strict=True))
 _SOUGHT = {"strength", "neg_scale", "start", "end", "recency", "crowding", "prompt_dropout", "guidance_scale"}
 
 

@@ -90,7 +90,7 @@ class HostLaws:
             **self.options,
             **changes,
         }
-        images: Tensor = pipe(PROMPT, **options).images
+        images: Tensor = pipe(prompt=PROMPT, **options).images
         return images.float() * 2 - 1
 
     def feedback(self, pipe: Any, params: FabricParams, **given: Any) -> AbstractContextManager[Steering]:
