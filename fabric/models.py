@@ -39,6 +39,7 @@ SCHEDULERS: dict[str, tuple[type[Any], dict[str, Any]]] = {
     "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
     "lcm": (LCMScheduler, {}),
 }
+_OF_FILMS = 5  # axes of a convolution's weights, which have no such order
 OWN_SCHEDULER = "own"  # what a model comes with
 
 
@@ -95,7 +96,7 @@ def load(
     pipeline.to(place)
     if place.type == "cpu":  # convolutions are faster so: the embedded U-Net by a fifth; not measured on other devices
         for module in (getattr(pipeline, "unet", None), pipeline.vae):
-            if module is not None:
+            if module is not None and not any(tensor.ndim == _OF_FILMS for tensor in module.parameters()):
                 module.to(memory_format=torch.channels_last)
     return pipeline
 
