@@ -120,7 +120,10 @@ def _add_feedback(parser: argparse.ArgumentParser) -> None:
 def add_sampling(group: argparse._ArgumentGroup) -> None:
     """Declares scheduler, device and precision."""
     group.add_argument(
-        "--scheduler", metavar="NAME", choices=SCHEDULERS, help=f"{SCHEDULER_HELP} (default {SCHEDULERS[0]})"
+        "--scheduler",
+        metavar="NAME",
+        choices=SCHEDULERS,
+        help=f"{SCHEDULER_HELP} (default {SCHEDULERS[0]}, of transformers own)",
     )
     group.add_argument("--device", help=DEVICE_HELP)
     group.add_argument("--dtype", choices=DTYPES, help="precision (default half on a GPU, single on the CPU)")

@@ -30,7 +30,7 @@ _OUTER = "Factor on the weights in the double-stream layers; 0: these layers, wh
 class FluxProjector(JointProjector):
     """The prompt's tokens first; single-stream blocks have both in one sequence."""
 
-    replaces = (FluxAttnProcessor,)
+    replaces: tuple[type[Any], ...] = (FluxAttnProcessor,)
 
     def plain(self, attn: Any, call: LayerCall, own: Callable[..., Any]) -> Any:
         """See `Projector`."""

@@ -43,6 +43,8 @@ def test_pictures_of_every_family(family: str, tmp_path: Path, capsys: pytest.Ca
         (["--bottleneck", "1"], "bottleneck: given; FLUX.1 has no such knob; allowed: none"),
         (["--negative-prompt", "dusk"], "negative prompt: 'dusk'; FLUX.1 has no unconditional pass; allowed: none"),
         (["--scheduler", "ddim"], "scheduler: 'ddim' is not for FLUX.1, which flow matching trained; allowed: own"),
+        (["--layers", "0:9"], "layers: 0:9 of 3; allowed: 0:0 to 0:3, first to last"),
+        (["--level", "2"], "level: 2.0 is out of range; allowed: 0 to 1, each"),
         (["--size", "30x32"], "size: 30x32 is not possible; allowed: multiples of 4 up to 8192"),
     ],
 )
