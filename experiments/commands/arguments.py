@@ -123,7 +123,7 @@ def add_sampling(group: argparse._ArgumentGroup) -> None:
         "--scheduler",
         metavar="NAME",
         choices=SCHEDULERS,
-        help=f"{SCHEDULER_HELP} (default {SCHEDULERS[0]}, of transformers own)",
+        help=f"{SCHEDULER_HELP}; of a transformer own is usual (default {SCHEDULERS[0]})",
     )
     group.add_argument("--device", help=DEVICE_HELP)
     group.add_argument("--dtype", choices=DTYPES, help="precision (default half on a GPU, single on the CPU)")
