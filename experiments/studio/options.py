@@ -9,6 +9,7 @@ from typing import Any
 from experiments.config.schema import guidance_of
 from fabric.models import EMBEDDED
 from fabric.params import FabricParams
+from fabric.steering import Level
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,13 +24,15 @@ class StudioOptions:
         dtype: half precision on a GPU and single on the CPU by default.
         loras: files with their scales.
         model_config: of a single file.
+        level: of the references' noise; see `fabric.feedback`, as the next.
+        layers: in which references are seen, first and end.
         offload: whether references are kept in main memory.
         storage: URL of the study, `sqlite:///` in the folder by default.
         study: its name.
         images: of a round.
         steps: denoising steps.
         size: height and width in pixels; the model's own by default.
-        guidance: of plain images; 4 for an embedded model, else 7.
+        guidance: of plain images; 4 for an embedded model, else 7; `experiments.config.family` knows that of others.
         seed: of everything.
 
     Raises:
@@ -43,6 +46,8 @@ class StudioOptions:
     dtype: str | None = None
     loras: tuple[tuple[str, float], ...] = ()
     model_config: str | None = None
+    level: Level = None
+    layers: tuple[int, int] | None = None
     offload: bool = False
     storage: str | None = None
     study: str = "studio"
@@ -64,7 +69,7 @@ class StudioOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the form of a run's configuration; what older sessions lack only where it is given."""
-        added = {"loras": dict(self.loras), "config": self.model_config}
+        added = {"loras": dict(self.loras), "config": self.model_config, "level": self.level, "layers": self.layers}
         return {
             "model": {
                 "name": self.model,
@@ -72,7 +77,7 @@ class StudioOptions:
                 "device": self.device,
                 "dtype": self.dtype,
                 "offload": self.offload,
-                **{name: value for name, value in added.items() if value},
+                **{name: value for name, value in added.items() if value not in (None, {})},
             },
             "images": self.images,
             "steps": self.steps,

@@ -11,11 +11,11 @@ from optuna.study import Study
 from optuna.trial import create_trial
 
 from experiments.files.pictures import Recipe, metadata
-from experiments.run.study import check_folder, open_study
+from experiments.run.study import check_folder, keep_knobs, open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.log import SessionLog
-from experiments.studio.history.records import Record, Withdrawal
+from experiments.studio.history.records import Freeze, Prompt, Record, Withdrawal
 from experiments.studio.history.references import missed_words, references
 from experiments.studio.history.state import ShownImage, State
 from experiments.studio.options import StudioOptions
@@ -23,6 +23,7 @@ from experiments.studio.pictures import PictureStore
 from experiments.studio.preview import Previews
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
+from fabric.hosts.base import Host
 from fabric.images import to_pictures
 from fabric.models import load
 from fabric.params import FabricParams
@@ -38,7 +39,7 @@ class StudioSession:
         options: it was begun with.
         study: that holds it.
         fabric: the generator.
-        agent: proposes; by default one with the options' seed.
+        agent: proposes; by default one with the options' seed, for the knobs of the model's family.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class StudioSession:
         self.options = options
         self.study = study
         self.fabric = fabric
-        self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
+        self.agent = agent or Agent(options.images, options.plain_guidance, options.seed, fabric.host.knobs)
         self.pictures = PictureStore(options.folder)
         self.previews = Previews(fabric)
         self._log = SessionLog(study, options.folder)
@@ -78,9 +79,12 @@ class StudioSession:
                 loras=options.loras,
                 config=options.model_config,
             )
-            fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
+            bank = ReferenceBank(offload=options.offload)
+            layers = None if options.layers is None else range(*options.layers)
+            fabric = FabricGenerator(pipeline, bank, reference_level=options.level, reference_layers=layers)
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
+        keep_knobs(store.study, fabric.host.knobs)
         session = cls(options, store.study, fabric, agent)
         session._check_pictures()
         return session
@@ -107,7 +111,11 @@ class StudioSession:
         self._log.append(record)
 
     def _check(self, record: Record) -> None:
-        """Images that a record speaks of must be there."""
+        """Images that a record speaks of must be there, and so must knobs."""
+        if isinstance(record, Freeze) and record.value is not None:
+            _check_knob(record.knob, record.value, self.fabric.host)
+        if isinstance(record, Prompt):
+            self.fabric.host.check_negative(record.negative_prompt)
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
             if image is not None:
@@ -164,7 +172,8 @@ class StudioSession:
         return generated
 
     def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
-        liked, disliked = references(state, self.pictures.read)
+        keeps_tokens = self.fabric.host.projector.keeps_tokens
+        liked, disliked = references(state, self.pictures.read, masked=keeps_tokens)
         assert state.prompt is not None
         of_round = (liked, disliked, state.negative_prompt, number, missed_words(state))
         return [
@@ -189,6 +198,15 @@ class StudioSession:
         """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
         state = self.state
         return best_settings(self.agent, state, self.agent.model(state))
+
+
+def _check_knob(name: str, value: float, host: Host) -> None:
+    """Raises `ValueError` where the model's family does not have a knob, or not with such a value."""
+    knob = host.knobs.get(name)
+    if knob is None:
+        raise ValueError(f"{name}: {host.family} has no such knob; allowed: {', '.join(host.knobs)}")
+    if not knob.low <= value <= knob.high:
+        raise ValueError(f"{name}: {value:g} is out of range; allowed: {knob.low:g} to {knob.high:g}")
 
 
 def _shown(

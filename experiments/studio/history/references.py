@@ -18,7 +18,7 @@ _MAP = 64  # height and width of a mask
 References = tuple[FeedbackImage, ...]
 
 
-def references(state: State, picture: Callable[[str], Image]) -> tuple[References, References]:
+def references(state: State, picture: Callable[[str], Image], *, masked: bool = True) -> tuple[References, References]:
     """Liked and disliked images of the next round.
 
     Where raters marked places of a disliked image only those repel; of a liked one they are left out.
@@ -26,12 +26,13 @@ def references(state: State, picture: Callable[[str], Image]) -> tuple[Reference
     Args:
         state: of the session.
         picture: reads an image.
+        masked: whether the model's family can tell places of a picture apart; else pictures count whole.
     """
     signed = (*state.liked, *state.disliked)
     rounds = dict(zip(signed, state.rounds_of(signed), strict=True))
 
     def reference(image: str, liked: bool) -> FeedbackImage:
-        marked = _marked(state, image)
+        marked = _marked(state, image) if masked else None
         mask = marked if marked is None or not liked else 1 - marked
         return FeedbackImage(picture(image), rounds[image], mask)
 

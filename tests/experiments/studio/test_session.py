@@ -56,7 +56,7 @@ def _shows_what_references_received(session: StudioSession) -> None:
     for shown in session.state.rounds[1]:
         assert all(0 < share < 1 for share in shown.attention.values())
         for side in ("liked", "disliked"):
-            assert [each["attention"] for each in details(session.state, shown.id)[side]] == [
+            assert [each["attention"] for each in details(session.state, shown.id, ())[side]] == [
                 shown.attention.get(name, 0.0) for name in getattr(shown, side)
             ]
     assert any(shown.attention for shown in session.state.rounds[1])
