@@ -145,7 +145,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     store = begin(plan) if (plan.config.output / CONFIG_FILE).exists() else None
     progress.doing("loading the model")
     generator = plan.generator()
-    return _work(plan, generator, store or begin(plan), progress)
+    return work(plan, generator, store or begin(plan), progress)
 
 
 def begin(plan: Plan) -> Store:
@@ -182,7 +182,7 @@ def join(store: Store, config: RunConfig, progress: Progress) -> Run:
     progress.doing("loading the model")
     generator = plan.generator()
     store.study.sampler = _sampler(plan)
-    return _work(plan, generator, store, progress)
+    return work(plan, generator, store, progress)
 
 
 def _sampler(plan: Plan) -> Replicating:
@@ -200,8 +200,19 @@ def _sampler(plan: Plan) -> Replicating:
     return Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
 
 
-def _work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
-    """Tries settings, as others may do meanwhile, until there is a reason to stop."""
+def work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
+    """Tries settings, as others may do meanwhile, until there is a reason to stop.
+
+    Args:
+        plan: of a configuration.
+        generator: of its protocol.
+        store: of the run, as `begin` gives it.
+        progress: shows how far the run is.
+
+    Raises:
+        ObjectiveError: the objective failed three times in a row.
+        KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
+    """
     config = plan.config
     keep_knobs(store.study, generator.fabric.host.knobs)
     questions = questions_of(store.study, config, plan.artifacts)

@@ -16,6 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from optuna.trial import TrialState
 
+from experiments.bench.postgres import Postgres, postgres
 from experiments.cli import main
 from experiments.report.findings import read_findings
 from experiments.report.pictures import run_pictures
@@ -25,7 +26,6 @@ from experiments.run.store import open_storage
 from experiments.run.study import join_study, read_study
 from objectives.testing import sample_images
 from tests.experiments.run.tiny import same_trials, write_tiny
-from tests.postgres import Postgres, postgres
 from tests.processes import Child, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("machines")]
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("machines")]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    with postgres() as one:
+    with postgres({"fsync": "off"}) as one:
         yield one
 
 
