@@ -136,10 +136,10 @@ class _WatchedStore(Store):
         self.watch.end(ASK)
         return trial
 
-    def ahead(self, trial: Trial) -> list[FrozenTrial]:
+    def others(self) -> list[FrozenTrial]:
         """See `Store`; asked again and again as long as others are at what a trial needs."""
         self.watch.end(WAIT)
-        found = super().ahead(trial)
+        found = super().others()
         if found:
             self.watch.begin(WAIT)
         return found

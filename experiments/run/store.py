@@ -121,15 +121,14 @@ class Store:
         known = (trial.user_attrs.get(_WORKER) for trial in alive)
         return len({json.dumps(worker, sort_keys=True) for worker in known if worker is not None})
 
-    def ahead(self, trial: Trial) -> list[FrozenTrial]:
-        """Trials under way in other processes that live, asked for before one; those that wait for people left out."""
+    def others(self) -> list[FrozenTrial]:
+        """Trials under way in other processes that live; those that wait for people left out."""
         under_way = running(self.study)
         gone = {orphan.number for orphan in self._orphans(under_way)}
         return [
             other
             for other in under_way
-            if other.number < trial.number
-            and other.number not in gone
+            if other.number not in gone
             and other.user_attrs.get(_WORKER) != _this_worker()
             and not other.user_attrs.get(WAITING)
         ]
