@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import optuna
-import psycopg
+from optuna.storages import RDBStorage
 
 from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.options import check_ranges
@@ -87,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     rows = []
     with postgres() as server, contextlib.ExitStack() as stack:
+        _make_tables(server)
         url = stack.enter_context(_proxy(server)) if options.proxy else server.url
         for workers in sorted(set(options.workers)):
             speed = options.speed * max(options.workers) / workers
@@ -94,6 +95,17 @@ def run(options: argparse.Namespace) -> int:
             _print(rows)
     keep_results("machines", add_arguments, options, {"trials": options.trials, "rows": rows})
     return 0
+
+
+def _make_tables(server: Postgres) -> None:
+    """Makes the tables of a server, and keeps no connection to it.
+
+    Raises:
+        ValueError: the driver is not installed.
+    """
+    storage = open_storage(server.url)
+    assert isinstance(storage, RDBStorage), "a server is no proxy"
+    storage.engine.dispose()
 
 
 @contextlib.contextmanager
@@ -168,12 +180,16 @@ def _work(server: Postgres, values: dict[str, Any], folder: Path, workers: int, 
         )
         for k in range(workers)
     ]
-    for process in processes:
-        process.start()
-    start.wait(_LONGEST)  # all have read what they need, and are connected
-    with _Watch(server) as watch:
+    try:
         for process in processes:
-            process.join(_LONGEST)
+            process.start()
+        start.wait(_LONGEST)  # all have read what they need, and are connected
+        with _Watch(server) as watch:
+            for process in processes:
+                process.join(_LONGEST)
+    finally:
+        for process in processes:
+            process.kill()
     if failed := [process.exitcode for process in processes if process.exitcode != 0]:
         raise RuntimeError(f"{len(failed)} of {workers} workers failed (exit codes {sorted(set(failed), key=str)})")
     return watch
@@ -189,6 +205,8 @@ class _Watch:
     """
 
     def __init__(self, server: Postgres) -> None:
+        import psycopg  # an extra, and there as soon as there are tables
+
         self._server = server
         self._connection = psycopg.connect(host=str(server.folder), user="postgres", dbname="postgres", autocommit=True)
         self._over = threading.Event()

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
+_PACKAGES = Path("/usr/lib/postgresql")  # of Debian, a folder for each version
 _LONGEST = 60  # seconds that starting and stopping may take
 
 
@@ -27,7 +28,7 @@ class Postgres:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
-        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))
+        found = sorted(_PACKAGES.glob("*/bin/pg_ctl"))
         if not found:
             raise ValueError("postgresql: not installed: apt-get install postgresql")
         self._bin = found[-1].parent
