@@ -89,10 +89,12 @@ class _Watch:
         """Something begins, now or after all: only from here on it counts."""
         self._began[name] = Spent.now()
 
-    def end(self, name: str) -> None:
-        """It is over, if it had begun."""
-        if name in self._began:
-            self.spent[name].append(Spent.now() - self._began.pop(name))
+    def end(self, name: str) -> bool:
+        """It is over, if it had begun; returns whether it had."""
+        began = self._began.pop(name, None)
+        if began is not None:
+            self.spent[name].append(Spent.now() - began)
+        return began is not None
 
     def drop(self, name: str) -> None:
         """It was nothing of the kind."""
@@ -146,11 +148,11 @@ class _WatchedStore(Store):
 
     @contextlib.contextmanager
     def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
-        """See `Store`; trials are told within."""
+        """See `Store`; trials are asked for or told within."""
         with super().alive(trials):
             yield
-        self.watch.end(TELL)
-        self.watch.begin(LEARN)
+        if self.watch.end(TELL):
+            self.watch.begin(LEARN)
 
     def reap(self) -> None:
         """See `Store`; called when a worker has learnt from what it told, and again and again where nothing is left."""

@@ -298,13 +298,17 @@ def ask(run: Run, store: Store, count: int) -> list[Trial]:
         store: of its study.
         count: that are wanted.
     """
-    asked, kept = [store.ask(run.plan.space.distributions) for _ in range(count)], []
+    asked, kept = list[Trial](), list[Trial]()
+    for _ in range(count):
+        with contextlib.suppress(UpdateFinishedTrialError):  # given up by others, as this machine slept meanwhile
+            asked.append(store.ask(run.plan.space.distributions))
     taken = [other.number for other in (*finished(store.study), *running(store.study))]
     for trial in asked:
         if sum(number < trial.number for number in taken) < run.plan.config.trials:
             kept.append(trial)
         else:
-            store.study.tell(trial, state=TrialState.FAIL)  # as lost: nothing is known of its settings
+            with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # likewise
+                store.study.tell(trial, state=TrialState.FAIL)  # as lost: nothing is known of its settings
     return kept
 
 

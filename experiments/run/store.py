@@ -66,10 +66,12 @@ class Store:
         trial = self._new_trial()
         try:
             self.claim(trial)
-            for name, distribution in space.items():
-                trial._suggest(name, distribution)
+            with self.alive([trial]):  # a proposal may take long on a busy machine
+                for name, distribution in space.items():
+                    trial._suggest(name, distribution)
         except BaseException:
-            self.study.tell(trial, state=TrialState.FAIL)
+            with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # others have given it up
+                self.study.tell(trial, state=TrialState.FAIL)
             raise
         return trial
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.cli import main
 from experiments.run.kept_images import key_without_feedback
@@ -20,7 +20,7 @@ from experiments.run.optimize import Run, optimize
 from experiments.run.plain_scores import PLAIN
 from experiments.run.plan import Plan
 from experiments.run.stopping import finished
-from experiments.run.store import running
+from experiments.run.store import Store, running
 from experiments.run.study import read_study
 from fabric.generator import FabricGenerator, Request
 from optimizer.attributes import is_lost
@@ -192,3 +192,20 @@ def test_a_trial_whose_worker_was_killed_is_lost_however_late_the_restart(
     (failed,) = (trial for trial in study.trials if trial.state == TrialState.FAIL)
     assert is_lost(failed)
     assert finished(study)[0].params == failed.params
+
+
+def test_a_trial_that_others_gave_up_while_it_was_asked_for_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, given_up = Store.claim, list[int]()
+
+    def claim(self: Store, trial: Trial) -> None:
+        inner(self, trial)
+        if not given_up:  # as if this machine had slept
+            given_up.append(trial.number)
+            self.study.tell(trial.number, state=TrialState.FAIL)
+
+    monkeypatch.setattr(Store, "claim", claim)
+    study = optimize(Plan.of(tiny_config(tmp_path, trials=2))).study
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert given_up == [0]
