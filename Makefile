@@ -50,8 +50,8 @@ test: setup lint ## lint, then all tests but those of test-real
 	$(PYTEST)
 
 # One after another and with all cores: two models at once would need twice the memory.
-test-real: setup ## Stable Diffusion 1.5 and XL, PickScore and CLIP in their real sizes, with random weights
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m real --durations 0 tests/real
+test-real: setup ## Stable Diffusion 1.5 and XL, PickScore and CLIP in their real sizes, with random weights; 30 kills
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m real --durations 0 tests/real tests/experiments/run/test_many_kills.py
 
 docs: setup ## build the pages into build/site; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

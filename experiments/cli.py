@@ -92,6 +92,7 @@ _BENCHES = {
     "price": "what closeness costs of the prompt, with and without a constraint",
     "predictor": "what the predictor of rich feedback owes to task tokens and prompt",
     "studio": "the time from a click to the next batch",
+    "machines": "how a run scales over machines, whose GPUs are simulated",
     "people": "what a run finds by the ratings or choices of simulated people",
     "artist": "how soon a simulated artist gets what it has in mind",
 }

@@ -72,9 +72,9 @@ class Child:
         self._read += len(line) + 1
         return line
 
-    def wait(self) -> int:
-        """Its exit code, negative the signal that killed it."""
-        self._process.join(_WAIT)
+    def wait(self, longest: float = _WAIT) -> int:
+        """Its exit code, negative the signal that killed it; waits for it for so many seconds at most."""
+        self._process.join(longest)
         assert self._process.exitcode is not None, f"it does not end: {self.err[-2000:]}"
         return self._process.exitcode
 

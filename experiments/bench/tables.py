@@ -17,6 +17,7 @@ from experiments.bench.kept import FOLDER, read_results
 from experiments.bench.knobs import changed
 from experiments.bench.over_boards import BEST_PRESET, PLAIN, gains, measures_of, value_of, worlds_of
 from experiments.bench.price import ALONE, AS_CLOSE, CONSTRAINED, PAIRS
+from experiments.bench.simulated_worker import ASK, TELL
 from experiments.intervals import Difference, paired_difference
 
 ROOT = Path(__file__).parents[2]
@@ -167,6 +168,45 @@ def _arm(name: str) -> str:
     return ARMS.get(name, f"fixed FABRIC, {name}")
 
 
+def machines_tables(results: Mapping[str, Any]) -> str:
+    """For each number of workers the pace of a run, and what the time of their GPUs goes to."""
+    paces, times, losses = list[list[object]](), list[list[object]](), list[list[object]]()
+    for row in results["rows"]:
+        found = f"{row['gap']:.3f}"
+        paces.append(
+            [
+                row["workers"],
+                *_numbers([row["pace"], row["ideal"]], "{:.1f}"),
+                f"{row['pace'] / row['ideal']:.0%}",
+                found,
+            ]
+        )
+        spans = ["{:.2f}, {:.2f}".format(*row[name]) for name in (ASK, TELL)]
+        load = _numbers([row["transactions"], row["load"]], "{:.1f}")
+        times.append([row["workers"], *spans, f"{row['proposal']:.2f}", row["connections"], *load, row["errors"]])
+        shares = _numbers(row["lost_to"].values(), "{:.1%}")
+        losses.append([row["workers"], *shares, f"{row['speed']:.1f}", f"{row['megabytes']:.0f}"])
+    first = results["rows"][0]
+    return _stacked(
+        _table(["workers", "trials an hour", "if no GPU was ever idle", "", "gap left"], paces, left=0),
+        _table(
+            [
+                "workers",
+                "asking, s",
+                "telling, s",
+                "a proposal computes, s",
+                "connections",
+                "transactions a trial",
+                "a second",
+                "errors",
+            ],
+            times,
+            left=0,
+        ),
+        _table(["workers", *first["lost_to"], "clock", "MB a worker"], losses, left=0),
+    )
+
+
 def studio_table(results: Mapping[str, Any]) -> str:
     """Seconds from a click to the next batch."""
     head = ["from a click to the next batch, median", "of which the optimiser", "longest", "references, at most"]
@@ -245,6 +285,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "optimizer-time": (time_table, ("optimizer-time",)),
     "artist": (artist_tables, ("artist",)),
     "studio": (studio_table, ("studio",)),
+    "machines": (machines_tables, ("machines",)),
     "generation": (generation_table, ("generation",)),
     "flops": (flops_table, ("flops",)),
     "families": (families_table, ("families",)),

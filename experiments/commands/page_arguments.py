@@ -64,9 +64,11 @@ def add_rate(parser: argparse.ArgumentParser) -> None:
             "rate runs/optimize",
             "rate runs/optimize --host 0.0.0.0    # with FABRIC_BO_AUTH=USER:PASSWORD in the environment",
             "rate runs/optimize --raters",
+            "rate runs/stars --storage postgresql://ann@db.example/runs    # of a run on other machines",
         ]
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a run with the objective human")
+    parser.add_argument("--storage", metavar="URL", help="that has the run, where the folder is not here yet")
     parser.add_argument("--raters", action="store_true", help="print how strict and how steady each one is, and end")
     _add_server(parser, port=7861)
 

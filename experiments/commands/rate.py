@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from experiments.commands.result import CommandResult
 from experiments.config.read import check_config
@@ -14,7 +15,8 @@ from experiments.people.ratings import StudyRatings
 from experiments.people.web.server import application
 from experiments.run.artifacts import artifacts_of
 from experiments.run.progress import Progress
-from experiments.run.study import read_study
+from experiments.run.storage import ENVIRONMENT
+from experiments.run.study import CONFIG_FILE, adopt, read_study
 from experiments.web.serving import hosts_of, listen, password_of, serve
 
 _NOBODY = "nobody has said anything yet"
@@ -27,8 +29,10 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         What is known of the raters, where that was asked for.
 
     Raises:
-        ValueError: there is no run in the folder, or an option is wrong; the message is one line.
+        ValueError: there is no run in the folder and none of its name in the storage, or an option is wrong; one line.
     """
+    if not (options.folder / CONFIG_FILE).exists() and (url := options.storage or os.environ.get(ENVIRONMENT)):
+        adopt(options.folder, url)
     study, values = read_study(options.folder)
     config = check_config({**values, "output": str(options.folder)})
     questions = questions_of(study, config, artifacts_of(config))

@@ -6,8 +6,9 @@ import io
 import re
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
@@ -70,13 +71,19 @@ class Artifacts:
             unfinished.write_bytes(content)
         return path
 
-    def keep(self, name: str, picture: Image.Image) -> None:
-        """Keeps a picture under a name of one's own; the same name means the same picture."""
+    def keep(self, name: str, picture: Image.Image, facts: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Keeps a picture under a name of one's own; the same name means the same picture.
+
+        Args:
+            name: letters, digits, `_`, `.` and `-`.
+            picture: to keep.
+            facts: that its file says of it.
+        """
         path = self.folder / name
         if path.exists():
             return
         with atomic_write(path) as unfinished:
-            save_png(picture, unfinished, {})
+            save_png(picture, unfinished, facts)
             if self._remote is not None:  # first, so that what is here is there too
                 self._remote.write(name, io.BytesIO(unfinished.read_bytes()))
 

@@ -1,6 +1,7 @@
-"""Images on disk, by what they were asked for with: a trial that waits for people goes on without making them again.
+"""Images by what they were asked for with: a trial that waits for people goes on without making them again.
 
 On a GPU an image is not the same to the last bit when others are in its batch, so what people rated must be kept.
+They lie with the run's pictures, so that whoever takes up the trial of a worker that died has them, wherever it is.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
 
 from experiments.config.setting import model_state
-from experiments.files.pictures import save_png
+from experiments.run.artifacts import Artifacts
 from fabric.generator import Request
 from fabric.images import FeedbackImage
 
@@ -36,39 +36,40 @@ class Made(NamedTuple):
 
 
 class KeptImages:
-    """A folder of images.
+    """Images that lie with a run's artifacts.
 
     Args:
-        folder: made when the first image is kept.
+        artifacts: of the run.
         settings: what decides an image besides its request, such as the number of steps.
     """
 
-    def __init__(self, folder: Path, settings: Hashable) -> None:
-        self.folder = folder
+    def __init__(self, artifacts: Artifacts, settings: Hashable) -> None:
+        self.artifacts = artifacts
         self.settings = settings
 
     def get(self, requests: Sequence[Request]) -> list[Made | None]:
         """What came of each request; None where it is not kept."""
-        return [self._read(self._path(request)) for request in requests]
+        return [self._read(self._name(request)) for request in requests]
 
     def keep(self, requests: Sequence[Request], made: Sequence[Made]) -> None:
         """Writes what came of requests."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         for request, one in zip(requests, made, strict=True):
             facts = json.dumps({"prompt": one.prompt, "attention": one.attention})
-            save_png(one.image, self._path(request), {_FACTS: facts})
+            self.artifacts.keep(self._name(request), one.image, {_FACTS: facts})
 
-    def _read(self, path: Path) -> Made | None:
-        if not path.exists():
+    def _read(self, name: str) -> Made | None:
+        try:
+            path = self.artifacts.path(name)
+        except FileNotFoundError:
             return None
         with Image.open(path) as picture:
             picture.load()
             facts = json.loads(getattr(picture, "text", {})[_FACTS])
             return Made(picture.convert("RGB"), facts["prompt"], facts["attention"])
 
-    def _path(self, request: Request) -> Path:
+    def _name(self, request: Request) -> str:
         key = key_without_feedback(request) or _key_with_feedback(request)
-        return self.folder / f"{name_of(self.settings, key)}.png"
+        return f"made-{name_of(self.settings, key)}.png"
 
 
 def name_of(settings: Hashable, key: Hashable) -> str:

@@ -145,7 +145,7 @@ def optimize(plan: Plan, progress: Progress | None = None) -> Run:
     store = begin(plan) if (plan.config.output / CONFIG_FILE).exists() else None
     progress.doing("loading the model")
     generator = plan.generator()
-    return _work(plan, generator, store or begin(plan), progress)
+    return work(plan, generator, store or begin(plan), progress)
 
 
 def begin(plan: Plan) -> Store:
@@ -182,7 +182,7 @@ def join(store: Store, config: RunConfig, progress: Progress) -> Run:
     progress.doing("loading the model")
     generator = plan.generator()
     store.study.sampler = _sampler(plan)
-    return _work(plan, generator, store, progress)
+    return work(plan, generator, store, progress)
 
 
 def _sampler(plan: Plan) -> Replicating:
@@ -200,8 +200,19 @@ def _sampler(plan: Plan) -> Replicating:
     return Replicating(searching, max(len(first), config.trials - config.replications), plan.encoding)
 
 
-def _work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
-    """Tries settings, as others may do meanwhile, until there is a reason to stop."""
+def work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
+    """Tries settings, as others may do meanwhile, until there is a reason to stop.
+
+    Args:
+        plan: of a configuration.
+        generator: of its protocol.
+        store: of the run, as `begin` gives it.
+        progress: shows how far the run is.
+
+    Raises:
+        ObjectiveError: the objective failed three times in a row.
+        KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
+    """
     config = plan.config
     keep_knobs(store.study, generator.fabric.host.knobs)
     questions = questions_of(store.study, config, plan.artifacts)
@@ -287,13 +298,17 @@ def ask(run: Run, store: Store, count: int) -> list[Trial]:
         store: of its study.
         count: that are wanted.
     """
-    asked, kept = [store.ask(run.plan.space.distributions) for _ in range(count)], []
+    asked, kept = list[Trial](), list[Trial]()
+    for _ in range(count):
+        with contextlib.suppress(UpdateFinishedTrialError):  # given up by others, as this machine slept meanwhile
+            asked.append(store.ask(run.plan.space.distributions))
     taken = [other.number for other in (*finished(store.study), *running(store.study))]
     for trial in asked:
         if sum(number < trial.number for number in taken) < run.plan.config.trials:
             kept.append(trial)
         else:
-            store.study.tell(trial, state=TrialState.FAIL)  # as lost: nothing is known of its settings
+            with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # likewise
+                store.study.tell(trial, state=TrialState.FAIL)  # as lost: nothing is known of its settings
     return kept
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +21,10 @@ from optimizer.attributes import replication_of
 
 PLAIN = "fabric-bo:plain"
 """User attribute of a study: scores of the images without feedback, P x (M + C) x R x n, which trials are compared
-with; constraints come after the objectives. With `:1`, `:2`, ... after it those of replications; see `Task`."""
+with; constraints come after the objectives. With `:1`, `:2`, ... after it those of replications; see `Task`. Of a
+trial: those that its process found, by the place of their task."""
 
+_TAKEN = "fabric-bo:plain taken"  # user attribute of a trial: places of tasks that its process is at, by the name above
 _WAIT = 1.0  # seconds between two looks at what others are at
 
 
@@ -47,38 +50,80 @@ class PlainScores:
         """Scores of the tasks' images without feedback, P of M x R x n.
 
         Args:
-            trial: that is to be compared with them. Of all trials under way that need them the first makes them, and
-                the processes of others wait.
+            trial: that is to be compared with them. All trials under way that need them share the tasks among them,
+                and wait for each other in the end.
             replication: see `Task.replication`.
 
         Returns:
             The scores, or what people have to rate first.
         """
-        tasks, scored = self.plan.tasks, [*self.plan.objectives, *self.plan.constraints]
-        if not scored:
+        tasks = self.plan.tasks
+        if not (self.plan.objectives or self.plan.constraints):
             return [np.empty((0, 0, 0)) for _ in tasks]
-        name = tagged(PLAIN, replication)
-        known = self._known(name, trial, replication)
-        if known is None:
-            self.on_wait("generating the images without feedback")
-            setting = self.generator.protocol.plain
-            bare = [replace(task, liked=(), disliked=(), library=(), replication=replication) for task in tasks]
-            try:
-                outcomes = play(self.generator, [(task, setting) for task in bare], scored)
-            except UnratedError as waiting:
-                return waiting
-            known = [outcome.scores.tolist() for outcome in outcomes]
-            self.store.study.set_user_attr(name, known)
+        name, unrated = tagged(PLAIN, replication), dict[int, UnratedError]()
+        while (known := self.store.study.user_attrs.get(name)) is None:
+            found = self._found(name)
+            if len(found) == len(tasks):
+                known = [found[place] for place in range(len(tasks))]
+                self.store.study.set_user_attr(name, known)
+                break
+            missing = [place for place in range(len(tasks)) if place not in found and place not in unrated]
+            if not missing:
+                return UnratedError("human", tuple(sorted({item for each in unrated.values() for item in each.items})))
+            taken = self._take(trial, name, missing, replication)
+            if taken:
+                self.on_wait("generating the images without feedback")
+                unrated |= self._find(trial, name, taken, replication)
+            else:
+                self.on_wait("waiting for the images without feedback, which other workers make")
+                time.sleep(_WAIT)
         return [np.array(scores) for scores in known]
 
-    def _known(self, name: str, trial: Trial, replication: int) -> Any:
-        """Scores that are known; None where it is this trial's turn to find them."""
-        while (known := self.store.study.user_attrs.get(name)) is None:
-            if not any(_may_replicate(other, replication) for other in self.store.ahead(trial)):
-                return self.store.study.user_attrs.get(name)  # whoever was ahead has written them meanwhile
-            self.on_wait("waiting for the images without feedback, which another worker makes")
-            time.sleep(_WAIT)
-        return known
+    def _found(self, name: str) -> dict[int, Any]:
+        """Scores that are known, by the place of their task."""
+        trials = self.store.study.get_trials(deepcopy=False)
+        return {int(place): scores for trial in trials for place, scores in trial.user_attrs.get(name, {}).items()}
+
+    def _take(self, trial: Trial, name: str, missing: Collection[int], replication: int) -> list[int]:
+        """Tasks that nobody else is at, and this process is from now on: its share of them, as fit a batch.
+
+        Each says what it takes before it looks what others take. So of two who take the same at least one sees the
+        other, and steps back.
+        """
+        others = [other for other in self.store.others() if _may_replicate(other, replication)]
+        free = sorted({*missing} - _taken(others, name))
+        if not free:
+            return []
+        batch = self.generator.protocol.batch // self.generator.protocol.images
+        share = max(1, min(batch, math.ceil(len(missing) / (1 + len(others)))))
+        first = share * trial.number % len(free)  # others begin elsewhere
+        taken = (free[first:] + free[:first])[:share]
+        trial.set_user_attr(_TAKEN, {name: taken})
+        if _taken(self.store.others(), name).isdisjoint(taken):
+            return taken
+        trial.set_user_attr(_TAKEN, {})
+        return []
+
+    def _find(self, trial: Trial, name: str, places: Collection[int], replication: int) -> dict[int, UnratedError]:
+        """Finds the scores of tasks; returns what people have to rate first, by place."""
+        scored = [*self.plan.objectives, *self.plan.constraints]
+        bare = [
+            replace(self.plan.tasks[place], liked=(), disliked=(), library=(), replication=replication)
+            for place in places
+        ]
+        try:
+            outcomes = play(self.generator, [(task, self.generator.protocol.plain) for task in bare], scored)
+        except UnratedError as waiting:
+            trial.set_user_attr(_TAKEN, {})
+            return dict.fromkeys(places, waiting)
+        found = {str(place): outcome.scores.tolist() for place, outcome in zip(places, outcomes, strict=True)}
+        trial.set_user_attr(name, {**trial.user_attrs.get(name, {}), **found})
+        return {}
+
+
+def _taken(trials: Collection[FrozenTrial], name: str) -> set[int]:
+    """Places of the tasks that trials under way are at."""
+    return {place for trial in trials for place in trial.user_attrs.get(_TAKEN, {}).get(name, ())}
 
 
 def _may_replicate(other: FrozenTrial, replication: int) -> bool:

@@ -38,7 +38,6 @@ from objectives.shared import SharedModels
 from optimizer.encoding import Encoding
 
 _ALONE = 8  # pictures at most that are tried one by one
-_KEPT = "images"  # folder of a run's output
 _MEASURES = ("clip-liked", "clip-disliked", "diversity")
 
 
@@ -348,7 +347,7 @@ class Plan:
         fabric = FabricGenerator(pipeline, bank, reference_level=model.level, reference_layers=model.reference_layers)
         check_family(self.config, fabric.host)
         fabric.check(protocol.steps, protocol.size)
-        kept = KeptImages(self.config.output / _KEPT, (protocol.steps, protocol.size)) if self.asks_people else None
+        kept = KeptImages(self.artifacts, (protocol.steps, protocol.size)) if self.asks_people else None
         return CachedGenerator(fabric, protocol, model.loras, kept)
 
     def check(self, *, held_out: bool = True) -> None:

@@ -145,8 +145,9 @@ def _connect(url: str, beat: int, grace: int) -> RunStorage:
             # With several processes on one file each waits for its turn to write.
             options = {"connect_args": {"timeout": 60}} if is_file else {}
             return RDBStorage(url, engine_kwargs=options, heartbeat_interval=beat, grace_period=grace)
-        # A connection that the server closed is noticed before it is used, and each worker needs few of them.
-        pooled = {"pool_pre_ping": True, "pool_size": 2, "max_overflow": 2}
+        # A connection that the server closed is noticed before it is used. One is kept, for the trials, so that a
+        # hundred of them, as servers have by default, are enough for 64 workers; signs of life have one for a moment.
+        pooled = {"pool_pre_ping": True, "pool_size": 1, "max_overflow": 3}
         return PatientStorage(url, engine_kwargs=pooled, heartbeat_interval=beat, grace_period=grace)
 
 

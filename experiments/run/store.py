@@ -10,7 +10,6 @@ import socket
 import threading
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import psutil
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from experiments.run.storage import RunStorage, connect
@@ -32,7 +31,8 @@ BEAT, GRACE = 10, 60
 WAITING = "waiting for"
 """User attribute of a trial that runs: items that people have to rate before it goes on."""
 
-_WORKER = "worker"
+_BEGUN_BY, _WORKER = "begun by", "worker"
+"""User attributes of a trial: its process, from the first moment, and once that has given a sign of life."""
 
 
 def running(study: Study) -> list[FrozenTrial]:
@@ -63,18 +63,27 @@ class Store:
 
         It is lost from now on, unless the process says in the end that its settings failed; see `LOST`.
         """
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Heartbeat of storage")  # `alive` sees to it
-            trial = self.study.ask()
+        trial = self._new_trial()
         try:
-            trial.set_user_attr(LOST, True)
             self.claim(trial)
-            for name, distribution in space.items():
-                trial._suggest(name, distribution)
+            with self.alive([trial]):  # a proposal may take long on a busy machine
+                for name, distribution in space.items():
+                    trial._suggest(name, distribution)
         except BaseException:
-            self.study.tell(trial, state=TrialState.FAIL)
+            with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # others have given it up
+                self.study.tell(trial, state=TrialState.FAIL)
             raise
         return trial
+
+    def _new_trial(self) -> Trial:
+        """As `Study.ask`, but whose it is and that it is lost is written with it, whenever this process may die."""
+        self.study._thread_local.cached_all_trials = None
+        if (enqueued := self.study._pop_waiting_trial_id()) is not None:
+            trial = Trial(self.study, enqueued)
+            trial.set_user_attr(LOST, True)
+            return trial
+        template = create_trial(state=TrialState.RUNNING, user_attrs={LOST: True, _BEGUN_BY: _this_worker()})
+        return Trial(self.study, self.study._storage.create_new_trial(self.study._study_id, template))
 
     @contextlib.contextmanager
     def alive(self, trials: Sequence[Trial]) -> Iterator[None]:
@@ -121,15 +130,14 @@ class Store:
         known = (trial.user_attrs.get(_WORKER) for trial in alive)
         return len({json.dumps(worker, sort_keys=True) for worker in known if worker is not None})
 
-    def ahead(self, trial: Trial) -> list[FrozenTrial]:
-        """Trials under way in other processes that live, asked for before one; those that wait for people left out."""
+    def others(self) -> list[FrozenTrial]:
+        """Trials under way in other processes that live; those that wait for people left out."""
         under_way = running(self.study)
         gone = {orphan.number for orphan in self._orphans(under_way)}
         return [
             other
             for other in under_way
-            if other.number < trial.number
-            and other.number not in gone
+            if other.number not in gone
             and other.user_attrs.get(_WORKER) != _this_worker()
             and not other.user_attrs.get(WAITING)
         ]
@@ -181,7 +189,7 @@ def _machine() -> str:
 
 def _is_dead(trial: FrozenTrial) -> bool:
     """Whether a running trial's process is known not to live; on other machines only heartbeats tell."""
-    worker = trial.user_attrs.get(_WORKER)
+    worker = trial.user_attrs.get(_WORKER, trial.user_attrs.get(_BEGUN_BY))
     if worker is None or worker["host"] != _machine():
         return False
     try:

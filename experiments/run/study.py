@@ -141,6 +141,21 @@ def join_study(url: str, name: str) -> Store:
     return store
 
 
+def adopt(folder: Path, url: str) -> None:
+    """Makes a folder that of a run which was begun elsewhere, so that it can be looked at, and its images rated.
+
+    Args:
+        folder: named after the run.
+        url: of the run's storage.
+
+    Raises:
+        ValueError: the storage cannot be opened, or holds no such run; the message is one line.
+    """
+    name = folder.resolve().name
+    config = join_study(url, name).study.user_attrs[CONFIG]
+    write_config(folder, {**config, "storage": url, "study": name, "output": str(folder)})
+
+
 def write_config(folder: Path, config: dict[str, Any]) -> None:
     """Makes a folder that of a run: whatever takes the run's folder takes it."""
     folder.mkdir(parents=True, exist_ok=True)

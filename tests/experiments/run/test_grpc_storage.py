@@ -15,12 +15,12 @@ from optuna.storages import RDBStorage
 from optuna.storages._grpc.server import make_server
 from optuna.trial import TrialState
 
+from experiments.bench.postgres import postgres
 from experiments.cli import main
 from experiments.run.stopping import finished
 from experiments.run.store import Store, open_storage
 from experiments.run.study import read_study
 from tests.experiments.run.tiny import same_trials, write_tiny
-from tests.postgres import postgres
 from tests.processes import Child, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("machines")]
@@ -49,7 +49,7 @@ def test_a_run_through_a_proxy_that_dies_and_comes_back_is_the_run_on_the_file(t
     assert command("--quiet", "optimize", str(write_tiny(tmp_path / "whole.yaml", tmp_path / "whole"))).wait() == 0
     whole, _ = read_study(tmp_path / "whole")
     port = _free_port()
-    with postgres() as server:
+    with postgres({"fsync": "off"}) as server:
         proxy = _proxy(server.url, port)
         config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", storage=f"grpc://127.0.0.1:{port}")
         worker = command("--quiet", "optimize", str(config))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.cli import main
 from experiments.run.kept_images import key_without_feedback
@@ -20,7 +20,7 @@ from experiments.run.optimize import Run, optimize
 from experiments.run.plain_scores import PLAIN
 from experiments.run.plan import Plan
 from experiments.run.stopping import finished
-from experiments.run.store import running
+from experiments.run.store import Store, running
 from experiments.run.study import read_study
 from fabric.generator import FabricGenerator, Request
 from optimizer.attributes import is_lost
@@ -51,7 +51,7 @@ def _run_until_killed(module: str, owner: str, name: str, when: int, config: str
 
 
 _MOMENTS = {
-    "before anything is generated": ("experiments.run.trials", "Runner", "plain", 1),
+    "before anything is generated": ("experiments.run.plain_scores", "PlainScores", "__call__", 1),
     "between two pictures": ("experiments.run.trials", "Runner", "_upload", 4),
     "written, but not told": ("optuna.study", "Study", "tell", 2),
 }
@@ -102,12 +102,12 @@ def test_a_trial_without_a_heartbeat_is_not_waited_for_for_ever(
 
 
 def _run_with_notes(notes: Path, die_at: Path | None, config: str) -> int:
-    """Runs and notes the images without feedback that it makes; kills itself at the fifth once a file is there."""
+    """Runs and notes the images without feedback that it makes; kills itself at the third once a file is there."""
     inner = FabricGenerator.__call__
 
     def noted(self: FabricGenerator, requests: Sequence[Request], *args: Any, **kwargs: Any) -> Any:
         plain = [request for request in requests if key_without_feedback(request) is not None]
-        if plain and die_at is not None and notes.exists() and len(notes.read_text().splitlines()) >= 4:
+        if plain and die_at is not None and notes.exists() and len(notes.read_text().splitlines()) >= 2:
             while not die_at.exists():
                 time.sleep(0.05)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -120,23 +120,29 @@ def _run_with_notes(notes: Path, die_at: Path | None, config: str) -> int:
         return main(["--quiet", "optimize", config])
 
 
-def test_images_without_feedback_are_made_once_by_whoever_is_first_and_others_take_over(
+def test_images_without_feedback_are_shared_out_and_made_once_and_what_a_dead_worker_was_at_is_taken_over(
     whole: Run, tmp_path: Path
 ) -> None:
     config = write_tiny(tmp_path / "run.yaml", tmp_path / "run", scenes=TWO_PROMPTS, trials=4)
     notes, die_at = tmp_path / "notes", tmp_path / "die"
+
+    def noted() -> list[list[str]]:
+        """Process, seed and prompt of each image."""
+        return [line.split(maxsplit=2) for line in notes.read_text().splitlines()] if notes.exists() else []
+
     first = Child(_run_with_notes, notes, die_at, str(config))
-    while not notes.exists() or len(notes.read_text().splitlines()) < 4:
+    while len(noted()) < 2:
         time.sleep(0.1)
     others = [Child(_run_with_notes, notes, None, str(config)) for _ in range(2)]
     study, _ = read_study(tmp_path / "run")
-    while len(running(study)) < 3:
+    while len(noted()) < 6 or len(running(study)) < 3:
         time.sleep(0.1)
-    time.sleep(2)  # they could begin meanwhile
-    assert {int(line.split()[0]) for line in notes.read_text().splitlines()} == {first.pid}
+    time.sleep(2)  # they could begin with what the first one is at
+    assert len(noted()) == 6
+    assert len({prompt for pid, _, prompt in noted() if int(pid) != first.pid}) == 1
     die_at.touch()
     assert [child.wait() for child in (first, *others)] == [-signal.SIGKILL, 0, 0], [child.err for child in others]
-    made = [line.split(maxsplit=1)[1] for line in notes.read_text().splitlines()]
+    made = [(seed, prompt) for _, seed, prompt in noted()]
     assert len(set(made)) == len(made)
     plain = study.user_attrs[PLAIN]
     assert len(made) == np.size(plain)
@@ -186,3 +192,20 @@ def test_a_trial_whose_worker_was_killed_is_lost_however_late_the_restart(
     (failed,) = (trial for trial in study.trials if trial.state == TrialState.FAIL)
     assert is_lost(failed)
     assert finished(study)[0].params == failed.params
+
+
+def test_a_trial_that_others_gave_up_while_it_was_asked_for_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner, given_up = Store.claim, list[int]()
+
+    def claim(self: Store, trial: Trial) -> None:
+        inner(self, trial)
+        if not given_up:  # as if this machine had slept
+            given_up.append(trial.number)
+            self.study.tell(trial.number, state=TrialState.FAIL)
+
+    monkeypatch.setattr(Store, "claim", claim)
+    study = optimize(Plan.of(tiny_config(tmp_path, trials=2))).study
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert given_up == [0]

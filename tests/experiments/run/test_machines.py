@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import boto3
 import optuna
@@ -16,6 +18,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from optuna.trial import TrialState
 
+from experiments.bench.postgres import Postgres, postgres
 from experiments.cli import main
 from experiments.report.findings import read_findings
 from experiments.report.pictures import run_pictures
@@ -23,9 +26,11 @@ from experiments.run.overview import overview
 from experiments.run.stopping import finished
 from experiments.run.store import open_storage
 from experiments.run.study import join_study, read_study
+from fabric.generator import FabricGenerator, Request
 from objectives.testing import sample_images
+from tests.experiments.people.raters import answer_all, answering, read_questions
+from tests.experiments.run.test_kills import _run_until_killed
 from tests.experiments.run.tiny import same_trials, write_tiny
-from tests.postgres import Postgres, postgres
 from tests.processes import Child, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("machines")]
@@ -33,7 +38,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("machines")]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Postgres]:
-    with postgres() as one:
+    with postgres({"fsync": "off"}) as one:
         yield one
 
 
@@ -99,6 +104,42 @@ def test_workers_elsewhere_need_storage_artifacts_and_credentials_and_nothing_el
     assert row.targets
     written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert not any(b"secret-of-the-store" in content for content in written)
+
+
+def test_what_people_rate_is_seen_anywhere_and_who_takes_up_a_trial_has_its_images(
+    server: Postgres, bucket: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker dies while people are asked; they rate on a machine that never worked, another goes on elsewhere."""
+    images = 2
+    values = {
+        "study": "rated",
+        "storage": server.url,
+        "artifacts": "s3://pictures/runs/rated",
+        "protocol": {"rounds": 1, "images": images, "steps": 2, "batch": 2, "size": [32, 32]},
+        "scenes": {"count": 1, "seed": 1, "board": 2},  # with feedback from the start
+    }
+    config = write_tiny(tmp_path / "run.yaml", tmp_path / "first", objective="human", trials=2, **values)
+    child = Child(_run_until_killed, "experiments.run.progress", "TrialProgress", "waits", 1, str(config))
+    assert child.wait() == -signal.SIGKILL, child.err[-2000:]
+    shutil.rmtree(tmp_path / "first")  # it was another machine
+    rating = tmp_path / "rated"
+    assert main(["rate", str(rating), "--storage", server.url, "--raters"]) == 0
+    questions = read_questions(rating)
+    assert answer_all(questions, "ann") == len(questions.asked) > images
+    made: list[Request] = []
+    generate = FabricGenerator.__call__
+
+    def noted(self: FabricGenerator, requests: Sequence[Request], *args: Any, **kwargs: Any) -> Any:
+        made.extend(requests)
+        return generate(self, requests, *args, **kwargs)
+
+    monkeypatch.setattr(FabricGenerator, "__call__", noted)
+    with answering(rating):
+        assert main(["--quiet", "worker", "rated", "--storage", server.url, "--output", str(tmp_path / "second")]) == 0
+    study, _ = read_study(rating)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 2
+    assert len(made) == images  # those of the second trial
+    assert {request.params.to_dict()["strength"] for request in made} == {study.trials[1].params["strength"]}
 
 
 def test_runs_in_one_database_do_not_see_each_other(
