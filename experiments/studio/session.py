@@ -14,10 +14,12 @@ from experiments.files.pictures import Recipe, metadata
 from experiments.run.study import check_folder, open_study
 from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
+from experiments.studio.history.lines import check_line
 from experiments.studio.history.log import SessionLog
-from experiments.studio.history.records import Record, Withdrawal
+from experiments.studio.history.records import Branch, Record, Resume, Withdrawal
 from experiments.studio.history.references import missed_words, references
-from experiments.studio.history.state import ShownImage, State
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State
 from experiments.studio.options import StudioOptions
 from experiments.studio.pictures import PictureStore
 from experiments.studio.preview import Previews
@@ -101,13 +103,15 @@ class StudioSession:
         """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
 
         Raises:
-            ValueError: it speaks of an image that there is not.
+            ValueError: it speaks of an image, a round or a line that there is not.
         """
         self._check(record)
         self._log.append(record)
 
     def _check(self, record: Record) -> None:
-        """Images that a record speaks of must be there."""
+        """What a record speaks of must be there."""
+        if isinstance(record, Branch | Resume):
+            check_line(self.state.lines, record)
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
             if image is not None:
@@ -136,8 +140,7 @@ class StudioSession:
             if state.prompt is None:
                 raise ValueError("prompt: none yet; allowed: a record of one before the first round")
             proposals = self.agent.propose(state)
-            number = len(state.rounds)
-            requests = self._requests(state, proposals, number)
+            requests = self._requests(state, proposals)
             generated = self.make(requests, on_step)
             pictures = to_pictures(generated.images)
             recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model, self.options.loras)
@@ -146,7 +149,7 @@ class StudioSession:
                 image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
                 shares = {name: statistics.fmean(steps) for name, steps in generated.attention[place].items()}
                 self._tell(_shown(state, proposal, request, image, place, len(requests), shares), state)
-            return number
+            return len(state.rounds)
 
     def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
         """Images with the session's model, steps and size, one call at a time; `on_step` as in `generate`."""
@@ -163,16 +166,17 @@ class StudioSession:
             self.previews.learn(generated.images)
         return generated
 
-    def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
+    def _requests(self, state: State, proposals: list[Proposal]) -> list[Request]:
         liked, disliked = references(state, self.pictures.read)
         assert state.prompt is not None
-        of_round = (liked, disliked, state.negative_prompt, number, missed_words(state))
+        of_round = (liked, disliked, state.negative_prompt, len(state.rounds), missed_words(state))
         return [
-            Request(state.prompt, self._seed(number, place), proposal.params, *of_round)
+            Request(state.prompt, self._seed(len(state.made), place), proposal.params, *of_round)
             for place, proposal in enumerate(proposals)
         ]
 
     def _seed(self, number: int, place: int) -> int:
+        """Of an image of a round, counted over all lines, so that no two rounds have the same seeds."""
         return generator_for("studio", self.options.seed, number, place).initial_seed()
 
     def _tell(self, shown: ShownImage, state: State) -> None:
@@ -215,4 +219,5 @@ def _shown(
         more_like=None if state.more_like is None else state.more_like.id,
         attention=attention,
         count=count,
+        line=state.line,
     )

@@ -120,7 +120,7 @@ class Agent:
             return [self._proposal(space, state, params) for params in self._thinned(state, settings)]
         candidates = self._candidates(space, state)
         X, offsets = self.inputs(state, candidates)
-        members = propose_look(model, X, self.images, key("look", self.seed, len(state.rounds)), offsets)
+        members = propose_look(model, X, self.images, key("look", self.seed, len(state.made)), offsets)
         return [self._proposal(space, state, candidates[row]) for row in members]
 
     def model(self, state: State) -> PreferenceGP | None:
@@ -151,7 +151,7 @@ class Agent:
         else:
             known, count, reach = self.known(state), _NEIGHBOURS, 0.25
         points = torch.stack([_encoded(encoding, space.values(params)) for params in known])
-        seed = key("candidates", self.seed, len(state.rounds))
+        seed = key("candidates", self.seed, len(state.made))
         near = surroundings(points, count, seed, reach)
         found = [space.params(encoding.decode(point)) for point in torch.cat([points, near])]
         if state.more_like is None:
@@ -166,7 +166,7 @@ class Agent:
         """
         if len(state.liked) < 2:
             return list(settings)
-        generator = torch.Generator().manual_seed(key("parts", self.seed, len(state.rounds)))
+        generator = torch.Generator().manual_seed(key("parts", self.seed, len(state.made)))
         kept = torch.rand(len(settings), len(state.liked), generator=generator) < _PART
         kept[~kept.any(dim=1), -1] = True  # the newest at least
         return [

@@ -6,6 +6,7 @@ withdrawn by a record of its own.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from typing import Annotated, Any, Literal, TypeAlias
@@ -17,6 +18,7 @@ from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
 Sign: TypeAlias = Literal["liked", "disliked"]
+_LINE = re.compile(r"[0-9a-f]{16,64}")
 
 
 class _Record(BaseModel):
@@ -158,6 +160,39 @@ class MoreLike(_Record):
     image: str
 
 
+class Branch(_Record):
+    """The rounds after go on from an older round, on a line of their own; later rounds of the line left are set aside.
+
+    Attributes:
+        line: id of the new line, made by whoever begins it.
+        left: id of the line that the round was made on; empty for the first.
+        round: its number, 0 for the first.
+    """
+
+    kind: Literal["branch"] = "branch"
+    line: str
+    left: str
+    round: Annotated[int, Field(ge=0)]
+
+    @field_validator("line")
+    @classmethod
+    def _named(cls, line: str) -> str:
+        if not _LINE.fullmatch(line):
+            raise ValueError(f"{line[:64]!r} is no name of a line; allowed: 16 to 64 hexadecimal digits")
+        return line
+
+
+class Resume(_Record):
+    """The rounds after go on on another line.
+
+    Attributes:
+        line: its id; empty for the first.
+    """
+
+    kind: Literal["resume"] = "resume"
+    line: str
+
+
 class RichFeedback(_Record):
     """RichFeedback feedback on an image.
 
@@ -178,7 +213,18 @@ class RichFeedback(_Record):
 
 
 Record: TypeAlias = Annotated[
-    Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | RichFeedback,
+    Rating
+    | Choice
+    | Withdrawal
+    | Mark
+    | Upload
+    | Prompt
+    | Favourite
+    | Freeze
+    | MoreLike
+    | Branch
+    | Resume
+    | RichFeedback,
     Field(discriminator="kind"),
 ]
 _READER: TypeAdapter[Record] = TypeAdapter(Record)

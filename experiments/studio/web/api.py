@@ -12,6 +12,7 @@ from PIL import Image
 from experiments.embedded.vocabulary import unknown_words
 from experiments.studio.blind import NO_DIFFERENCE, BlindComparison
 from experiments.studio.history.acts import rater_of, record_of
+from experiments.studio.history.lines import FIRST
 from experiments.studio.history.records import Prompt
 from experiments.studio.history.state import State
 from experiments.studio.predictions import Predictions
@@ -131,20 +132,21 @@ class PageApi:
         """Starts the next round; the prompt is recorded where it was changed.
 
         Args:
-            values: a prompt's record, and as `rounds` how many rounds the page knew: a click sent twice starts one.
+            values: a prompt's record; as `rounds` how many rounds of all lines the page knew, so that a click sent
+                twice starts one; and as `line` which one it showed.
 
         Returns:
             Whether a round was started, and as `warning` which words of a new prompt the model does not know.
         """
-        known = values.get("rounds")
-        prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
+        known = values.get("rounds"), values.get("line", FIRST)
+        prompt = record_of({name: value for name, value in values.items() if name not in ("rounds", "line")})
         if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
             raise ValueError("prompt: empty; write what you want to see")
         before = self.session.state.prompt
 
         def wanted() -> bool:
             state = self.session.state
-            if known != len(state.rounds):
+            if known != (len(state.made), state.line):
                 return False
             if (state.prompt, state.negative_prompt) != (prompt.prompt, prompt.negative_prompt):
                 self.session.append(prompt)

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from experiments.studio.history.shown import ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.session import StudioSession
 
@@ -77,8 +78,15 @@ def _command(session: StudioSession) -> str:
 def _names(state: State, images: Sequence[str]) -> dict[str, str]:
     """Beginnings of names in the archive by image: rounds, and references that are not in them."""
     shown = {image: state.images[image] for image in images}
-    rounds = {image: f"round-{each.round + 1:02d}/{each.place + 1}" for image, each in shown.items()}
+    numbers = {line: number for number, line in enumerate(state.lines, start=1)}
+    rounds = {image: f"{_folder(numbers, each)}/{each.place + 1}" for image, each in shown.items()}
     return {**_references(state, "references/"), **rounds}
+
+
+def _folder(numbers: Mapping[str, int], shown: ShownImage) -> str:
+    """Of a round; where there are several lines within that of its own."""
+    line = f"line-{numbers[shown.line]}/" if len(numbers) > 1 else ""
+    return f"{line}round-{shown.round + 1:02d}"
 
 
 def _references(state: State, folder: str) -> dict[str, str]:

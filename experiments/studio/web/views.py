@@ -12,7 +12,8 @@ from typing import Any
 from experiments.studio.agent.agent import Insight
 from experiments.studio.agent.preferences import aged_references
 from experiments.studio.history.records import Record, to_dict
-from experiments.studio.history.state import ShownImage, State
+from experiments.studio.history.shown import Round, ShownImage
+from experiments.studio.history.state import State
 from experiments.studio.web.worker import JobProgress
 from fabric.params import FabricParams, image_weights
 from objectives.richhf import tokens
@@ -31,6 +32,9 @@ def snapshot(state: State, rater: str) -> Values:
         "prompt": state.prompt or "",
         "negative": state.negative_prompt,
         "rounds": [_round(state, images, rater) for images in state.rounds],
+        "aside": [_round(state, images, rater) for images in _rounds_aside(state)],
+        "lines": [{"id": line.id, "shared": line.shared, "rounds": len(line.rounds)} for line in state.lines.values()],
+        "line": state.line,
         "uploads": state.uploads,
         "marks": state.marks.get(rater, {}),
         "ratings": state.ratings.get(rater, {}),
@@ -82,11 +86,19 @@ def _more_like(state: State, rater: str) -> dict[str, str | None] | None:
     return {"image": record.image, "record": record.id if record.rater == rater else None}
 
 
-def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> Values:
+def _rounds_aside(state: State) -> list[Round]:
+    """Rounds that are on other lines alone, by line."""
+    here = state.lines[state.line].rounds
+    return [images for line in state.lines.values() for images in line.own if images not in here]
+
+
+def _round(state: State, images: Round, rater: str) -> Values:
     ids = [each.id for each in images]
     picks = [choice for choice in state.choices if choice.rater == rater and set(choice.options) == set(ids)]
     return {
         "images": ids,
+        "line": images[0].line,
+        "number": images[0].round,
         "prompt": images[0].prompt,
         "negative": images[0].negative_prompt,
         "picked": picks[-1].chosen if picks else None,

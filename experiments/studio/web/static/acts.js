@@ -1,6 +1,6 @@
 // What people can do to images, and how it is called.
 
-import { act, view, waiting } from "./channel.js";
+import { act, newId, view, waiting } from "./channel.js";
 import { spoken } from "./html.js";
 import { change, page, say } from "./store.js";
 
@@ -20,35 +20,50 @@ export function moreLike(image) {
   else if (active.record) act("withdrawal", { record: active.record });
 }
 
-export const inWords = (image) => `Round ${image.round + 1}, image ${image.place + 1}`;
+export const inWords = (image) => `Round ${image.round + 1}, image ${image.place + 1}${image.aside ? ` on line ${image.line}` : ""}`;
+
+// The next round follows an older one; those after it are set aside.
+export function goOnFrom({ line, number }) {
+  act("branch", { line: newId(), left: line, round: number });
+  change({ round: null, selected: null });
+}
+
+export function goToLine(id) {
+  act("resume", { line: id });
+  change({ round: null, selected: null });
+}
+
+export const lineNumber = (id, seen) => seen.lines.findIndex((one) => one.id === id) + 1;
 
 // A record of the person's own in words.
 export function described(record, seen) {
   const image = seen.images[record.image];
-  const where = image ? `image ${image.place + 1} of round ${image.round + 1}` : "a picture of your own";
+  const where = image ? `image ${image.place + 1} of round ${image.round + 1}${image.aside ? ` on line ${image.line}` : ""}` : "a picture of your own";
   switch (record.kind) {
     case "mark": return record.sign === null ? `taking back the mark of ${where}` : `${record.sign === "liked" ? "like" : "dislike"} of ${where}`;
     case "rating": return `${record.value} ${record.value === 1 ? "star" : "stars"} for ${where}`;
-    case "choice": return record.chosen === null ? "“can’t tell”" : `best of round ${roundOf(record, seen) + 1}`;
+    case "choice": return record.chosen === null ? "“can’t tell”" : `best of round ${imageOf(record, seen).round + 1}`;
     case "favourite": return `${record.kept ? "" : "no longer "}favourite: ${where}`;
     case "freeze": return `${record.value === null ? "unlocking" : "locking"} ${spoken(record.knob)}`;
     case "more like": return `more like ${where}`;
     case "rich": return `detailed feedback on ${where}`;
+    case "branch": return `going on from round ${record.round + 1}`;
+    case "resume": return `change to line ${lineNumber(record.line, seen)}`;
     case "upload": return `upload of ${record.name || "a picture"}`;
     case "prompt": return "change of the prompt";
     default: return record.kind;
   }
 }
 
-function roundOf(record, seen) {
-  const image = seen.images[record.image ?? record.chosen ?? record.options?.[0]];
-  return image ? image.round : null;
+function imageOf(record, seen) {
+  return seen.images[record.image ?? record.chosen ?? record.options?.[0]];
 }
 
 // Shows the round where something happened.
 function goTo(record, seen) {
-  const round = roundOf(record, seen);
-  if (round !== null) change({ tab: "studio", round: round === seen.rounds.length - 1 ? null : round });
+  const image = imageOf(record, seen);
+  if (image && !image.aside) change({ tab: "studio", round: image.round === seen.rounds.length - 1 ? null : image.round });
+  else if (record.line !== undefined) change({ tab: "studio", round: null });
 }
 
 let queued = 0; // undos asked for before it was known what comes next
@@ -81,9 +96,10 @@ export function redo() {
   say(`Done again: ${described(seen.redo, seen)}`, { wrong: false, kind: "undo" });
 }
 
-// The images among which one goes to the next and the previous: all, by round.
+// The images among which one goes to the next and the previous: all of the line, or of those that are set aside.
 export function step(id, by) {
-  const all = view().rounds.flatMap((round) => round.images);
+  const seen = view();
+  const all = (seen.images[id].aside ? seen.aside : seen.rounds).flatMap((round) => round.images);
   return all[all.indexOf(id) + by] ?? null;
 }
 

@@ -15,12 +15,15 @@ export function begin(prompt, negative) {
 export const startRound = () => document.getElementById("studio-next")?.click();
 
 export function Composer({ seen }) {
-  const prompt = useRef(null), negative = useRef(null), filled = useRef(false);
-  useEffect(() => { // the session's prompt, unless the person types already
-    if (!seen || filled.current) return;
-    filled.current = true;
-    prompt.current.value ||= seen.prompt;
-    negative.current.value ||= seen.negative;
+  const prompt = useRef(null), negative = useRef(null), line = useRef(null);
+  useEffect(() => { // the session's prompt, or that of the line which is gone on with, unless the person types already
+    if (!seen || seen.line === line.current) return;
+    const last = line.current === null ? seen : seen.rounds.at(-1);
+    const given = [seen, ...seen.rounds, ...seen.aside].map((one) => one.prompt);
+    line.current = seen.line;
+    if (!last || (prompt.current.value && !given.includes(prompt.current.value))) return;
+    prompt.current.value = last.prompt;
+    negative.current.value = last.negative;
   }, [seen]);
   const go = (event) => {
     event.preventDefault();

@@ -52,7 +52,7 @@ function arrow(key, image, open, seen) {
 }
 
 function letter(key, image, open, seen) {
-  const round = seen.rounds[open ? image.round : shownRound()];
+  const round = open ? image.within : seen.rounds[shownRound()];
   const anywhere = { u: undo, "⇧u": redo };
   const board = { n: startRound, t: () => round && pick(round, null) };
   const single = {

@@ -27,7 +27,7 @@ function Open({ image, seen }) {
   const close = () => change({ zoomed: null });
   const modal = useModal(close);
   const go = (by) => step(image.id, by) && change({ zoomed: step(image.id, by) });
-  const round = seen.rounds[image.round];
+  const round = image.within;
   return html`<dialog id="studio-viewer" aria-label="Image in full size" ...${modal}>
     <header><h2>${inWords(image)}</h2><p class="asked">${image.prompt}</p>
       <${Plain} kind="actual" pressed=${actual} title="One pixel of the image for one of the screen" onclick=${() => setActual(!actual)}>Actual size<//>

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from experiments.studio.history.records import (
+    Branch,
     Choice,
     Favourite,
     Freeze,
@@ -15,6 +16,7 @@ from experiments.studio.history.records import (
     Prompt,
     Rating,
     Record,
+    Resume,
     RichFeedback,
     Upload,
     Withdrawal,
@@ -47,6 +49,8 @@ RECORDS: list[Record] = [
     Freeze(rater="ann", knob="guidance_scale", value=5.0),
     Freeze(rater="ann", knob="start", value=None),
     MoreLike(rater="ann", image="a"),
+    Branch(rater="ann", line="0" * 16, left="", round=2),
+    Resume(rater="ann", line=""),
     RichFeedback(rater="ann", image="a", rich=RICH),
 ]
 
@@ -64,7 +68,7 @@ def test_records_survive_json(record: Record) -> None:
 def test_an_old_log_is_read_and_written_as_it_was() -> None:
     lines = [json.loads(line) for line in OLD_LOG.read_text().splitlines()]
     records = [from_dict(line) for line in lines]
-    assert {type(record) for record in records} == {type(record) for record in RECORDS}
+    assert {type(record) for record in records} == {type(record) for record in RECORDS} - {Branch, Resume}
     assert [to_dict(record) for record in records] == lines
     state = fold([], records)
     assert (state.prompt, state.negative_prompt) == ("a red star", "rain")
@@ -102,6 +106,11 @@ _WHO = {"rater": "ann"}
         ({"kind": "rating", **_WHO, "value": 2}, "rating.image: missing"),
         ({"kind": "rating", **_WHO, "image": "a", "value": 2, "mood": 1}, "rating.mood: unknown key"),
         ({"kind": "mark", **_WHO, "sign": "liked"}, "mark.image: missing"),
+        (
+            {"kind": "branch", **_WHO, "line": "x", "left": "", "round": 0},
+            "line: 'x' is no name of a line; allowed: 16",
+        ),
+        ({"kind": "branch", **_WHO, "line": "0" * 16, "left": "", "round": -1}, "branch.round: -1: "),
         ({"kind": "choice", **_WHO, "options": ["a"], "chosen": "a"}, "options: .*two or more"),
         ({"kind": "choice", **_WHO, "options": ["a", "a"], "chosen": "a"}, "options: .*two or more"),
         ({"kind": "choice", **_WHO, "options": ["a", "b"], "chosen": "c"}, "chosen: 'c' is not among"),

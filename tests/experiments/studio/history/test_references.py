@@ -10,7 +10,8 @@ from PIL import Image
 
 from experiments.studio.history.records import Mark, Record, RichFeedback, Sign, Upload
 from experiments.studio.history.references import missed_words, references
-from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State, fold
 from experiments.studio.web.views import details
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.studio.history.records import (
+    Branch,
     Choice,
     Favourite,
     Freeze,
@@ -14,11 +15,13 @@ from experiments.studio.history.records import (
     Prompt,
     Rating,
     Record,
+    Resume,
     RichFeedback,
     Upload,
     Withdrawal,
 )
-from experiments.studio.history.state import ShownImage, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import fold
 from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
@@ -29,6 +32,7 @@ def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, more_like
 
 ROUNDS = [_shown(f"{number}{place}", number, place, 4 * number + place) for number in range(2) for place in range(4)]
 IMAGES = [each.id for each in ROUNDS]
+LINES = ["a" * 16, "b" * 16]
 _image, _rater = st.sampled_from(IMAGES), st.sampled_from(["ann", "bob"])
 _ids = st.sampled_from([f"r{k}" for k in range(12)])
 _records: st.SearchStrategy[Record] = st.one_of(
@@ -43,6 +47,8 @@ _records: st.SearchStrategy[Record] = st.one_of(
     ),
     st.builds(Prompt, rater=_rater, prompt=st.sampled_from(["a", "b"]), id=_ids),
     st.builds(MoreLike, rater=_rater, image=_image, id=_ids),
+    st.builds(Branch, rater=_rater, line=st.sampled_from(LINES), left=st.just(""), round=st.integers(0, 1), id=_ids),
+    st.builds(Resume, rater=_rater, line=st.sampled_from(["", *LINES]), id=_ids),
     st.builds(Withdrawal, rater=_rater, record=_ids, id=_ids.map(lambda name: f"w{name}")),
 )
 _histories = st.lists(_records, max_size=12)

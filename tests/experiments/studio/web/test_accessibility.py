@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from experiments.studio.history.records import Mark
 from tests.experiments.studio.serving import Served
-from tests.experiments.studio.web.page import PATIENCE, begin
+from tests.experiments.studio.web.page import PATIENCE, advance, begin
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
@@ -54,6 +54,11 @@ def test_no_state_has_a_serious_finding(page: Page, studio: Served) -> None:
     assert findings(page) == []
     page.keyboard.press("u")
     expect(page.locator(".message")).to_be_visible()
+    assert findings(page) == []
+    advance(page, 2)
+    page.locator(".round").first.click()
+    page.locator(".go-on").click()
+    expect(page.locator(".tip")).to_be_visible()
     assert findings(page) == []
     page.locator(".card .frame").first.click()
     expect(page.locator("#studio-viewer")).to_be_visible()
