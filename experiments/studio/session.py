@@ -16,11 +16,11 @@ from experiments.studio.agent.agent import Agent, Insight, Proposal
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.lines import check_line
 from experiments.studio.history.log import SessionLog
-from experiments.studio.history.records import Branch, Record, Resume, Withdrawal
+from experiments.studio.history.records import SEEDS, Branch, Making, Record, Resume, Withdrawal
 from experiments.studio.history.references import missed_words, references
 from experiments.studio.history.shown import ShownImage
 from experiments.studio.history.state import State
-from experiments.studio.options import StudioOptions
+from experiments.studio.options import RoundOptions, StudioOptions
 from experiments.studio.pictures import PictureStore
 from experiments.studio.preview import Previews
 from fabric.bank import ReferenceBank
@@ -103,7 +103,7 @@ class StudioSession:
         """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
 
         Raises:
-            ValueError: it speaks of an image, a round or a line that there is not.
+            ValueError: what it speaks of is not there, or the model cannot do it.
         """
         self._check(record)
         self._log.append(record)
@@ -112,6 +112,9 @@ class StudioSession:
         """What a record speaks of must be there."""
         if isinstance(record, Branch | Resume):
             check_line(self.state.lines, record)
+        if isinstance(record, Making):
+            made = self.options.of_round(record)
+            self.fabric.check(made.steps, made.size)
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
             if image is not None:
@@ -139,11 +142,11 @@ class StudioSession:
             state = self.state
             if state.prompt is None:
                 raise ValueError("prompt: none yet; allowed: a record of one before the first round")
-            proposals = self.agent.propose(state)
-            requests = self._requests(state, proposals)
-            generated = self.make(requests, on_step)
+            made, proposals = self.options.of_round(state.making), self.agent.propose(state)
+            requests = self._requests(state, proposals, made.seed)
+            generated = self.make(requests, made, on_step)
             pictures = to_pictures(generated.images)
-            recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model, self.options.loras)
+            recipe = Recipe(made.steps, self.options.scheduler, self.options.model, self.options.loras)
             for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
                 picture, prompt = pictures[place], generated.prompts[place]
                 image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
@@ -151,9 +154,9 @@ class StudioSession:
                 self._tell(_shown(state, proposal, request, image, place, len(requests), shares), state)
             return len(state.rounds)
 
-    def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
-        """Images with the session's model, steps and size, one call at a time; `on_step` as in `generate`."""
-        total, done = self.fabric.evaluations(self.options.steps), 0
+    def make(self, requests: Sequence[Request], made: RoundOptions, on_step: Callable[[int, int], None]) -> Generated:
+        """Images with the session's model, one call at a time; `on_step` as in `generate`."""
+        total, done = self.fabric.evaluations(made.steps), 0
 
         def step() -> None:
             nonlocal done
@@ -162,21 +165,23 @@ class StudioSession:
             on_step(min(done, total), total)
 
         with self.generating, self.previews.watching(requests):
-            generated = self.fabric(requests, self.options.steps, self.options.size, step)
+            generated = self.fabric(requests, made.steps, made.size, step)
             self.previews.learn(generated.images)
         return generated
 
-    def _requests(self, state: State, proposals: list[Proposal]) -> list[Request]:
+    def _requests(self, state: State, proposals: list[Proposal], first: int | None) -> list[Request]:
         liked, disliked = references(state, self.pictures.read)
         assert state.prompt is not None
         of_round = (liked, disliked, state.negative_prompt, len(state.rounds), missed_words(state))
         return [
-            Request(state.prompt, self._seed(len(state.made), place), proposal.params, *of_round)
+            Request(state.prompt, self._seed(first, len(state.made), place), proposal.params, *of_round)
             for place, proposal in enumerate(proposals)
         ]
 
-    def _seed(self, number: int, place: int) -> int:
-        """Of an image of a round, counted over all lines, so that no two rounds have the same seeds."""
+    def _seed(self, first: int | None, number: int, place: int) -> int:
+        """Of an image: one that is asked for, or of its round's number over all lines, which no other round has."""
+        if first is not None:
+            return (first + place) % SEEDS
         return generator_for("studio", self.options.seed, number, place).initial_seed()
 
     def _tell(self, shown: ShownImage, state: State) -> None:

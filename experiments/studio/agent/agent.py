@@ -83,7 +83,7 @@ class Agent:
     """Steers one session.
 
     Args:
-        images: of a round.
+        images: of a round, where nobody says otherwise.
         guidance: of plain images.
         seed: of everything random.
     """
@@ -109,18 +109,23 @@ class Agent:
         """What is sought: the knobs, and the weights of the present references."""
         return Space(self.sought, FabricParams(), (*state.liked, *state.disliked))
 
+    def count(self, state: State) -> int:
+        """Images of the next round."""
+        making = state.making
+        return self.images if making is None or making.images is None else making.images
+
     def propose(self, state: State) -> list[Proposal]:
         """Settings of the next round's images: plain Stable Diffusion before there is any reference."""
-        space = self.space(state)
+        space, count = self.space(state), self.count(state)
         if not space.images:
-            return [self._proposal(space, state, self.plain)] * self.images
+            return [self._proposal(space, state, self.plain)] * count
         model = self.model(state)
         if model is None:
-            settings = [self.starts[place % len(self.starts)] for place in range(self.images)]
+            settings = [self.starts[place % len(self.starts)] for place in range(count)]
             return [self._proposal(space, state, params) for params in self._thinned(state, settings)]
         candidates = self._candidates(space, state)
         X, offsets = self.inputs(state, candidates)
-        members = propose_look(model, X, self.images, key("look", self.seed, len(state.made)), offsets)
+        members = propose_look(model, X, count, key("look", self.seed, len(state.made)), offsets)
         return [self._proposal(space, state, candidates[row]) for row in members]
 
     def model(self, state: State) -> PreferenceGP | None:

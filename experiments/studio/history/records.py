@@ -18,6 +18,8 @@ from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
 Sign: TypeAlias = Literal["liked", "disliked"]
+SEEDS = 2**64
+_Side: TypeAlias = Annotated[int, Field(ge=8, le=2048)]
 _LINE = re.compile(r"[0-9a-f]{16,64}")
 
 
@@ -160,6 +162,31 @@ class MoreLike(_Record):
     image: str
 
 
+class Making(_Record):
+    """How the images of the rounds after are made; None leaves to the session's options what they say.
+
+    Attributes:
+        images: of a round, 2 to 16.
+        steps: denoising steps, 1 to 1000.
+        size: height and width in pixels, up to 2048 each.
+        seed: of a round's first image, below 2^64; the others have those after it. In decimal digits, since numbers of
+            JavaScript hold 53 bits. None: new seeds for every round.
+    """
+
+    kind: Literal["making"] = "making"
+    images: Annotated[int, Field(ge=2, le=16)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    size: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = None  # JSON has a list
+    seed: str | None = None
+
+    @field_validator("seed")
+    @classmethod
+    def _of_64_bits(cls, seed: str | None) -> str | None:
+        if seed is not None and (not re.fullmatch("[0-9]{1,20}", seed) or int(seed) >= SEEDS):
+            raise ValueError(f"{seed[:64]!r} is no seed; allowed: whole numbers below 2^64")
+        return seed
+
+
 class Branch(_Record):
     """The rounds after go on from an older round, on a line of their own; later rounds of the line left are set aside.
 
@@ -222,6 +249,7 @@ Record: TypeAlias = Annotated[
     | Favourite
     | Freeze
     | MoreLike
+    | Making
     | Branch
     | Resume
     | RichFeedback,

@@ -17,6 +17,7 @@ from experiments.studio.history.records import (
     Choice,
     Favourite,
     Freeze,
+    Making,
     Mark,
     MoreLike,
     Prompt,
@@ -50,6 +51,7 @@ class State:
         uploads: names of uploaded pictures, by id.
         frozen: values of knobs that the agent leaves alone.
         more_like: what the next round follows, if anything.
+        making: how the next round is made, where somebody said so.
         undoable: by rater the record that undo would take back.
         redoable: by rater the record that was taken back the latest, if nothing else was done since.
     """
@@ -67,6 +69,7 @@ class State:
     uploads: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, float] = field(default_factory=dict)
     more_like: MoreLike | None = None
+    making: Making | None = None
     undoable: dict[str, Record] = field(default_factory=dict)
     redoable: dict[str, Record] = field(default_factory=dict)
 
@@ -141,6 +144,7 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
     frozen: dict[str, float] = {}
     prompt: Prompt | None = None
     more_like: MoreLike | None = None
+    making: Making | None = None
     for record in standing:
         match record:
             case Mark(sign=None) as mark:
@@ -168,6 +172,8 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
                 prompt = record
             case MoreLike():
                 more_like = record
+            case Making():
+                making = record
             case Branch() | Resume() if record.line in lines:
                 line = record.line
     followed = {image.more_like for images in made for image in images}
@@ -185,6 +191,7 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
         uploads,
         frozen,
         None if more_like is None or more_like.id in followed else more_like,
+        making,
         {record.rater: record for record in standing},
         redoable_of(once),
     )

@@ -68,8 +68,14 @@ class PageApi:
             "examples": examples(self.session.options.model),
             "blind": self.blind is not None,
             "predictor": self.predicted is not None,
-            "images": self.session.options.images,
+            "making": self._making(),
         }
+
+    def _making(self) -> Values:
+        """How images are made where nobody says otherwise, and what their height and width are multiples of."""
+        options, fabric = self.session.options, self.session.fabric
+        size = options.size or fabric.native_size
+        return {"images": options.images, "steps": options.steps, "size": size, "multiple": fabric.host.multiple}
 
     def look(self, values: Values) -> Values | None:
         """What there is to see: progress, and the session; None where the page has both already.
@@ -83,7 +89,7 @@ class PageApi:
             if str(progress.changed) == values.get("changed"):
                 return None
             seen = None
-        previews = self.session.options.images if progress.job and progress.done else 0
+        previews = self.session.previews.count if progress.job and progress.done else 0
         return {"progress": progress_view(progress, previews), "session": seen}
 
     def _snapshot(self, rater: str) -> Values:

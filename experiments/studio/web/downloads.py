@@ -59,13 +59,14 @@ def _write_pictures(session: StudioSession, pack: zipfile.ZipFile, names: Mappin
 def _command(session: StudioSession) -> str:
     """What makes images with the best settings of a session, in a folder with what `write_best` writes."""
     state, options = session.state, session.options
+    made = options.of_round(state.making)
     model: dict[str, object] = {
         "--negative-prompt": state.negative_prompt,
         "--model": options.model,
         "--model-config": options.model_config,
         "--scheduler": options.scheduler,
-        "--steps": options.steps,
-        "--size": None if options.size is None else f"{options.size[1]}x{options.size[0]}",
+        "--steps": made.steps,
+        "--size": None if made.size is None else f"{made.size[1]}x{made.size[0]}",
     }
     words = ["fabric-bo", "generate", state.prompt or "", "--params", "best.yaml"]
     for sign, images in (("liked", state.liked), ("disliked", state.disliked)):

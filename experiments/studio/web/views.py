@@ -19,6 +19,7 @@ from fabric.params import FabricParams, image_weights
 from objectives.richhf import tokens
 
 Values = dict[str, Any]
+_OF_ALL = {"kind", "rater", "time", "id"}  # fields of all records
 
 
 def snapshot(state: State, rater: str) -> Values:
@@ -46,6 +47,7 @@ def snapshot(state: State, rater: str) -> Values:
         "favourites": list(state.favourites),
         "frozen": state.frozen,
         "more_like": _more_like(state, rater),
+        "making": None if state.making is None else state.making.model_dump(exclude=_OF_ALL),
         "undo": _taken(state.undoable.get(rater)),
         "redo": _taken(state.redoable.get(rater)),
         "raters": sorted(state.undoable),

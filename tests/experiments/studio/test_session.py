@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 
 from experiments.files.pictures import read_facts
 from experiments.run.study import open_study
-from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Prompt, Rating, Upload
+from experiments.studio.history.records import Choice, Freeze, Making, Mark, MoreLike, Prompt, Rating, Upload
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
 from experiments.studio.web.views import details
@@ -268,6 +268,28 @@ def test_frozen_knobs_stay_and_wishes_are_followed(tmp_path: Path, begin: Begin,
     for each in rounds[2]:
         assert each.params.strength == pytest.approx(wished.strength, rel=3)
         assert each.params.neg_scale == pytest.approx(wished.neg_scale, abs=0.4)
+
+
+def test_rounds_are_made_as_somebody_said_and_pictures_say_so(tmp_path: Path, begin: Begin, judge: Judge) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    judge(session)
+    counts: list[int] = []
+    session.append(Making(rater="ann", images=3, steps=4, size=(32, 64), seed=str(2**64 - 2)))
+    session.generate(lambda done, steps: counts.append(session.previews.count) if steps == 4 else None)
+    made = session.state.rounds[1]
+    assert counts == [3] * 4
+    assert [each.seed for each in made] == [2**64 - 2, 2**64 - 1, 0]
+    for each in made:
+        facts = read_facts(session.pictures.path(each.id)) or {}
+        assert (facts["steps"], facts["size"], facts["seed"]) == (4, [64, 32], each.seed)
+    session.undo("ann")
+    session.generate()
+    again = session.state.rounds[2]
+    assert len(again) == 4
+    assert not {each.seed for each in again} & {each.seed for images in session.state.made[:2] for each in images}
+    with pytest.raises(ValueError, match="size: 36x30 is not possible; allowed: multiples of"):
+        session.append(Making(rater="ann", size=(30, 36)))
 
 
 def test_acts_while_a_round_is_generated_count_for_the_next(tmp_path: Path, begin: Begin) -> None:

@@ -47,6 +47,7 @@ export function described(record, seen) {
     case "freeze": return `${record.value === null ? "unlocking" : "locking"} ${spoken(record.knob)}`;
     case "more like": return `more like ${where}`;
     case "rich": return `detailed feedback on ${where}`;
+    case "making": return "change of how images are made";
     case "branch": return `going on from round ${record.round + 1}`;
     case "resume": return `change to line ${lineNumber(record.line, seen)}`;
     case "upload": return `upload of ${record.name || "a picture"}`;

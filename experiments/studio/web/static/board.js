@@ -4,6 +4,7 @@ import { described, goOnFrom, goToLine, lineNumber, pick, redo, shownRound, undo
 import { Card } from "./card.js";
 import { begin } from "./composer.js";
 import { Plain, Tool, html } from "./html.js";
+import { imagesOfRound } from "./making.js";
 import { change, page } from "./store.js";
 
 const KEYS = [
@@ -14,7 +15,7 @@ const KEYS = [
 export function Board({ seen }) {
   if (!seen) return null;
   const now = shownRound();
-  if (now === null) return page.progress.job ? null : html`<${Welcome} />`;
+  if (now === null) return page.progress.job ? null : html`<${Welcome} seen=${seen} />`;
   const round = seen.rounds[now];
   const liked = round.images.some((id) => seen.images[id].mark || seen.images[id].rating) || round.picked;
   return html`<${Rounds} seen=${seen} now=${now} />
@@ -41,12 +42,12 @@ function Begun({ seen }) {
   return html`<p class="tip" role="status">You go on from round ${now.shared}. Later rounds stay on line ${lineNumber(seen.rounds[now.shared - 1].line, seen)} and no longer steer. What was learnt about settings is kept.</p>`;
 }
 
-function Welcome() {
-  const { examples, images } = page.about;
+function Welcome({ seen }) {
+  const { examples } = page.about;
   return html`<section id="studio-welcome">
     <h2>Steer images by looking</h2>
     <ol>
-      <li><b>Say what you want to see.</b> You get ${images} images.</li>
+      <li><b>Say what you want to see.</b> You get ${imagesOfRound(seen)} images.</li>
       <li><b>Like and dislike.</b> Liked images pull the next round towards them; disliked ones push it away.</li>
       <li><b>Ask for the next round.</b> The agent tries other settings for every image, and learns from your choices which work for you.</li>
     </ol>

@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { moreLike } from "./acts.js";
 import { cancel, generate } from "./channel.js";
 import { Plain, html } from "./html.js";
+import { Folds } from "./making.js";
 import { change, page, say } from "./store.js";
 
 export function begin(prompt, negative) {
@@ -16,14 +17,17 @@ export const startRound = () => document.getElementById("studio-next")?.click();
 
 export function Composer({ seen }) {
   const prompt = useRef(null), negative = useRef(null), line = useRef(null);
+  const fill = (text, without) => {
+    prompt.current.value = text;
+    negative.current.value = without;
+  };
   useEffect(() => { // the session's prompt, or that of the line which is gone on with, unless the person types already
     if (!seen || seen.line === line.current) return;
     const last = line.current === null ? seen : seen.rounds.at(-1);
     const given = [seen, ...seen.rounds, ...seen.aside].map((one) => one.prompt);
     line.current = seen.line;
     if (!last || (prompt.current.value && !given.includes(prompt.current.value))) return;
-    prompt.current.value = last.prompt;
-    negative.current.value = last.negative;
+    fill(last.prompt, last.negative);
   }, [seen]);
   const go = (event) => {
     event.preventDefault();
@@ -43,6 +47,7 @@ export function Composer({ seen }) {
     <button id="studio-next" class="primary" title="Make the next images (N)" disabled=${busy || !page.reachable || !seen}>
       ${busy ? "Generating …" : seen?.rounds.length ? "Next round" : "Generate"}</button>
   </form>
+  <${Folds} seen=${seen} fill=${fill} />
   <${Progress} seen=${seen} />`;
 }
 

@@ -8,6 +8,7 @@ import { Judge } from "./card.js";
 import { Icon, Picture, Plain, Tool, html } from "./html.js";
 import { Knobs } from "./insight.js";
 import { Canvas, Rich, draftOf } from "./rich.js";
+import { lockSeed } from "./making.js";
 import { change, page } from "./store.js";
 import { useModal } from "./viewer.js";
 
@@ -49,7 +50,8 @@ function Open({ image, seen }) {
         <a class="plain" href="pictures/${image.id}?download" download=""><${Icon} name="down" />Save PNG</a></div>
       <${Rich} key=${image.id} image=${image} words=${how?.words ?? []} draft=${draft} pointing=${pointing} setPointing=${setPointing} overlay=${overlay} setOverlay=${setOverlay} />
       ${how && html`<${References} how=${how} seen=${seen} />
-        <details class="fold"><summary>Settings of this image</summary><${Knobs} values=${how.knobs} frozen=${seen.frozen} /><p class="seed">Seed ${how.seed}</p></details>`}
+        <details class="fold"><summary>Settings of this image</summary><${Knobs} values=${how.knobs} frozen=${seen.frozen} /><p class="seed">Seed ${how.seed}</p>
+          <${Plain} kind="lock-seed" pressed=${seen.making?.seed === how.seed} title="The rounds after begin with this seed" onclick=${() => lockSeed(seen, seen.making?.seed === how.seed ? null : how.seed)}>Keep this seed<//></details>`}
     </div></dialog>`;
 }
 

@@ -21,6 +21,9 @@ const APPLY = {
   "more like"(seen, { image, id }) {
     seen.more_like = { image, record: id };
   },
+  making(seen, { images, steps, size, seed }) {
+    seen.making = { images, steps, size, seed };
+  },
   branch(seen, { line, round }) {
     seen.aside.push(...seen.rounds.splice(round + 1));
     seen.lines.push({ id: line, shared: round + 1, rounds: round + 1 });

@@ -11,6 +11,7 @@ from experiments.studio.history.records import (
     Choice,
     Favourite,
     Freeze,
+    Making,
     Mark,
     MoreLike,
     Prompt,
@@ -49,6 +50,7 @@ RECORDS: list[Record] = [
     Freeze(rater="ann", knob="guidance_scale", value=5.0),
     Freeze(rater="ann", knob="start", value=None),
     MoreLike(rater="ann", image="a"),
+    Making(rater="ann", images=6, steps=30, size=(64, 96), seed=str(2**64 - 1)),
     Branch(rater="ann", line="0" * 16, left="", round=2),
     Resume(rater="ann", line=""),
     RichFeedback(rater="ann", image="a", rich=RICH),
@@ -68,7 +70,7 @@ def test_records_survive_json(record: Record) -> None:
 def test_an_old_log_is_read_and_written_as_it_was() -> None:
     lines = [json.loads(line) for line in OLD_LOG.read_text().splitlines()]
     records = [from_dict(line) for line in lines]
-    assert {type(record) for record in records} == {type(record) for record in RECORDS} - {Branch, Resume}
+    assert {type(record) for record in records} == {type(record) for record in RECORDS} - {Making, Branch, Resume}
     assert [to_dict(record) for record in records] == lines
     state = fold([], records)
     assert (state.prompt, state.negative_prompt) == ("a red star", "rain")
@@ -110,6 +112,13 @@ _WHO = {"rater": "ann"}
             {"kind": "branch", **_WHO, "line": "x", "left": "", "round": 0},
             "line: 'x' is no name of a line; allowed: 16",
         ),
+        ({"kind": "making", **_WHO, "images": 1}, "making.images: 1: .*greater than or equal to 2"),
+        ({"kind": "making", **_WHO, "steps": 0}, "making.steps: 0: "),
+        ({"kind": "making", **_WHO, "size": [64]}, "making.size"),
+        ({"kind": "making", **_WHO, "size": [64, 4096]}, "making.size.1: 4096: .*less than or equal to 2048"),
+        ({"kind": "making", **_WHO, "seed": 7}, "making.seed: 7: "),
+        ({"kind": "making", **_WHO, "seed": "-7"}, "'-7' is no seed; allowed: whole numbers below 2"),
+        ({"kind": "making", **_WHO, "seed": str(2**64)}, "is no seed"),
         ({"kind": "branch", **_WHO, "line": "0" * 16, "left": "", "round": -1}, "branch.round: -1: "),
         ({"kind": "choice", **_WHO, "options": ["a"], "chosen": "a"}, "options: .*two or more"),
         ({"kind": "choice", **_WHO, "options": ["a", "a"], "chosen": "a"}, "options: .*two or more"),

@@ -44,6 +44,7 @@ def findings(page: Page) -> list[str]:
 
 def test_no_state_has_a_serious_finding(page: Page, studio: Served) -> None:
     expect(page.locator("#studio-next")).to_be_enabled()
+    page.locator(".making summary").click()
     assert findings(page) == []  # nothing there yet
     begin(page)
     page.locator(".card .like").first.click()
