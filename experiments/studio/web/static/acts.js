@@ -99,9 +99,25 @@ export function redo() {
 
 // The images among which one goes to the next and the previous: all of the line, or of those that are set aside.
 export function step(id, by) {
-  const seen = view();
-  const all = (seen.images[id].aside ? seen.aside : seen.rounds).flatMap((round) => round.images);
+  const all = neighbours(id);
   return all[all.indexOf(id) + by] ?? null;
+}
+
+export function neighbours(id) {
+  const seen = view();
+  return (seen.images[id].aside ? seen.aside : seen.rounds).flatMap((round) => round.images);
+}
+
+// The image after (or before) the second of those that the first can be compared with.
+export function other(first, second, by) {
+  const all = neighbours(first).filter((id) => id !== first);
+  return all[all.indexOf(second) + by] ?? null;
+}
+
+// Begins to compare the image that is seen in full size with its neighbour, or ends it.
+export function compare() {
+  const second = page.compared ? null : step(page.zoomed, 1) ?? step(page.zoomed, -1);
+  change({ compared: second });
 }
 
 export const shownRound = () => {

@@ -10,6 +10,7 @@ export const page = {
   round: null, // that is shown; null for the newest
   selected: null, // id of an image
   zoomed: null, // id of the image that fills the window
+  compared: null, // id of the image that it is compared with
   detailed: null, // id of the image whose details are open
   touched: 0, // when the person last did something to an image
 };

@@ -64,6 +64,10 @@ def test_no_state_has_a_serious_finding(page: Page, studio: Served) -> None:
     page.locator(".card .frame").first.click()
     expect(page.locator("#studio-viewer")).to_be_visible()
     assert findings(page) == []
+    page.keyboard.press("c")
+    expect(page.locator(".over")).to_be_visible()
+    assert findings(page) == []
+    page.keyboard.press("c")
     page.keyboard.press("i")
     for fold in page.locator("#studio-details summary").all():
         fold.click()
