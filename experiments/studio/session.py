@@ -12,15 +12,15 @@ from optuna.trial import create_trial
 
 from experiments.files.pictures import Recipe, metadata
 from experiments.run.study import check_folder, open_study
-from experiments.studio.agent.agent import Agent, Insight, Proposal
+from experiments.studio.agent.agent import Agent, Insight
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.lines import check_line
 from experiments.studio.history.log import SessionLog
-from experiments.studio.history.records import SEEDS, Branch, Making, Record, Resume, Withdrawal
-from experiments.studio.history.references import missed_words, references
+from experiments.studio.history.records import Branch, Making, Record, Resume, Variations, Withdrawal
 from experiments.studio.history.shown import ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.options import RoundOptions, StudioOptions
+from experiments.studio.orders import Order, orders_of
 from experiments.studio.pictures import PictureStore
 from experiments.studio.preview import Previews
 from fabric.bank import ReferenceBank
@@ -28,7 +28,6 @@ from fabric.generator import FabricGenerator, Generated, Request
 from fabric.images import to_pictures
 from fabric.models import load
 from fabric.params import FabricParams
-from fabric.seeding import generator_for
 
 _LOCK = "generating.lock"
 
@@ -115,6 +114,8 @@ class StudioSession:
         if isinstance(record, Making):
             made = self.options.of_round(record)
             self.fabric.check(made.steps, made.size)
+        if isinstance(record, Variations) and record.image not in self.state.images:
+            raise ValueError(f"image: {record.image[:64]!r} was not shown; allowed: images of the rounds")
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
             if image is not None:
@@ -140,18 +141,17 @@ class StudioSession:
         """
         with self.generating:
             state = self.state
-            if state.prompt is None:
-                raise ValueError("prompt: none yet; allowed: a record of one before the first round")
-            made, proposals = self.options.of_round(state.making), self.agent.propose(state)
-            requests = self._requests(state, proposals, made.seed)
+            made = self.options.of_round(state.making)
+            orders = orders_of(state, self.options, self.agent, self.pictures.read)
+            requests = [order.request for order in orders]
             generated = self.make(requests, made, on_step)
             pictures = to_pictures(generated.images)
             recipe = Recipe(made.steps, self.options.scheduler, self.options.model, self.options.loras)
-            for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
+            for place, order in enumerate(orders):
                 picture, prompt = pictures[place], generated.prompts[place]
-                image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
+                image = self.pictures.add(picture, metadata(order.request, prompt, picture.size, recipe))
                 shares = {name: statistics.fmean(steps) for name, steps in generated.attention[place].items()}
-                self._tell(_shown(state, proposal, request, image, place, len(requests), shares), state)
+                self._tell(_shown(state, order, image, place, len(orders), shares), state)
             return len(state.rounds)
 
     def make(self, requests: Sequence[Request], made: RoundOptions, on_step: Callable[[int, int], None]) -> Generated:
@@ -168,21 +168,6 @@ class StudioSession:
             generated = self.fabric(requests, made.steps, made.size, step)
             self.previews.learn(generated.images)
         return generated
-
-    def _requests(self, state: State, proposals: list[Proposal], first: int | None) -> list[Request]:
-        liked, disliked = references(state, self.pictures.read)
-        assert state.prompt is not None
-        of_round = (liked, disliked, state.negative_prompt, len(state.rounds), missed_words(state))
-        return [
-            Request(state.prompt, self._seed(first, len(state.made), place), proposal.params, *of_round)
-            for place, proposal in enumerate(proposals)
-        ]
-
-    def _seed(self, first: int | None, number: int, place: int) -> int:
-        """Of an image: one that is asked for, or of its round's number over all lines, which no other round has."""
-        if first is not None:
-            return (first + place) % SEEDS
-        return generator_for("studio", self.options.seed, number, place).initial_seed()
 
     def _tell(self, shown: ShownImage, state: State) -> None:
         """Adds an image as a trial, whole or not at all."""
@@ -201,19 +186,14 @@ class StudioSession:
 
 
 def _shown(
-    state: State,
-    proposal: Proposal,
-    request: Request,
-    image: str,
-    place: int,
-    count: int,
-    attention: Mapping[str, float],
+    state: State, order: Order, image: str, place: int, count: int, attention: Mapping[str, float]
 ) -> ShownImage:
+    proposal, request, number = order.proposal, order.request, len(state.rounds)
     return ShownImage(
         id=image,
         trial=-1,  # the study gives it its number
         values=proposal.values,
-        round=request.round,
+        round=number,
         place=place,
         seed=request.seed,
         prompt=request.prompt,
@@ -221,8 +201,9 @@ def _shown(
         params=proposal.params,
         liked=tuple(image.id for image in request.liked),
         disliked=tuple(image.id for image in request.disliked),
-        more_like=None if state.more_like is None else state.more_like.id,
+        wish=None if state.wish is None else state.wish.id,
         attention=attention,
         count=count,
         line=state.line,
+        seen_from=None if request.round == number else request.round,
     )

@@ -12,6 +12,7 @@ from experiments.config.parts import RangeConfig
 from experiments.run.space import Space
 from experiments.studio.agent.features import AgedReferences, features
 from experiments.studio.agent.preferences import aged_references, all_references, preference_data
+from experiments.studio.history.records import MoreLike
 from experiments.studio.history.state import State
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
@@ -151,15 +152,16 @@ class Agent:
     def _candidates(self, space: Space, state: State) -> list[FabricParams]:
         """Known settings and their surroundings, or those of one setting of which more is wanted."""
         encoding = Encoding(space.distributions)
-        if state.more_like is not None and state.more_like.image in state.images:
-            known, count, reach = [state.images[state.more_like.image].params], _MORE_LIKE, _MORE_LIKE_REACH
+        wish = state.wish
+        if isinstance(wish, MoreLike) and wish.image in state.images:
+            known, count, reach = [state.images[wish.image].params], _MORE_LIKE, _MORE_LIKE_REACH
         else:
             known, count, reach = self.known(state), _NEIGHBOURS, 0.25
         points = torch.stack([_encoded(encoding, space.values(params)) for params in known])
         seed = key("candidates", self.seed, len(state.made))
         near = surroundings(points, count, seed, reach)
         found = [space.params(encoding.decode(point)) for point in torch.cat([points, near])]
-        if state.more_like is None:
+        if wish is None:
             found += self._thinned(state, found)
         return [frozen(params, state.frozen) for params in found]
 

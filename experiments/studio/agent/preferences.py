@@ -54,7 +54,9 @@ def preference_data(state: State, expected: Expected) -> PreferenceData | None:
     images = sorted((shown[image] for image in named), key=lambda image: image.trial)
     if not any(image.liked or image.disliked for image in images):
         return None
-    with_references = [(image, aged_references(state, image.round, image.liked, image.disliked)) for image in images]
+    with_references = [
+        (image, aged_references(state, image.ages_from, image.liked, image.disliked)) for image in images
+    ]
     parts = all_references(state)
     rows = {image.id: row for row, image in enumerate(images)}
     looks = {(each[0].line, each[0].round): number for number, each in enumerate(state.made)}

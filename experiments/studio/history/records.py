@@ -162,6 +162,17 @@ class MoreLike(_Record):
     image: str
 
 
+class Variations(_Record):
+    """The next round is made as an image was, with other seeds: its prompt, its settings, its references.
+
+    Attributes:
+        image: its id, one that was shown.
+    """
+
+    kind: Literal["variations"] = "variations"
+    image: str
+
+
 class Making(_Record):
     """How the images of the rounds after are made; None leaves to the session's options what they say.
 
@@ -249,6 +260,7 @@ Record: TypeAlias = Annotated[
     | Favourite
     | Freeze
     | MoreLike
+    | Variations
     | Making
     | Branch
     | Resume

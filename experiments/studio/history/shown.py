@@ -26,11 +26,13 @@ class ShownImage:
         params: it was made with.
         liked: ids of its references.
         disliked: likewise.
-        more_like: id of the `MoreLike` that its round followed, if any.
+        wish: id of the `MoreLike` or `Variations` that its round followed, if any.
         attention: share of the self-attention that each reference received, by id, a mean over the steps; empty for
             images of before it was kept.
         count: images of its round, which is only there with all of them; 0 where that was not kept.
         line: of rounds that it is on; see `history.lines`.
+        seen_from: round that the ages of its references count from, where that is not its own: of a variation that of
+            the image which it varies.
     """
 
     id: str
@@ -44,10 +46,16 @@ class ShownImage:
     params: FabricParams
     liked: tuple[str, ...] = ()
     disliked: tuple[str, ...] = ()
-    more_like: str | None = None
+    wish: str | None = None
     attention: Mapping[str, float] = field(default_factory=dict)
     count: int = 0
     line: str = ""
+    seen_from: int | None = None
+
+    @property
+    def ages_from(self) -> int:
+        """Round that the ages of its references count from."""
+        return self.round if self.seen_from is None else self.seen_from
 
     def to_attributes(self) -> dict[str, Any]:
         """User attributes of its trial; `of` reads them."""
@@ -61,10 +69,11 @@ class ShownImage:
             "params": self.params.to_dict(),
             "liked": list(self.liked),
             "disliked": list(self.disliked),
-            "asked": self.more_like,
+            "asked": self.wish,
             "attention": dict(self.attention),
             "count": self.count,
             "line": self.line,
+            "seen from": self.seen_from,
         }
 
     @classmethod
@@ -86,6 +95,7 @@ class ShownImage:
             attributes.get("attention", {}),
             attributes.get("count", 0),
             attributes.get("line", ""),
+            attributes.get("seen from"),
         )
 
 

@@ -27,6 +27,7 @@ from experiments.studio.history.records import (
     RichFeedback,
     Sign,
     Upload,
+    Variations,
 )
 from experiments.studio.history.shown import Round, ShownImage, rounds_of
 from experiments.studio.history.undo import redoable_of, standing_of
@@ -50,7 +51,7 @@ class State:
         favourites: kept images, in the order in which they were.
         uploads: names of uploaded pictures, by id.
         frozen: values of knobs that the agent leaves alone.
-        more_like: what the next round follows, if anything.
+        wish: what the next round follows, if anything; of several wishes the latest.
         making: how the next round is made, where somebody said so.
         undoable: by rater the record that undo would take back.
         redoable: by rater the record that was taken back the latest, if nothing else was done since.
@@ -68,7 +69,7 @@ class State:
     favourites: tuple[str, ...] = ()
     uploads: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, float] = field(default_factory=dict)
-    more_like: MoreLike | None = None
+    wish: MoreLike | Variations | None = None
     making: Making | None = None
     undoable: dict[str, Record] = field(default_factory=dict)
     redoable: dict[str, Record] = field(default_factory=dict)
@@ -143,7 +144,7 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
     uploads: dict[str, str] = {}
     frozen: dict[str, float] = {}
     prompt: Prompt | None = None
-    more_like: MoreLike | None = None
+    wish: MoreLike | Variations | None = None
     making: Making | None = None
     for record in standing:
         match record:
@@ -170,13 +171,13 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
                     frozen[freeze.knob] = freeze.value
             case Prompt():
                 prompt = record
-            case MoreLike():
-                more_like = record
+            case MoreLike() | Variations():
+                wish = record
             case Making():
                 making = record
             case Branch() | Resume() if record.line in lines:
                 line = record.line
-    followed = {image.more_like for images in made for image in images}
+    followed = {image.wish for images in made for image in images}
     return State(
         made,
         {each.id: each for each in lines.values() if each.own or each.id == line},
@@ -190,7 +191,7 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
         tuple(favourites),
         uploads,
         frozen,
-        None if more_like is None or more_like.id in followed else more_like,
+        None if wish is None or wish.id in followed else wish,
         making,
         {record.rater: record for record in standing},
         redoable_of(once),

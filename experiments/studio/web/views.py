@@ -46,7 +46,7 @@ def snapshot(state: State, rater: str) -> Values:
         "disliked": list(state.disliked),
         "favourites": list(state.favourites),
         "frozen": state.frozen,
-        "more_like": _more_like(state, rater),
+        "wish": _wish(state, rater),
         "making": None if state.making is None else state.making.model_dump(exclude=_OF_ALL),
         "undo": _taken(state.undoable.get(rater)),
         "redo": _taken(state.redoable.get(rater)),
@@ -80,12 +80,12 @@ def _marks_of_others(state: State, rater: str) -> dict[str, dict[str, list[str]]
     return found
 
 
-def _more_like(state: State, rater: str) -> dict[str, str | None] | None:
+def _wish(state: State, rater: str) -> dict[str, str | None] | None:
     """What the next round follows; who asked for it may withdraw the record."""
-    record = state.more_like
+    record = state.wish
     if record is None:
         return None
-    return {"image": record.image, "record": record.id if record.rater == rater else None}
+    return {"kind": record.kind, "image": record.image, "record": record.id if record.rater == rater else None}
 
 
 def _rounds_aside(state: State) -> list[Round]:
@@ -125,7 +125,7 @@ def details(state: State, image: str) -> Values:
     if image not in state.images:
         raise ValueError(f"image: {image!r} was not shown; allowed: images of the rounds")
     shown = state.images[image]
-    given = aged_references(state, shown.round, shown.liked, shown.disliked)
+    given = aged_references(state, shown.ages_from, shown.liked, shown.disliked)
     return {
         "seed": str(shown.seed),  # of 64 bits, which JavaScript's numbers do not hold
         "words": tokens(shown.prompt),

@@ -15,10 +15,12 @@ export const pick = (round, chosen) => round.images.length > 1 && act("choice", 
 
 // A second click takes the first back; nobody takes back what others asked for.
 export function moreLike(image) {
-  const active = view().more_like;
-  if (active?.image !== image.id) act("more like", { image: image.id });
-  else if (active.record) act("withdrawal", { record: active.record });
+  const { wish } = view();
+  if (wish?.kind !== "more like" || wish.image !== image.id) act("more like", { image: image.id });
+  else takeBack(wish);
 }
+
+export const takeBack = (wish) => wish.record && act("withdrawal", { record: wish.record });
 
 export const inWords = (image) => `Round ${image.round + 1}, image ${image.place + 1}${image.aside ? ` on line ${image.line}` : ""}`;
 
@@ -46,6 +48,7 @@ export function described(record, seen) {
     case "favourite": return `${record.kept ? "" : "no longer "}favourite: ${where}`;
     case "freeze": return `${record.value === null ? "unlocking" : "locking"} ${spoken(record.knob)}`;
     case "more like": return `more like ${where}`;
+    case "variations": return `variations of ${where}`;
     case "rich": return `detailed feedback on ${where}`;
     case "making": return "change of how images are made";
     case "branch": return `going on from round ${record.round + 1}`;

@@ -2,8 +2,8 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
-import { moreLike } from "./acts.js";
-import { cancel, generate } from "./channel.js";
+import { takeBack } from "./acts.js";
+import { act, cancel, generate } from "./channel.js";
 import { Plain, html } from "./html.js";
 import { Folds } from "./making.js";
 import { change, page, say } from "./store.js";
@@ -11,6 +11,15 @@ import { change, page, say } from "./store.js";
 export function begin(prompt, negative) {
   change({ touched: 0, round: null });
   generate(prompt, negative);
+}
+
+// A round of an image's prompt, settings and references, with other seeds.
+export function variations(image) {
+  act("variations", { image: image.id });
+  change({ detailed: null, zoomed: null, tab: "studio" });
+  document.getElementById("studio-prompt-text").value = image.prompt;
+  document.getElementById("studio-negative-text").value = image.within.negative;
+  begin(image.prompt, image.within.negative);
 }
 
 export const startRound = () => document.getElementById("studio-next")?.click();
@@ -53,11 +62,11 @@ export function Composer({ seen }) {
 
 function Progress({ seen }) {
   const { job, done, steps, left, stopping, previews, changed } = page.progress;
-  const following = seen?.more_like && seen.images[seen.more_like.image];
+  const following = seen?.wish && seen.images[seen.wish.image];
   if (!job) {
     return html`<div id="studio-progress">${!page.reachable && html`<p class="wrong" role="alert">The server cannot be reached. What you do is kept, and sent when it is back.</p>`}
-      ${following && html`<p class="following">The next round stays close to the settings of image ${following.place + 1} of round ${following.round + 1}.
-        ${seen.more_like.record && html`<${Plain} onclick=${() => moreLike(following)}>Don’t<//>`}</p>`}</div>`;
+      ${following && html`<p class="following">${seen.wish.kind === "variations" ? "The next round has variations of" : "The next round stays close to the settings of"} image ${following.place + 1} of round ${following.round + 1}.
+        ${seen.wish.record && html`<${Plain} onclick=${() => takeBack(seen.wish)}>Don’t<//>`}</p>`}</div>`;
   }
   const share = steps ? Math.round((100 * done) / steps) : 0;
   const what = job === "next round" ? `Round ${(seen?.rounds.length ?? 0) + 1}` : "Next pair";

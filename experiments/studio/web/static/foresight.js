@@ -18,9 +18,8 @@ const APPLY = {
     const round = [...seen.rounds, ...seen.aside].find((one) => one.images.every((id) => options.includes(id)));
     if (round) Object.assign(round, { picked: chosen, passed: chosen === null });
   },
-  "more like"(seen, { image, id }) {
-    seen.more_like = { image, record: id };
-  },
+  "more like": wished,
+  variations: wished,
   making(seen, { images, steps, size, seed }) {
     seen.making = { images, steps, size, seed };
   },
@@ -32,9 +31,13 @@ const APPLY = {
     for (const each of ["liked", "disliked"]) seen[each] = seen[each].filter((id) => here.has(id));
   },
   withdrawal(seen, { record }) {
-    if (record === seen.more_like?.record) seen.more_like = null;
+    if (record === seen.wish?.record) seen.wish = null;
   },
 };
+
+function wished(seen, { kind, image, id }) {
+  seen.wish = { kind, image, record: id };
+}
 
 function set(values, name, value) {
   if (value === null) delete values[name];

@@ -1,5 +1,7 @@
 // How the next images are made, and prompts of before; folded away until somebody asks.
 
+import { useEffect, useRef } from "preact/hooks";
+
 import { act } from "./channel.js";
 import { Plain, html } from "./html.js";
 import { page, say } from "./store.js";
@@ -27,27 +29,29 @@ function Making({ seen }) {
   const now = inForce(seen), { multiple } = page.about.making;
   const [height, width] = now.size;
   const side = { min: multiple, max: 2048 - (2048 % multiple), step: multiple };
-  const number = (name, label, value, limits, changes) => html`<label key=${name}>${label}
-    <input type="number" name=${name} value=${value} required ...${limits} onChange=${(event) => taken(event.currentTarget, value) && tell(seen, changes(Number(event.currentTarget.value)))} /></label>`;
+  const number = (name, label, value, limits, changes) => html`<${Field} key=${name} type="number" name=${name} label=${label} value=${value} required ...${limits} take=${(text) => tell(seen, changes(Number(text)))} />`;
   return html`<details class="fold making"><summary>How images are made <span>${now.images} images, ${now.steps} steps, ${width} × ${height}${now.seed === null ? "" : `, seed ${now.seed}`}</span></summary>
     <div class="fields">
       ${number("images", "Images", now.images, { min: 2, max: 16 }, (images) => ({ images }))}
       ${number("steps", "Steps", now.steps, { min: 1, max: 1000 }, (steps) => ({ steps }))}
       ${number("width", "Width", width, side, (value) => ({ size: [height, value] }))}
       ${number("height", "Height", height, side, (value) => ({ size: [value, width] }))}
-      <label class="seeds">Seed<input type="text" inputmode="numeric" name="seed" value=${now.seed ?? ""} placeholder="new for each round" autocomplete="off" pattern="[0-9]{1,20}" title="A whole number"
-        onChange=${(event) => taken(event.currentTarget, now.seed ?? "") && tell(seen, { seed: event.currentTarget.value || null })} /></label>
+      <${Field} type="text" inputmode="numeric" name="seed" label="Seed" value=${now.seed ?? ""} placeholder="new for each round" autocomplete="off" pattern="[0-9]{1,20}" title="A whole number" take=${(text) => tell(seen, { seed: text || null })} />
       <${Plain} disabled=${Object.values(said(seen)).every((value) => value === null)} onclick=${() => act("making", NOTHING)}>As at the start<//>
     </div>
     <p class="hint">More steps and pixels take longer. With a seed, all rounds begin with the same noise: the first image has this seed, the others those after it.</p></details>`;
 }
 
-// Whether what was written can be; else it is said why not, and what was there before is there again.
-function taken(field, before) {
-  if (field.checkValidity()) return true;
-  say(`${field.parentElement.firstChild.textContent.trim()}: ${field.validationMessage}`, { kind: "making" });
-  field.value = before;
-  return false;
+// A value that may be written anew. What is being written stays while the page is drawn again; what cannot be is said.
+function Field({ label, value, take, ...its }) {
+  const field = useRef(null);
+  useEffect(() => { field.current.value = value; }, [value]);
+  const changed = () => {
+    if (field.current.checkValidity()) return take(field.current.value);
+    say(`${label}: ${field.current.validationMessage}`, { kind: "making" });
+    field.current.value = value;
+  };
+  return html`<label>${label}<input ref=${field} ...${its} onChange=${changed} /></label>`;
 }
 
 // Prompts of this session, the latest first.

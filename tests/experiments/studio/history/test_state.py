@@ -26,8 +26,8 @@ from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
 
-def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, more_like: str | None = None) -> ShownImage:
-    return ShownImage(image, trial, {}, round, place, 0, "a star", "", FabricParams(), more_like=more_like)
+def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, wish: str | None = None) -> ShownImage:
+    return ShownImage(image, trial, {}, round, place, 0, "a star", "", FabricParams(), wish=wish)
 
 
 ROUNDS = [_shown(f"{number}{place}", number, place, 4 * number + place) for number in range(2) for place in range(4)]
@@ -120,8 +120,8 @@ def test_a_second_pick_of_a_round_replaces_the_first() -> None:
 
 def test_a_wish_is_followed_once() -> None:
     wish = MoreLike(rater="ann", image="00")
-    assert fold(ROUNDS, [wish]).more_like == wish
-    assert fold([*ROUNDS, _shown("20", 2, more_like=wish.id)], [wish]).more_like is None
+    assert fold(ROUNDS, [wish]).wish == wish
+    assert fold([*ROUNDS, _shown("20", 2, wish=wish.id)], [wish]).wish is None
 
 
 def test_a_picture_that_came_out_twice_is_shown_once() -> None:

@@ -13,6 +13,24 @@ from tests.experiments.studio.web.page import advance, begin, settle
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
 
+def test_variations_of_an_image_are_a_click_away(studio: Served, visit: Callable[[str], Page]) -> None:
+    page, session = visit(studio.url), studio.session
+    begin(page)
+    page.locator("#studio-prompt-text").fill("a green square")
+    advance(page, 2)
+    varied = session.state.rounds[0][1]
+    page.locator(".round").first.click()
+    page.locator(".card .more").nth(1).click()
+    page.get_by_role("button", name="Variations of this").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".round[aria-current]")).to_have_text("3")
+    expect(page.locator("#studio-prompt-text")).to_have_value("a red circle")
+    made = session.state.rounds[2]
+    assert [(image.prompt, image.params) for image in made] == [(varied.prompt, varied.params)] * 2
+    expect(page.locator(".following")).to_have_count(0)
+    assert session.state.wish is None
+
+
 def test_images_steps_size_and_seed_are_said_on_the_page(studio: Served, visit: Callable[[str], Page]) -> None:
     page, session = visit(studio.url), studio.session
     begin(page)
