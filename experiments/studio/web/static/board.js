@@ -8,7 +8,7 @@ import { imagesOfRound } from "./making.js";
 import { change, page } from "./store.js";
 
 const KEYS = [
-  ["1–9", "select"], ["L", "like"], ["D", "dislike"], ["F", "favourite"], ["B", "best"], ["⇧1–5", "rate"], ["Z", "zoom"], ["C", "compare, in zoom"], ["← →", "other image"],
+  ["1–9", "select"], ["L", "like"], ["D", "dislike"], ["F", "favourite"], ["B", "best"], ["⇧1–5", "rate"], ["Z", "zoom"], ["C", "compare"], ["← →", "other image"],
   ["I", "details"], ["T", "can’t tell"], ["U", "undo"], ["⇧U", "redo"], ["N", "next round"],
 ];
 

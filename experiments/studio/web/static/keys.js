@@ -62,13 +62,17 @@ function arrow(key, image, open, seen) {
 
 function letter(key, image, open, seen) {
   const round = open ? image.within : seen.rounds[shownRound()];
+  const compareIt = () => {
+    change({ zoomed: image.id });
+    compare();
+  };
   const anywhere = { u: undo, "⇧u": redo };
   const board = { n: startRound, t: () => round && pick(round, null) };
   const single = {
     l: () => mark(image, "liked"), d: () => mark(image, "disliked"), f: () => favour(image), b: () => pick(round, image.id),
+    c: () => open === "detailed" || compareIt(),
     i: () => change({ detailed: image.id, zoomed: null }), z: () => change({ zoomed: image.id, detailed: null }),
   };
-  if (key === "c") return open === "zoomed" && done(compare);
   if (anywhere[key]) return done(anywhere[key]);
   if (board[key]) return !open && done(board[key]);
   return Boolean(single[key] && image) && done(single[key]);

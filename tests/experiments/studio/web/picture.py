@@ -23,7 +23,7 @@ from tests.experiments.studio.serving import served
 from tests.experiments.studio.web.page import PATIENCE, advance, begin
 
 PICTURE = STATIC.parents[1] / "studio.png"
-_WIDTH, _HEIGHT = 1280, 860  # of the window, in pixels
+_WIDTH, _HEIGHT = 1280, 960  # of the window, in pixels
 _LIKED, _DISLIKED = (1, 2, 0), (3, 0, 2)  # places by round
 
 
