@@ -83,6 +83,7 @@ _COMMANDS = {
 _BENCHES = {
     "generation": "what feedback costs, over plain diffusers and the official algorithm",
     "flops": "what feedback costs on Stable Diffusion 1.5 and XL, counted",
+    "families": "what feedback costs on well-known transformers, counted",
     "optimizer": "time per proposal, and what is found on noisy test functions",
     "functions": "what samplers find on public test functions whose optimum moves",
     "samplers": "what each sampler finds on the embedded model",

@@ -69,9 +69,9 @@ class Partial(NamedTuple):
         return Partial(self.out[rows][:, tokens], self.lse[rows][:, tokens])
 
 
-def attend_own(query: Tensor, key: Tensor, value: Tensor) -> Partial:
-    """Attention of samples to themselves; N x L x H x d each."""
-    return _attention(query, key, value, None)
+def attend_own(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Partial:
+    """Attention of samples to themselves; N x L x H x d each. A bias is added for single keys, N x L."""
+    return _attention(query, key, value, bias)
 
 
 def attend_references(query: Tensor, references: ReferenceTokens) -> Partial:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,16 +15,22 @@ _DECODED = 64 * 64  # latent pixels decoded at once: those of one image of 512 x
 def scaled_latents(config: Any, found: Tensor) -> Tensor:
     """What a codec's encoder finds as models of noise take it, N x c x h x w."""
     shift, spread = _statistics(config, found)
-    return (found - shift) * config.scaling_factor / spread
+    return (found - shift) * config.get("scaling_factor", 1.0) / spread
 
 
-def decoded(vae: Any, latents: Tensor) -> Tensor:
-    """Images of latents, float32 on the CPU; only few large ones at once, so that a batch needs little memory."""
+def decoded(vae: Any, latents: Tensor, decode: Callable[[Tensor], Tensor]) -> Tensor:
+    """Images of latents, float32 on the CPU; only few large ones at once, so that a batch needs little memory.
+
+    Args:
+        vae: the codec.
+        latents: as models of noise take them, N x c x h x w.
+        decode: what the codec makes of some of its latents.
+    """
     with upcast(vae) as dtype:
         shift, spread = _statistics(vae.config, latents)
-        unscaled = (latents / vae.config.scaling_factor * spread + shift).to(dtype)
+        unscaled = (latents / vae.config.get("scaling_factor", 1.0) * spread + shift).to(dtype)
         at_once = max(1, _DECODED // unscaled[0, 0].numel())
-        return torch.cat([vae.decode(few).sample.float().cpu().clamp(-1, 1) for few in unscaled.split(at_once)])
+        return torch.cat([decode(few).float().cpu().clamp(-1, 1) for few in unscaled.split(at_once)])
 
 
 @contextmanager

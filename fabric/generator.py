@@ -26,7 +26,7 @@ from fabric.params import FabricParams
 from fabric.plan import Row, rows_of
 from fabric.references import References
 from fabric.seeding import generator_for
-from fabric.steering import Level, Steering, check_level, level_of
+from fabric.steering import Layers, Level, Steering, check_level, layers_of, level_of
 
 _log = logging.getLogger(__name__)
 _LARGEST = 8192  # pixels of a side; more is a mistake, which would run out of memory after a long time
@@ -82,9 +82,10 @@ class FabricGenerator:
         bank: keeps references' hidden states; one of its own by default.
         reference_seed: of the references' noise, shared by all requests.
         reference_level: of the references' noise; see `fabric.feedback`.
+        reference_layers: in which references are seen, likewise.
 
     Raises:
-        ValueError: the pipeline is of no known family, or the bank belongs to another model.
+        ValueError: the pipeline is of no known family or has no such layers, or the bank belongs to another model.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class FabricGenerator:
         bank: ReferenceBank | None = None,
         reference_seed: int = 0,
         reference_level: Level = None,
+        reference_layers: Layers = None,
     ) -> None:
         check_level(reference_level)
         self.pipeline = pipeline
@@ -100,6 +102,7 @@ class FabricGenerator:
         self.bank = ReferenceBank() if bank is None else bank
         self.references = References(self.host, self.bank, reference_seed)
         self.reference_level = reference_level
+        self.reference_layers = layers_of(self.host, reference_layers)
         self._fits: dict[tuple[int, int], int] = {}
 
     @property
@@ -131,8 +134,19 @@ class FabricGenerator:
         """
         pictures = {image.id for request in requests for image in (*request.liked, *request.disliked)}
         outer = any(request.params.outer > 0 for request in requests)
+        return self.bytes_of(len(pictures), steps, size, outer=outer)
+
+    def bytes_of(self, pictures: int, steps: int, size: tuple[int, int] | None = None, *, outer: bool) -> int:
+        """What the bank holds of so many pictures, at every step or at their one level; see `bank_bytes`.
+
+        Args:
+            pictures: how many.
+            steps: denoising steps.
+            size: height and width in pixels; the native size by default.
+            outer: with the outermost layers.
+        """
         levels = self.evaluations(steps) if self.level is None else 1
-        return len(pictures) * levels * self.host.kept_bytes(size or self.native_size, outer=outer)
+        return pictures * levels * self.host.kept_bytes(size or self.native_size, self.reference_layers, outer=outer)
 
     @property
     def level(self) -> float | None:
@@ -212,7 +226,9 @@ class FabricGenerator:
         told = host.told(texts, size, device)
         scales = [requests[k].params.guidance_scale for k in [*guided, *range(len(requests))]]
         rows = self._rows(requests, guided, len(scheduler.timesteps))
-        steering = Steering(host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level)
+        steering = Steering(
+            host, self.references, lambda: scheduler, lambda *_: rows, self.reference_level, self.reference_layers
+        )
         extra = self._step_arguments(scheduler, requests)
         latents = self._initial_latents(scheduler, requests, size)
         chosen = torch.tensor(guided, device=device, dtype=torch.int64)
@@ -223,8 +239,10 @@ class FabricGenerator:
                 predicted = host.predict(host.arguments(z, t, told, scales, size)).to(latents.dtype)
                 unconditional, conditional = predicted.split([len(guided), len(requests)])
                 if guided:
-                    towards = guidance.view(-1, *[1] * (z.ndim - 1)) * (conditional[chosen] - unconditional)
-                    conditional = conditional.index_copy(0, chosen, unconditional + towards)
+                    scale = guidance.view(-1, *[1] * (z.ndim - 1))
+                    conditional = conditional.index_copy(
+                        0, chosen, host.guide(unconditional, conditional[chosen], scale)
+                    )
                 latents = scheduler.step(conditional, t, latents, **extra).prev_sample
                 on_step()
         return Generated(host.decode(latents, size), prompts, self._attention(steering, requests, guided))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
@@ -140,9 +140,14 @@ class FabricParams:
             raise ValueError(f"parameters: {values!r} is not a mapping of names to values")
         return cls.from_dict(values)
 
-    def to_yaml(self) -> str:
-        """The text of a YAML mapping; `from_yaml` gives equal settings."""
-        return yaml.safe_dump(self.to_dict(), sort_keys=False)
+    def to_yaml(self, knobs: Container[str] = KNOBS) -> str:
+        """The text of a YAML mapping; `from_yaml` gives equal settings.
+
+        Args:
+            knobs: names of those that the model's family has; others, which change nothing, are left out.
+        """
+        values = {name: value for name, value in self.to_dict().items() if name in knobs or name not in KNOBS}
+        return yaml.safe_dump(values, sort_keys=False)
 
 
 def _number(name: str, value: Any, low: float, high: float) -> float:

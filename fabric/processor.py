@@ -140,9 +140,11 @@ class FabricAttnProcessor:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
         image_rotary_emb: Any = None,
+        encoder_hidden_states_mask: Tensor | None = None,
     ) -> Any:
         """Attends; what the layer's own processor gives, with references seen."""
-        call = LayerCall(hidden_states, encoder_hidden_states, attention_mask, image_rotary_emb, self.image_tokens)
+        told = attention_mask, image_rotary_emb, encoder_hidden_states_mask
+        call = LayerCall(hidden_states, encoder_hidden_states, *told, self.image_tokens)
         if self.records:
             self.recorded = self.projector.keep(attn, call).detach()
             if self.ends:
@@ -150,7 +152,7 @@ class FabricAttnProcessor:
         if not self.shown.groups:
             return self.projector.plain(attn, call, self.own)
         projected = self.projector.project(attn, call)
-        return self.projector.finish(attn, self._attend(attn, projected, hidden_states), call)
+        return self.projector.finish(attn, self._attend(attn, projected, hidden_states), call, projected.rest)
 
     def _attend(self, attn: Any, projected: Projected, like: Tensor) -> Tensor:
         """Attention of all samples, each to what it sees; B x L x H x d."""

@@ -24,12 +24,16 @@ class Projected(NamedTuple):
         key: likewise.
         value: likewise.
         image: which tokens are the image's; they alone see references.
+        bias: added to the logits of single tokens where some are not to be seen, N x L; None for 0.
+        rest: what `finish` wants besides the attention.
     """
 
     query: Tensor
     key: Tensor
     value: Tensor
     image: slice = slice(None)
+    bias: Tensor | None = None
+    rest: Any = None
 
 
 class LayerCall(NamedTuple):
@@ -40,6 +44,7 @@ class LayerCall(NamedTuple):
         text: those of the prompt, where a layer has them apart.
         mask: of the attention.
         rotary: rotary embedding of the positions, cosines and sines.
+        text_mask: which tokens of the prompt are to be seen, N x L; None for all.
         image_tokens: tokens of the image, where `hidden` holds the prompt's too; None where it holds the image's alone.
     """
 
@@ -47,6 +52,7 @@ class LayerCall(NamedTuple):
     text: Tensor | None = None
     mask: Tensor | None = None
     rotary: Any = None
+    text_mask: Tensor | None = None
     image_tokens: int | None = None
 
 
@@ -66,9 +72,10 @@ class Projector:
 
     def plain(self, attn: Any, call: LayerCall, own: Callable[..., Any]) -> Any:
         """What the layer gives without references; `own` is its processor."""
-        q, k, v = (x.transpose(1, 2) for x in self.project(attn, call)[:3])
+        projected = self.project(attn, call)
+        q, k, v = (x.transpose(1, 2) for x in projected[:3])
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=call.mask).transpose(1, 2)
-        return self.finish(attn, out, call)
+        return self.finish(attn, out, call, projected.rest)
 
     def project(self, attn: Any, call: LayerCall) -> Projected:
         """Queries, keys and values of a call's own tokens."""
@@ -85,7 +92,7 @@ class Projector:
 
     def attend_own(self, projected: Projected) -> Partial:
         """Attention of samples to their own tokens."""
-        return attend_own(projected.query, projected.key, projected.value)
+        return attend_own(projected.query, projected.key, projected.value, projected.bias)
 
     def read(self, attn: Any, kept: Tensor, positions: Any, like: Tensor) -> Any:
         """What `attend` wants of references, once, however many samples see them.
@@ -105,8 +112,8 @@ class Projector:
         tokens = ReferenceTokens(key[seen.places], value[seen.places], seen.log_weight, seen.token_bias)
         return attend_references(query, tokens)
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
-        """The layer's output of the attention, N x L x H x d."""
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
+        """The layer's output of the attention, N x L x H x d, and of `Projected.rest`."""
         return attn.to_out[1](attn.to_out[0](out.flatten(2)))
 
     def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:

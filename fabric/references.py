@@ -28,6 +28,7 @@ class Step:
     Attributes:
         timestep: that the model is told.
         size: height and width of the generated images in pixels.
+        layers: in which references are seen; see `Host.seen`.
         with_outer: whether somebody attends to them in the outermost layers.
         version: of the model.
         device: that they are needed on.
@@ -35,6 +36,7 @@ class Step:
 
     timestep: float
     size: tuple[int, int]
+    layers: range
     with_outer: bool
     version: tuple[object, ...]
     device: torch.device
@@ -79,6 +81,9 @@ class References:
         Returns:
             Image id to layer name to what it keeps.
         """
+        layers = [layer.name for layer in self.host.seen(step.layers, outer=step.with_outer)]
+        if not layers:
+            return {}
         hidden: dict[str, Hidden] = {}
         missing: list[str] = []
         whole = replace(step, with_outer=True)  # serves where the outermost layers are not needed, too
@@ -91,14 +96,20 @@ class References:
                 hidden[name] = found
         for start in range(0, len(missing), _TOGETHER):
             names = missing[start : start + _TOGETHER]
-            recorded = self._record([images[name] for name in names], step, levels, record, call)
+            recorded = self._record([images[name] for name in names], layers, step, levels, record, call)
             for name, states in zip(names, recorded, strict=True):
                 self.bank.put((name, step), states)
                 hidden[name] = states
         return hidden
 
     def _record(
-        self, images: Iterable[FeedbackImage], step: Step, levels: NoiseLevels, record: Record, call: Call
+        self,
+        images: Iterable[FeedbackImage],
+        layers: Sequence[str],
+        step: Step,
+        levels: NoiseLevels,
+        record: Record,
+        call: Call,
     ) -> list[dict[str, Tensor]]:
         """Layer name to what it keeps, for each image."""
         signal, noise = levels.at(step.timestep)
@@ -106,9 +117,8 @@ class References:
         drawn = torch.randn(clean.shape[1:], generator=generator_for("reference", self.seed))
         noisy = signal * clean + noise * drawn.to(clean)
         arguments = self.host.reference_arguments(noisy, clean, step.timestep, step.size, call)
-        names = [layer.name for layer in self.host.layers.values() if step.with_outer or not layer.outermost]
-        recorded = record(lambda: self.host.predict(arguments), names)
-        return [{name: recorded[name][place] for name in names} for place in range(len(clean))]
+        recorded = record(lambda: self.host.predict(arguments), layers)
+        return [{name: recorded[name][place] for name in layers} for place in range(len(clean))]
 
     def _encoded(self, image: FeedbackImage, step: Step) -> Tensor:
         key = (image.id, step.size, step.version)

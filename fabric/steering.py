@@ -27,6 +27,8 @@ from fabric.references import References, Step
 
 RowsOf = Callable[[Call, int], Sequence[Row]]
 """Rows of a call's batch, of the call and of the number of evaluations."""
+Layers = range | None
+"""Places of layers in the order of a call, in which alone references are seen; None for what is usual in the family."""
 Level = float | Literal["each"] | None
 """A fraction of the training timesteps at which all references are noised, so that one pass and one entry of the bank
 serve all steps; "each" for the level of each step, None for what is usual in the family."""
@@ -41,6 +43,7 @@ class Steering:
         scheduler: that the calls follow, asked for at every call.
         rows: of a batch.
         level: of the references' noise; see `Level`.
+        layers: in which they are seen; see `Layers`.
     """
 
     def __init__(
@@ -50,12 +53,15 @@ class Steering:
         scheduler: Callable[[], SchedulerMixin],
         rows: RowsOf,
         level: Level = None,
+        layers: Layers = None,
     ) -> None:
         self.host = host
         self.references = references
         self.scheduler = scheduler
         self.rows = rows
         self.level = level_of(host, level)
+        self.layers = layers_of(host, layers)
+        self._seeing = {layer.name: layer for layer in host.seen(self.layers, outer=True)}
         self._received: list[list[tuple[StepGroup, Tensor]]] = []
         self._groups: list[StepGroup] = []
         self._run: _Run | None = None
@@ -69,7 +75,7 @@ class Steering:
         run, plan = self._run, self._run.plan(call, self.rows)
         step = run.step(scheduler, call)
         at = run.timesteps[step] if self.level is None else run.levels.timestep(self.level)
-        reference_step = Step(at, run.size, plan.with_outer(step), run.version, device)
+        reference_step = Step(at, run.size, self.layers, plan.with_outer(step), run.version, device)
 
         def recorded(reference_pass: Callable[[], object], names: Sequence[str]) -> dict[str, Tensor]:
             return record(processors, reference_pass, names, break_off=self.host.may_break_off)
@@ -77,8 +83,8 @@ class Steering:
         for processor in processors.values():
             processor.image_tokens, processor.positions = run.image_tokens, run.positions
         hidden = self.references.at(plan.images(step), reference_step, run.levels, recorded, call)
-        for name, processor in processors.items():
-            processor.shown = plan.shown(step, hidden, self.host.layers[name])
+        for name, layer in self._seeing.items():
+            processors[name].shown = plan.shown(step, hidden, layer)
         self._groups = plan.groups(step)
 
     def after(self, processors: Processors) -> None:
@@ -168,6 +174,8 @@ def feedback(
     bank: ReferenceBank | None = None,
     seed: int = 0,
     level: Level = None,
+    layers: Layers = None,
+    guided: bool | None = None,
 ) -> Iterator[Steering]:
     """Within, every image of a pipeline is steered by feedback images; its task and its arguments are the caller's.
 
@@ -183,6 +191,10 @@ def feedback(
         seed: of the references' noise.
         level: a fraction of the training timesteps, 0 to 1, at which all references are noised; "each" for the level of
             each step, None for what is usual in the family.
+        layers: places of the layers in which references are seen, of all in the order of a call, as `range(19, 57)`;
+            None for what is usual in the family.
+        guided: for FLUX.1 and Qwen-Image, whose pipelines do not say so beforehand, whether they are called with
+            `true_cfg_scale` above 1 and a negative prompt: then disliked pictures join that pass.
 
     Yields:
         What references receive can be asked of it afterwards: `received()`.
@@ -192,6 +204,10 @@ def feedback(
     """
     check_level(level)
     host = host_of(pipeline)
+    if guided is not None:
+        if host.says_guidance:
+            raise ValueError(f"guided: {guided}; {host.family} says so itself; allowed: None")
+        host.guided = guided
     settings = params or FabricParams()
     host.check(settings, (*liked, *disliked))
     rows_of(settings, liked, disliked, 1, round)  # raises what it would raise within
@@ -201,7 +217,7 @@ def feedback(
         return [by_role[role] for role in host.roles(call)]
 
     references = References(host, ReferenceBank() if bank is None else bank, seed)
-    steering = Steering(host, references, lambda: pipeline.scheduler, rows, level)
+    steering = Steering(host, references, lambda: pipeline.scheduler, rows, level, layers)
     with attached(host, steering):
         yield steering
 
@@ -211,6 +227,20 @@ def level_of(host: Host, level: Level) -> float | None:
     if level is None:
         return host.level
     return None if level == "each" else float(level)
+
+
+def layers_of(host: Host, layers: Layers) -> range:
+    """The layers that are meant in a family.
+
+    Raises:
+        ValueError: there are no such layers.
+    """
+    if layers is None:
+        return host.usual_layers
+    count = len(host.layers)
+    if layers.step != 1 or not 0 <= layers.start <= layers.stop <= count:
+        raise ValueError(f"layers: {layers.start}:{layers.stop} of {count}; allowed: 0:0 to 0:{count}, first to last")
+    return layers
 
 
 def check_level(level: Level) -> None:

@@ -194,6 +194,16 @@ def flops_table(results: Mapping[str, Any]) -> str:
     return _table(results["columns"], rows)
 
 
+def families_table(results: Mapping[str, Any]) -> str:
+    """What feedback costs on well-known transformers, counted."""
+    rows = [
+        [name, f"{pixels}²", count, *_numbers(ratios, "{:.3f}"), *_numbers(sizes, "{:.2f}")]
+        for name, pixels, count, *ratios, pictures, weights in results["rows"]
+        for sizes in [(pictures, weights)]
+    ]
+    return _table(results["columns"], rows)
+
+
 def runs_table(*runs: Mapping[str, Any]) -> str:
     """What tuned settings are better by on held-out prompts, a column for each run."""
     rows = [["score", *(f"{run['value']:.3f}" for run in runs)]]
@@ -237,6 +247,7 @@ TABLES: dict[str, tuple[Callable[..., str], tuple[str, ...]]] = {
     "studio": (studio_table, ("studio",)),
     "generation": (generation_table, ("generation",)),
     "flops": (flops_table, ("flops",)),
+    "families": (families_table, ("families",)),
     "price": (price_tables, ("price",)),
     "predictor": (predictor_table, ("predictor",)),
     "runs": (runs_table, ("embedded", "pickscore", "emoji")),

@@ -51,7 +51,31 @@ def add_model(group: argparse._ArgumentGroup) -> None:
         help="LoRAs, their scales 1 by default",
     )
     add_sampling(group)
+    group.add_argument(
+        "--level",
+        type=_level,
+        metavar="X",
+        help="noise at which pictures are shown: 0 (none) to 1 in all steps, or each for that of each step "
+        "(default as is usual for the model's family)",
+    )
+    group.add_argument(
+        "--layers",
+        type=_layers,
+        metavar="FIRST:END",
+        help="layers that see pictures, counted from 0, without the last (default as is usual for the model's family)",
+    )
     group.add_argument("--offload", action="store_true", help="keep references in main memory, not on the device")
+
+
+def _level(text: str) -> float | str:
+    """A number, or "each"."""
+    return text if text == "each" else float(text)
+
+
+def _layers(text: str) -> tuple[int, int]:
+    """Two numbers of `FIRST:END`."""
+    first, _, end = text.partition(":")
+    return int(first), int(end)
 
 
 def _lora(text: str) -> tuple[str, float]:
@@ -96,7 +120,10 @@ def _add_feedback(parser: argparse.ArgumentParser) -> None:
 def add_sampling(group: argparse._ArgumentGroup) -> None:
     """Declares scheduler, device and precision."""
     group.add_argument(
-        "--scheduler", metavar="NAME", choices=SCHEDULERS, help=f"{SCHEDULER_HELP} (default {SCHEDULERS[0]})"
+        "--scheduler",
+        metavar="NAME",
+        choices=SCHEDULERS,
+        help=f"{SCHEDULER_HELP}; of a transformer own is usual (default {SCHEDULERS[0]})",
     )
     group.add_argument("--device", help=DEVICE_HELP)
     group.add_argument("--dtype", choices=DTYPES, help="precision (default half on a GPU, single on the CPU)")

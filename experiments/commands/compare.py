@@ -12,7 +12,8 @@ import numpy as np
 from experiments.commands.result import CommandResult
 from experiments.comparison.compare import FILE, compare
 from experiments.comparison.result import Comparison, task_values
-from experiments.config.read import check_config, read_config
+from experiments.config.family import with_family
+from experiments.config.read import check_config, read_values
 from experiments.config.setting import Setting
 from experiments.intervals import Difference
 from experiments.people.asking import questions_of
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
             f"params: none, and {options.source} is no folder of a run; allowed: such a folder, or --params with files"
         )
     else:
-        config = read_config(options.source)
+        config = with_family(read_values(options.source))
     if options.seed is not None:
         values = config.model_dump(mode="json")
         values["held_out"]["seed"] = options.seed

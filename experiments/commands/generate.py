@@ -17,6 +17,7 @@ from experiments.config.setting import Setting, fabric_params, model_state
 from experiments.embedded.vocabulary import unknown_words
 from experiments.files.pictures import Recipe, contact_sheet, metadata, save_numbered
 from experiments.run.library import for_task, read_library, with_library
+from experiments.run.memory import MemoryForecast, outlined_generator
 from experiments.run.progress import Progress
 from experiments.run.protocol import Task
 from fabric.bank import ReferenceBank
@@ -25,6 +26,7 @@ from fabric.hosts.base import Host
 from fabric.images import FeedbackImage, find_pictures, read_picture, to_pictures
 from fabric.knobs import KNOBS
 from fabric.models import OWN_SCHEDULER, checked_device, default_scheduler, evaluations, load
+from fabric.outline import Outline
 from fabric.params import BY_PICTURE, FabricParams, preset
 from objectives.shared import SharedModels
 
@@ -54,6 +56,8 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     if options.library:
         progress.doing("looking for the nearest pictures of the library")
         tasks = _with_library(tasks, options, params)
+    if options.dry_run:
+        return _dry_run(options, params, tasks, scheduler)
     progress.doing("loading the model")
     pipeline = load(
         options.model,
@@ -65,13 +69,22 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
     )
     if strange := unknown_words(options.model, options.prompts):
         progress.warn(f"warning: {strange}")
-    fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
+    bank, layers = ReferenceBank(offload=options.offload), _layers(options)
+    fabric = FabricGenerator(pipeline, bank, reference_level=options.level, reference_layers=layers)
     for prompt in options.prompts:
         if cut := fabric.host.cut_words(prompt):
             progress.warn(f"warning: the prompt is too long for the text encoder; cut: {cut!r}")
     params = _of_family(params, options, fabric.host)
     recipe = Recipe(options.steps, scheduler or default_scheduler(pipeline), options.model, loras)
-    requests = [
+    requests = _requests(options, params, tasks)
+    fabric.check(options.steps, size, requests)
+    batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
+    columns = options.num_images if min(len(options.prompts), options.num_images) > 1 else None
+    return _generate(fabric, batches, size, recipe, options.output, columns, progress)
+
+
+def _requests(options: argparse.Namespace, params: FabricParams, tasks: Sequence[Task]) -> list[Request]:
+    return [
         Request(
             task.prompt,
             options.seed + k,
@@ -83,29 +96,29 @@ def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
         for task in tasks
         for k in range(options.num_images)
     ]
-    fabric.check(options.steps, size, requests)
-    if options.dry_run:
-        return _forecast(fabric, requests, size or fabric.native_size, recipe)
-    batches = [requests[start : start + options.batch] for start in range(0, len(requests), options.batch)]
-    columns = options.num_images if min(len(options.prompts), options.num_images) > 1 else None
-    return _generate(fabric, batches, size, recipe, options.output, columns, progress)
 
 
-def _forecast(
-    fabric: FabricGenerator, requests: Sequence[Request], size: tuple[int, int], recipe: Recipe
+def _dry_run(
+    options: argparse.Namespace, params: FabricParams, tasks: Sequence[Task], scheduler: str | None
 ) -> CommandResult:
-    """What would be generated; nothing is written."""
-    needed, budget = fabric.bank_bytes(requests, recipe.steps, size), fabric.bank.budget
-    pictures = len({image.id for request in requests for image in (*request.liked, *request.disliked)})
-    level = "at the noise of each step" if fabric.level is None else f"at a noise of {fabric.level:g} in all steps"
-    more = f"; the bank holds {budget / 1e9:.1f} GB, the rest is computed again" if needed > budget else ""
+    """What would be generated, as the model's configurations tell it; its weights are not read, nothing is written."""
+    outline = Outline(options.model, options.device, options.dtype, options.model_config)
+    fabric = outlined_generator(outline, scheduler, options.level, _layers(options))
+    params = _of_family(params, options, outline.host)
+    requests = _requests(options, params, tasks)
+    width, height = size = (_size(options.size) or fabric.native_size)[::-1]
+    fabric.check(options.steps, (height, width), requests)
+    pictures = {image.id for request in requests for image in (*request.liked, *request.disliked)}
+    memory = MemoryForecast.of(outline, fabric, len(pictures), options.steps, (height, width), outer=params.outer > 0)
+    of_steps = f"{options.steps} steps of {scheduler or outline.scheduler}"
     lines = [
-        f"model       {recipe.model} ({fabric.host.family}), {recipe.steps} steps of {recipe.scheduler}",
-        f"images      {len(requests)} of {size[1]}x{size[0]}",
-        f"references  {pictures} {level}: {needed / 1e9:.3g} GB{more}",
+        f"model       {options.model} ({outline.host.family}), {of_steps}",
+        f"images      {len(requests)} of {width}x{height}",
+        f"memory      {memory}",
+        f"knobs       {', '.join(outline.host.knobs)}",
     ]
-    facts = {"images": len(requests), "size": [size[1], size[0]], "references": pictures, "bank_bytes": needed}
-    return CommandResult("\n".join(lines), facts)
+    facts = {"images": len(requests), "size": size, "references": memory.pictures, "bank_bytes": memory.bank}
+    return CommandResult("\n".join(lines), {**facts, "weight_bytes": memory.weights})
 
 
 def _generate(
@@ -209,6 +222,10 @@ def _of_family(params: FabricParams, options: argparse.Namespace, host: Host) ->
     if options.guidance_scale is None and options.params is None:
         params = replace(params, guidance_scale=host.guidance)
     return params
+
+
+def _layers(options: argparse.Namespace) -> range | None:
+    return None if options.layers is None else range(*options.layers)
 
 
 def _scheduler(options: argparse.Namespace, given: FabricParams) -> str | None:

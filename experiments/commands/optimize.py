@@ -20,7 +20,7 @@ from experiments.run.optimize import Run, optimize, read_run
 from experiments.run.plan import Plan
 from experiments.run.progress import Progress
 from experiments.run.storage import storage_errors
-from experiments.run.study import CONFIG_FILE, default_storage, read_study, stored_config
+from experiments.run.study import CONFIG_FILE, default_storage, knobs_of, read_study, stored_config
 
 
 def run(options: argparse.Namespace, progress: Progress) -> CommandResult:
@@ -105,7 +105,7 @@ def _recommendation(done: Run) -> CommandResult:
     best, params = done.recommended()
     path = config.output / "best.yaml"
     with atomic_write(path) as unfinished:
-        unfinished.write_text(params.to_yaml(), encoding="utf-8")
+        unfinished.write_text(params.to_yaml(knobs_of(done.study)), encoding="utf-8")
     objective, chosen = config.objective[0].name, config.chosen_by_people
     # Utility is over what is usual among settings; one that has 1 more is chosen e times as often.
     over = "in utility" if chosen else "over no feedback"

@@ -70,7 +70,7 @@ def _add_search(parser: argparse.ArgumentParser) -> None:
         "--space",
         nargs="+",
         metavar="KNOB=LOW:HIGH[:log]",
-        help="knobs that are sought, each in a range; log spaces it by the logarithm "
+        help="knobs that the model's family has, to be sought, each in a range; log spaces it by the logarithm "
         "(default strength, neg_scale, start, end, bottleneck, recency, crowding, prompt_dropout, guidance_scale)",
     )
     search.add_argument("--fix", nargs="+", metavar="KNOB=VALUE", help="knobs that are not sought")
@@ -108,7 +108,9 @@ def _add_trial(parser: argparse.ArgumentParser) -> None:
         help="what a prompt is worth: the mean of its last round, its best image, or the mean of all (default last)",
     )
     trial.add_argument("--model", help=f"{MODEL_HELP} (default embedded)")
-    trial.add_argument("--scheduler", metavar="NAME", help=f"{SCHEDULER_HELP} (default euler-a)")
+    trial.add_argument(
+        "--scheduler", metavar="NAME", help=f"{SCHEDULER_HELP}; of a transformer own is usual (default euler-a)"
+    )
     trial.add_argument("--device", help=DEVICE_HELP)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from experiments.commands.choices import SCHEDULERS
 from experiments.commands.result import CommandResult
+from experiments.config.errors import checked
+from experiments.config.family import usual
+from experiments.config.parts import ModelConfig
 from experiments.run.progress import Progress
 from experiments.run.study import default_storage, read_study
 from experiments.studio.blind import BlindComparison, arms_of, check_arms, results
@@ -56,21 +58,26 @@ def _results(options: argparse.Namespace) -> CommandResult:
 
 
 def _session(options: argparse.Namespace) -> StudioOptions:
+    given = {name: getattr(options, name) for name in ("device", "dtype", "level", "layers", "offload")}
+    model = checked(ModelConfig, {"name": options.model, "config": options.model_config, **given})
+    scheduler, guidance = usual(model)
     return StudioOptions(
         folder=options.folder,
         model=options.model,
-        scheduler=options.scheduler or SCHEDULERS[0],
+        scheduler=options.scheduler or scheduler,
         device=options.device,
         dtype=options.dtype,
         loras=tuple(options.lora),
         model_config=options.model_config,
+        level=model.level,
+        layers=model.layers,
         offload=options.offload,
         storage=options.storage or default_storage(options.folder),
         study=options.study,
         images=options.images,
         steps=options.steps,
         size=None if options.size is None else (options.size, options.size),
-        guidance=options.guidance,
+        guidance=guidance if options.guidance is None else options.guidance,
         seed=options.seed,
     )
 

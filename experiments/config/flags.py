@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from experiments.config.read import check_config, read_values
+from experiments.config.family import with_family
+from experiments.config.read import read_values
 from experiments.config.schema import RunConfig
 
 _PLAIN = {
@@ -56,7 +57,7 @@ def config_of(options: argparse.Namespace) -> RunConfig:
     for text in options.set:
         place, value = _pair("set", text)
         _put(values, place, value)
-    return check_config(values)
+    return with_family(values)
 
 
 def _put(values: dict[str, Any], place: str, value: Any) -> None:

@@ -74,7 +74,12 @@ class ScenesConfig(Part):
 
 
 class ModelConfig(Part):
-    """What generates; see `fabric.models.load`."""
+    """What generates; see `fabric.models.load`.
+
+    Attributes:
+        level: of the references' noise, "each" for that of each step; see `fabric.feedback`.
+        layers: in which references are seen, first and end; see `fabric.feedback`.
+    """
 
     name: str = EMBEDDED
     scheduler: str = "euler-a"
@@ -83,6 +88,13 @@ class ModelConfig(Part):
     loras: dict[str, float] = {}
     config: str | None = None
     offload: bool = False
+    level: Share | Literal["each"] | None = None
+    layers: tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]] | None = None
+
+    @property
+    def reference_layers(self) -> range | None:
+        """See `layers`."""
+        return None if self.layers is None else range(*self.layers)
 
     @field_validator("scheduler")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -50,9 +50,14 @@ _SPACE: dict[str, list[float | str]] = {
 }
 
 
-def _default_space(fixed: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """What is sought where a configuration does not say: nothing that is fixed, and no window that ends before it."""
-    space = {name: sought for name, sought in _SPACE.items() if name not in fixed}
+def default_space(fixed: Mapping[str, Any], knobs: Iterable[str] = KNOBS) -> dict[str, list[Any]]:
+    """What is sought where a configuration does not say: nothing that is fixed, and no window that ends before it.
+
+    Args:
+        fixed: knobs with their values.
+        knobs: names of those that the model's family has.
+    """
+    space = {name: sought for name, sought in _SPACE.items() if name in knobs and name not in fixed}
     if "start" in fixed and "end" in space:
         space["end"] = [fixed["start"], 1]
     if "end" in fixed and "start" in space:
@@ -127,7 +132,7 @@ class RunConfig(Part):
         """Fills in the space where there is none."""
         if not isinstance(given, dict) or "space" in given or not isinstance(given.get("fixed", {}), dict):
             return given
-        return {**given, "space": _default_space(given.get("fixed", {}))}
+        return {**given, "space": default_space(given.get("fixed", {}))}
 
     @field_validator("objective", mode="before")
     @classmethod

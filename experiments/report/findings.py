@@ -26,7 +26,7 @@ from experiments.config.setting import model_state, read_settings
 from experiments.report.given import given_of, label, plan_of
 from experiments.run.space import absent
 from experiments.run.stopping import finished
-from experiments.run.study import read_study
+from experiments.run.study import knobs_of, read_study
 from experiments.run.trials import PARAMS
 from fabric.params import BY_PICTURE, FabricParams
 from optimizer.encoding import Encoding
@@ -97,6 +97,7 @@ class Findings:
         encoding: of the parameters that were sought.
         observations: what the model learns from.
         presets: fixed FABRIC, by name.
+        knobs: that the model's family has, by name.
         tasks: of the run, as far as their pictures are to be had.
         given: feedback from the start.
         tried: n trials, in the order of `observations`.
@@ -119,6 +120,7 @@ class Findings:
                 f"report: {folder} holds no finished trial; allowed: one or more (fabric-bo resume {folder})"
             )
         self.presets = self.plan.presets
+        self.knobs = knobs_of(study)
         self.given = given_of(self.tasks)
         self.tried = self._tried()
 

@@ -118,10 +118,10 @@ def _about_settings(found: Findings) -> str:
 def _recipes(found: Findings) -> list[Takeaway]:
     chosen = tables.chosen_settings(found)
     if found.recommended is None:
-        return [Takeaway(f"Settings of {name}", params.to_yaml()) for name, params in chosen.items()]
+        return [Takeaway(f"Settings of {name}", params.to_yaml(found.knobs)) for name, params in chosen.items()]
     best = shlex.quote(str(found.folder / "best.yaml"))
     command = f'fabric-bo generate "A PROMPT" --params {best} --liked LIKED.png --disliked DISLIKED.png'
-    return [Takeaway("Recommended settings", params.to_yaml(), command) for params in chosen.values()]
+    return [Takeaway("Recommended settings", params.to_yaml(found.knobs), command) for params in chosen.values()]
 
 
 def _images(found: Findings) -> tuple[list[SideBySide], str]:

@@ -15,6 +15,7 @@ from optuna.study import Study
 
 from experiments.files.html import address, content_policy, data_uri, template
 from experiments.run.storage import without_password
+from experiments.run.study import knobs_of
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
 from experiments.studio.blind import Result, results
@@ -23,7 +24,6 @@ from experiments.studio.history.log import state_of
 from experiments.studio.history.shown import Round, ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.pictures import PictureStore
-from fabric.knobs import KNOBS
 
 _HERE = Path(__file__).parent
 _WIDTH = 256  # pixels of a picture on the page
@@ -78,7 +78,8 @@ def session_page(folder: Path, path: Path, study: Study, config: Mapping[str, An
         for images in line.own
     ]
     uploads = [_picture(pictures, state, image, name) for image, name in state.uploads.items()]
-    insight = insight_of(Agent(config["images"], config["guidance"], config["seed"]), state)
+    knobs = knobs_of(study)
+    insight = insight_of(Agent(config["images"], config["guidance"], config["seed"], knobs), state)
     script = (_HERE / "static" / "gallery.js").read_text()
     return template("session_page.html.jinja", [_HERE]).render(
         folder=folder,
@@ -90,8 +91,8 @@ def session_page(folder: Path, path: Path, study: Study, config: Mapping[str, An
         state=state,
         config=config,
         insight=insight,
-        best=insight.best.to_yaml(),
-        knobs=KNOBS,
+        best=insight.best.to_yaml(knobs),
+        knobs=knobs,
         blind=[_sentence(result) for result in results(study)],
         rounds=rounds,
         uploads=uploads,
@@ -110,6 +111,8 @@ def _command(folder: Path, study: str, config: Mapping[str, Any]) -> str:
         "model": model["name"],
         "scheduler": model["scheduler"],
         "dtype": model["dtype"],
+        "level": model.get("level"),
+        "layers": None if (layers := model.get("layers")) is None else "{}:{}".format(*layers),
         "images": config["images"],
         "steps": config["steps"],
         "size": None if size is None else size[0],

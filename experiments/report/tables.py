@@ -14,7 +14,6 @@ from experiments.report.findings import Findings, Tried
 from experiments.report.given import image_label
 from experiments.report.style import TUNED, name_colour, preset_colour
 from experiments.report.theme import themed
-from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from optimizer.recommendation import Recommendation
 
@@ -72,7 +71,9 @@ def settings_table(found: Findings) -> Table:
         [f"gain: {objective}", *(_gain(found, m, trial, k < len(chosen)) for k, trial in enumerate(tried)), zero]
         for m, objective in enumerate(found.objectives)
     ]
-    rows = [[name, *(_setting(found, params, name) for params in settings)] for name in (*KNOBS, *_besides(found))]
+    rows = [
+        [name, *(_setting(found, params, name) for params in settings)] for name in (*found.knobs, *_besides(found))
+    ]
     return Table("", heads, lead + rows, len(lead))
 
 
@@ -120,7 +121,7 @@ def _besides(found: Findings) -> dict[str, str]:
 
 def parameter_notes(found: Findings) -> dict[str, str]:
     """What each parameter is and does, and where it was searched."""
-    notes = {name: f"{knob.meaning} {knob.effect}" for name, knob in KNOBS.items()}
+    notes = {name: f"{knob.meaning} {knob.effect}" for name, knob in found.knobs.items()}
     for name, sought in found.config.space.items():
         notes[name] += (
             f" Searched from {sought.low:g} to {sought.high:g}{' on a logarithmic scale' if sought.log else ''}."
@@ -142,5 +143,5 @@ def _setting(found: Findings, params: FabricParams, name: str) -> str:
         return "all" if name == "library_count" else "1"
     if isinstance(value, Mapping):
         by_picture = [f"{image_label(image, found.given)}: {its:.2g}" for image, its in value.items()]
-        return "\n".join(by_picture) or f"all {KNOBS[name].default:g}"
+        return "\n".join(by_picture) or f"all {found.knobs[name].default:g}"
     return f"{value:.3g}"

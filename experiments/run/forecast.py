@@ -6,6 +6,8 @@ import math
 import time
 from dataclasses import dataclass
 
+from experiments.config.family import outline_of
+from experiments.run.memory import MemoryForecast, outlined_generator
 from experiments.run.plan import Plan
 from experiments.run.progress import in_words
 from fabric.generator import Request
@@ -37,6 +39,7 @@ class Forecast:
         replications: of them the last ones, which try the best settings again.
         plain_images: without feedback, to compare with; once more for each time that the best settings are tried again.
         images_per_trial: of a trial that is not stopped early.
+        memory: that is needed at most, as the model's configurations tell it.
         seconds_per_image: without feedback, measured.
         output: folder of the run.
     """
@@ -58,6 +61,7 @@ class Forecast:
     replications: int
     plain_images: int
     images_per_trial: int
+    memory: MemoryForecast
     seconds_per_image: float
     output: str
 
@@ -82,6 +86,7 @@ class Forecast:
                 f"trials     {self._trials()}",
                 f"images     at most {self.most_images}: {self.plain_images} without feedback, "
                 f"{self.images_per_trial} for each trial that is not stopped early",
+                f"memory     {self.memory}",
                 f"time       about {in_words(self.seconds)} ({self.seconds_per_image:.2f} s for an image)",
                 f"output     {self.output}",
             ]
@@ -139,9 +144,22 @@ def forecast(plan: Plan) -> Forecast:
         if config.chosen_by_people  # nothing is compared with them
         else (1 + math.ceil(config.replications / LEADERS)) * prompts * protocol.rounds * protocol.images,
         images_per_trial=(prompts * (protocol.rounds - 1) + given) * protocol.images,
+        memory=_memory(plan),
         seconds_per_image=_seconds_for_an_image(plan),
         output=str(config.output),
     )
+
+
+def _memory(plan: Plan) -> MemoryForecast:
+    """Of the pictures of one trial: those given, and of each round but the last what is liked and disliked of it."""
+    protocol, model = plan.protocol, plan.config.model
+    outline = outline_of(model)
+    fabric = outlined_generator(outline, model.scheduler, model.level, model.reference_layers)
+    signs = 2 if protocol.feedback == "both" else 1
+    given = sum(len(task.liked) + len(task.disliked) + len(task.library) for task in plan.tasks)
+    pictures = given + len(plan.tasks) * (protocol.rounds - 1) * signs
+    size = protocol.size or fabric.native_size
+    return MemoryForecast.of(outline, fabric, pictures, protocol.steps, size, outer=True)  # as the presets are
 
 
 def _seconds_for_an_image(plan: Plan) -> float:

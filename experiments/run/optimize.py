@@ -32,6 +32,7 @@ from experiments.run.study import (
     CONFIG_FILE,
     PICTURES,
     check_pictures,
+    keep_knobs,
     open_study,
     read_study,
     run_name,
@@ -202,6 +203,7 @@ def _sampler(plan: Plan) -> Replicating:
 def _work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progress) -> Run:
     """Tries settings, as others may do meanwhile, until there is a reason to stop."""
     config = plan.config
+    keep_knobs(store.study, generator.fabric.host.knobs)
     questions = questions_of(store.study, config, plan.artifacts)
     plan.shared.ratings = questions if isinstance(questions, StudyRatings) else None
     trials = _trial_progress(plan, store.study, progress)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from experiments.config.family import check_family
 from experiments.config.parts import FilterConfig, ObjectiveConfig
 from experiments.config.schema import RunConfig
 from experiments.config.setting import read_settings
@@ -343,7 +344,9 @@ class Plan:
             loras=tuple(model.loras.items()),
             config=model.config,
         )
-        fabric = FabricGenerator(pipeline, ReferenceBank(offload=model.offload))
+        bank = ReferenceBank(offload=model.offload)
+        fabric = FabricGenerator(pipeline, bank, reference_level=model.level, reference_layers=model.reference_layers)
+        check_family(self.config, fabric.host)
         fabric.check(protocol.steps, protocol.size)
         kept = KeptImages(self.config.output / _KEPT, (protocol.steps, protocol.size)) if self.asks_people else None
         return CachedGenerator(fabric, protocol, model.loras, kept)

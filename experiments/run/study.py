@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from experiments.files.atomic import atomic_write
 from experiments.run.storage import ENVIRONMENT, RunStorage, storage_url, without_password
 from experiments.run.store import Store, open_storage
 from experiments.run.versions import versions
+from fabric.knobs import KNOBS, Knob
 
 NAME = "fabric-bo"
 CONFIG = "fabric-bo:config"
@@ -29,6 +31,8 @@ VERSIONS = "fabric-bo:versions"
 
 PICTURES = "fabric-bo:pictures"
 """User attribute of a study: its prompts with the ids of their pictures; see `check_pictures`."""
+
+_KNOBS = "fabric-bo:knobs"  # user attribute of a study; see `keep_knobs`
 
 CONFIG_FILE = "config.yaml"
 # On what a trial is; what one changes after running out of memory is among it.
@@ -195,6 +199,18 @@ def check_pictures(study: Study, tasks: Sequence[Mapping[str, Any]]) -> None:
                 raise ValueError(
                     f"prompts.{place}.{kind}: other pictures than the run began with; allowed: the same, or another run"
                 )
+
+
+def keep_knobs(study: Study, knobs: Mapping[str, Knob]) -> None:
+    """Writes down what knobs the family of a study's model has, so that reports know them without the model."""
+    if _KNOBS not in study.user_attrs:
+        study.set_user_attr(_KNOBS, [asdict(knob) for knob in knobs.values()])
+
+
+def knobs_of(study: Study) -> dict[str, Knob]:
+    """The knobs that the family of a study's model has, by name; all in studies that do not say."""
+    kept = study.user_attrs.get(_KNOBS)
+    return dict(KNOBS) if kept is None else {each["name"]: Knob(**each) for each in kept}
 
 
 def _decisive(config: dict[str, Any]) -> dict[str, Any]:

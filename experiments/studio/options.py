@@ -10,6 +10,7 @@ from experiments.config.schema import guidance_of
 from experiments.studio.history.records import Making
 from fabric.models import EMBEDDED
 from fabric.params import FabricParams
+from fabric.steering import Level
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,15 @@ class StudioOptions:
         dtype: half precision on a GPU and single on the CPU by default.
         loras: files with their scales.
         model_config: of a single file.
+        level: of the references' noise; see `fabric.feedback`, as the next.
+        layers: in which references are seen, first and end.
         offload: whether references are kept in main memory.
         storage: URL of the study, `sqlite:///` in the folder by default.
         study: its name.
         images: of a round.
         steps: denoising steps.
         size: height and width in pixels; the model's own by default.
-        guidance: of plain images; 4 for an embedded model, else 7.
+        guidance: of plain images; 4 for an embedded model, else 7; `experiments.config.family` knows that of others.
         seed: of everything.
 
     Raises:
@@ -61,6 +64,8 @@ class StudioOptions:
     dtype: str | None = None
     loras: tuple[tuple[str, float], ...] = ()
     model_config: str | None = None
+    level: Level = None
+    layers: tuple[int, int] | None = None
     offload: bool = False
     storage: str | None = None
     study: str = "studio"
@@ -93,7 +98,7 @@ class StudioOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the form of a run's configuration; what older sessions lack only where it is given."""
-        added = {"loras": dict(self.loras), "config": self.model_config}
+        added = {"loras": dict(self.loras), "config": self.model_config, "level": self.level, "layers": self.layers}
         return {
             "model": {
                 "name": self.model,
@@ -101,7 +106,7 @@ class StudioOptions:
                 "device": self.device,
                 "dtype": self.dtype,
                 "offload": self.offload,
-                **{name: value for name, value in added.items() if value},
+                **{name: value for name, value in added.items() if value not in (None, {})},
             },
             "images": self.images,
             "steps": self.steps,

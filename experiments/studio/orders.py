@@ -9,7 +9,7 @@ from PIL.Image import Image
 
 from experiments.studio.agent.agent import Agent, Proposal
 from experiments.studio.history.records import SEEDS, Variations
-from experiments.studio.history.references import given, missed_words, references
+from experiments.studio.history.references import References, given, missed_words, references
 from experiments.studio.history.shown import ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.options import StudioOptions
@@ -30,7 +30,9 @@ class Order:
     request: Request
 
 
-def orders_of(state: State, options: StudioOptions, agent: Agent, picture: Callable[[str], Image]) -> list[Order]:
+def orders_of(
+    state: State, options: StudioOptions, agent: Agent, picture: Callable[[str], Image], *, masked: bool
+) -> list[Order]:
     """The images of the next round.
 
     Args:
@@ -38,6 +40,7 @@ def orders_of(state: State, options: StudioOptions, agent: Agent, picture: Calla
         options: likewise.
         agent: proposes settings.
         picture: reads an image.
+        masked: see `references`.
 
     Raises:
         ValueError: there is no prompt yet.
@@ -45,8 +48,10 @@ def orders_of(state: State, options: StudioOptions, agent: Agent, picture: Calla
     if state.prompt is None:
         raise ValueError("prompt: none yet; allowed: a record of one before the first round")
     if isinstance(state.wish, Variations) and state.wish.image in state.images:
-        return _variations(state, options, agent, state.images[state.wish.image], picture)
-    liked, disliked = references(state, picture)
+        varied = state.images[state.wish.image]
+        of_it = given(state, varied.liked, varied.disliked, picture, masked=masked)
+        return _variations(state, options, agent, varied, of_it)
+    liked, disliked = references(state, picture, masked=masked)
     first, missed = options.of_round(state.making).seed, missed_words(state, state.rounds)
     return [
         Order(
@@ -67,14 +72,13 @@ def orders_of(state: State, options: StudioOptions, agent: Agent, picture: Calla
 
 
 def _variations(
-    state: State, options: StudioOptions, agent: Agent, image: ShownImage, picture: Callable[[str], Image]
+    state: State, options: StudioOptions, agent: Agent, image: ShownImage, of_it: tuple[References, References]
 ) -> list[Order]:
-    """An image made again, with seeds that no round had."""
-    liked, disliked = given(state, image.liked, image.disliked, picture)
+    """An image made again of its references, with seeds that no round had."""
     missed = missed_words(state, state.lines[image.line].rounds[: image.ages_from])
     proposal = Proposal(agent.space(state).values(image.params), image.params)
     seeds = [_seed(options.seed, len(state.made), place) for place in range(agent.count(state))]
-    of_all = (image.params, liked, disliked, image.negative_prompt, image.ages_from, missed)
+    of_all = (image.params, *of_it, image.negative_prompt, image.ages_from, missed)
     return [Order(proposal, Request(image.prompt, seed, *of_all)) for seed in seeds]
 
 

@@ -19,7 +19,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from fabric.codec import decoded
 from fabric.generator import FabricGenerator, Request
 from fabric.images import to_pictures
 from fabric.seeding import generator_for
@@ -120,10 +119,9 @@ def _denoised(scheduler: Any, timestep: float, sample: Tensor, answer: Tensor, g
 @torch.no_grad()
 def _first_colours(fabric: FabricGenerator) -> Tensor:
     """The map that serves before there is any image."""
-    codec = fabric.pipeline.vae
-    draw = generator_for("preview")
-    flat = torch.randn(_FLAT, codec.config.latent_channels, 1, 1, generator=draw).expand(-1, -1, _SIDE, _SIDE)
-    return _fitted(flat, decoded(codec, flat.to(fabric.host.device, codec.dtype)))
+    host, draw = fabric.host, generator_for("preview")
+    flat = torch.randn(_FLAT, host.codec_channels, 1, 1, generator=draw).expand(-1, -1, _SIDE, _SIDE)
+    return _fitted(flat, host.images(flat.to(host.device, fabric.pipeline.vae.dtype)))
 
 
 def _fitted(latents: Tensor, images: Tensor) -> Tensor:

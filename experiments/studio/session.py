@@ -11,12 +11,12 @@ from optuna.study import Study
 from optuna.trial import create_trial
 
 from experiments.files.pictures import Recipe, metadata
-from experiments.run.study import check_folder, open_study
+from experiments.run.study import check_folder, keep_knobs, open_study
 from experiments.studio.agent.agent import Agent, Insight
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.lines import check_line
 from experiments.studio.history.log import SessionLog
-from experiments.studio.history.records import Branch, Making, Record, Resume, Variations, Withdrawal
+from experiments.studio.history.records import Branch, Freeze, Making, Prompt, Record, Resume, Variations, Withdrawal
 from experiments.studio.history.shown import ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.options import RoundOptions, StudioOptions
@@ -25,6 +25,7 @@ from experiments.studio.pictures import PictureStore
 from experiments.studio.preview import Previews
 from fabric.bank import ReferenceBank
 from fabric.generator import FabricGenerator, Generated, Request
+from fabric.hosts.base import Host
 from fabric.images import to_pictures
 from fabric.models import load
 from fabric.params import FabricParams
@@ -39,7 +40,7 @@ class StudioSession:
         options: it was begun with.
         study: that holds it.
         fabric: the generator.
-        agent: proposes; by default one with the options' seed.
+        agent: proposes; by default one with the options' seed, for the knobs of the model's family.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class StudioSession:
         self.options = options
         self.study = study
         self.fabric = fabric
-        self.agent = agent or Agent(options.images, options.plain_guidance, options.seed)
+        self.agent = agent or Agent(options.images, options.plain_guidance, options.seed, fabric.host.knobs)
         self.pictures = PictureStore(options.folder)
         self.previews = Previews(fabric)
         self._log = SessionLog(study, options.folder)
@@ -79,9 +80,12 @@ class StudioSession:
                 loras=options.loras,
                 config=options.model_config,
             )
-            fabric = FabricGenerator(pipeline, ReferenceBank(offload=options.offload))
+            bank = ReferenceBank(offload=options.offload)
+            layers = None if options.layers is None else range(*options.layers)
+            fabric = FabricGenerator(pipeline, bank, reference_level=options.level, reference_layers=layers)
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
+        keep_knobs(store.study, fabric.host.knobs)
         session = cls(options, store.study, fabric, agent)
         session._check_pictures()
         return session
@@ -108,7 +112,7 @@ class StudioSession:
         self._log.append(record)
 
     def _check(self, record: Record) -> None:
-        """What a record speaks of must be there."""
+        """What a record speaks of must be there, and the model must have it."""
         if isinstance(record, Branch | Resume):
             check_line(self.state.lines, record)
         if isinstance(record, Making):
@@ -116,6 +120,10 @@ class StudioSession:
             self.fabric.check(made.steps, made.size)
         if isinstance(record, Variations) and record.image not in self.state.images:
             raise ValueError(f"image: {record.image[:64]!r} was not shown; allowed: images of the rounds")
+        if isinstance(record, Freeze) and record.value is not None:
+            _check_knob(record.knob, record.value, self.fabric.host)
+        if isinstance(record, Prompt):
+            self.fabric.host.check_negative(record.negative_prompt)
         named = getattr(record, "options", ()) or (getattr(record, "image", None),)
         for image in named:
             if image is not None:
@@ -142,7 +150,8 @@ class StudioSession:
         with self.generating:
             state = self.state
             made = self.options.of_round(state.making)
-            orders = orders_of(state, self.options, self.agent, self.pictures.read)
+            masked = self.fabric.host.projector.keeps_tokens
+            orders = orders_of(state, self.options, self.agent, self.pictures.read, masked=masked)
             requests = [order.request for order in orders]
             generated = self.make(requests, made, on_step)
             pictures = to_pictures(generated.images)
@@ -183,6 +192,15 @@ class StudioSession:
         """The settings to go on with elsewhere; the agent's first ones before anything was learnt."""
         state = self.state
         return best_settings(self.agent, state, self.agent.model(state))
+
+
+def _check_knob(name: str, value: float, host: Host) -> None:
+    """Raises `ValueError` where the model's family does not have a knob, or not with such a value."""
+    knob = host.knobs.get(name)
+    if knob is None:
+        raise ValueError(f"{name}: {host.family} has no such knob; allowed: {', '.join(host.knobs)}")
+    if not knob.low <= value <= knob.high:
+        raise ValueError(f"{name}: {value:g} is out of range; allowed: {knob.low:g} to {knob.high:g}")
 
 
 def _shown(

@@ -6,12 +6,14 @@ from diffusers import DiffusionPipeline
 
 from fabric.hosts.base import Host, core_of
 from fabric.hosts.flux import FluxHost
+from fabric.hosts.flux2 import Flux2Host
 from fabric.hosts.pixart import PixArtHost
+from fabric.hosts.qwen import QwenImageHost
 from fabric.hosts.sana import SanaHost
 from fabric.hosts.sd3 import SD3Host
 from fabric.hosts.unet import UNetHost
 
-FAMILIES: tuple[type[Host], ...] = (UNetHost, PixArtHost, SD3Host, FluxHost, SanaHost)
+FAMILIES: tuple[type[Host], ...] = (UNetHost, PixArtHost, SD3Host, FluxHost, Flux2Host, QwenImageHost, SanaHost)
 
 
 def host_of(pipeline: DiffusionPipeline) -> Host:

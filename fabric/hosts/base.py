@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -13,13 +14,17 @@ from torch import Tensor, nn
 from fabric.codec import decoded, scaled_latents, upcast
 from fabric.encoding import Text
 from fabric.images import FeedbackImage
-from fabric.knobs import KNOBS
+from fabric.knobs import KNOBS, Knob
 from fabric.noise_level import FlowMatching, NoiseLevels, VariancePreserving
 from fabric.params import FabricParams
 from fabric.plan import Role
 from fabric.processor import Layer
 from fabric.projector import Projector
 from fabric.version import model_version
+
+_MOST_TOLD = 10.0  # models that are told their guidance were distilled with less
+_TOLD = "Guidance that the model is told of, and imitates without an unconditional pass."
+_OF_TOLD = "More follows the prompt more closely; too much of it spoils colours and shapes."
 
 
 class Call(NamedTuple):
@@ -52,10 +57,12 @@ class Host(ABC):
         flow: whether it was trained by flow matching; else it preserves variance.
         absent: knobs that the family does not have.
         guidance: usual strength of the guidance.
-        classifier_free: whether guidance is by an unconditional pass.
+        classifier_free: whether guidance is by an unconditional pass; else the model is told its strength, or has none.
         level: noise of references as a fraction of the training timesteps, where each step's own would be too large a
             bank; None for each step's.
-        layers: in which references are seen, by the names of their processors, in the order of a call.
+        says_guidance: whether its pipelines say before a call whether an unconditional one is to come.
+        guided: where they do not, whether one is; whoever calls them says so.
+        layers: in which references can be seen, by the names of their processors, in the order of a call.
     """
 
     family: ClassVar[str]
@@ -68,11 +75,21 @@ class Host(ABC):
     absent: tuple[str, ...] = ()
     guidance: float = KNOBS["guidance_scale"].default
     classifier_free: bool = True
+    says_guidance: ClassVar[bool] = True
+    guided: bool = False
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         self.pipeline = pipeline
         self.core = core_of(pipeline, self.part)
         self.layers = self.find_layers()
+
+    @property
+    def knobs(self) -> dict[str, Knob]:
+        """Knobs that the family has, by name, with its ranges, defaults and explanations; see `absent`."""
+        guidance = replace(KNOBS["guidance_scale"], default=self.guidance)
+        if not self.classifier_free:
+            guidance = replace(guidance, high=_MOST_TOLD, meaning=_TOLD, effect=_OF_TOLD)
+        return {name: knob for name, knob in {**KNOBS, guidance.name: guidance}.items() if name not in self.absent}
 
     # What families say
 
@@ -140,6 +157,10 @@ class Host(ABC):
         """What the model predicts of noise or velocity."""
         return self.model(**arguments, return_dict=False)[0]
 
+    def guide(self, unconditional: Tensor, conditional: Tensor, scale: Tensor) -> Tensor:
+        """Classifier-free guidance of answers as the pipeline has it; `scale` has an axis for each of theirs."""
+        return unconditional + scale * (conditional - unconditional)
+
     def timestep(self, call: Call) -> float:
         """Timestep of a call as the scheduler counts."""
         return float(torch.as_tensor(call.arguments["timestep"]).flatten()[0])
@@ -191,6 +212,15 @@ class Host(ABC):
         """What the codec's encoder finds, its mean."""
         return self.pipeline.vae.encode(pixels).latent_dist.mean
 
+    def decode_few(self, latents: Tensor) -> Tensor:
+        """What the codec makes of its latents."""
+        return self.pipeline.vae.decode(latents).sample
+
+    @property
+    def codec_channels(self) -> int:
+        """Of the latents that the codec makes."""
+        return self.pipeline.vae.config.latent_channels
+
     # The same for all
 
     @property
@@ -232,20 +262,39 @@ class Host(ABC):
         return self.pack(scaled_latents(vae.config, found).to(self.core.dtype))
 
     def decode(self, latents: Tensor, size: tuple[int, int]) -> Tensor:
-        """Images of latents, float32 on the CPU; only few large ones at once, so that a batch needs little memory."""
-        return decoded(self.pipeline.vae, self.unpack(latents, size))
+        """Images of latents as the model has them, float32 on the CPU."""
+        return self.images(self.unpack(latents, size))
 
-    def kept_bytes(self, size: tuple[int, int], *, outer: bool) -> int:
+    def images(self, latents: Tensor) -> Tensor:
+        """Images of latents as the codec makes them, float32 on the CPU; few large ones at once, to save memory."""
+        return decoded(self.pipeline.vae, latents, self.decode_few)
+
+    @property
+    def usual_layers(self) -> range:
+        """In which references are seen where nothing is said, by their places in `layers`."""
+        return range(len(self.layers))
+
+    def seen(self, layers: range, *, outer: bool) -> list[Layer]:
+        """Layers in which references are seen.
+
+        Args:
+            layers: places in `layers`.
+            outer: with the outermost layers.
+        """
+        chosen = [*self.layers.values()][layers.start : layers.stop]
+        return [layer for layer in chosen if outer or not layer.outermost]
+
+    def kept_bytes(self, size: tuple[int, int], layers: range, *, outer: bool) -> int:
         """What one reference at one level of noise takes in the bank.
 
         Args:
             size: height and width of the images in pixels.
+            layers: see `seen`, as the next.
             outer: with the outermost layers.
         """
         return sum(
             self.projector.kept_bytes(self.module_of(layer), self.tokens(layer, size), self.core.dtype)
-            for layer in self.layers.values()
-            if outer or not layer.outermost
+            for layer in self.seen(layers, outer=outer)
         )
 
     def module_of(self, layer: Layer) -> Any:
@@ -273,14 +322,18 @@ class Host(ABC):
         """Refuses what the family does not have.
 
         Raises:
-            ValueError: a knob that it does not have is neither at its default nor 1, which as a factor is none; or an
-                image has a mask, and tokens cannot be told apart.
+            ValueError: a knob that it does not have is neither at its default nor 1, which as a factor is none; another
+                is out of the family's range; or an image has a mask, and tokens cannot be told apart.
         """
         for name in self.absent:
             value, default = getattr(params, name), KNOBS[name].default
             if value not in (default, 1):
                 raise ValueError(f"{name}: {value:g} given; {self.family} has no such knob; allowed: {default:g}")
-        if not self.projector.keeps_tokens and params.masking and any(image.mask is not None for image in images):
+        for name, knob in self.knobs.items():
+            if not knob.by_picture and not knob.low <= (value := getattr(params, name)) <= knob.high:
+                of_family = f"{knob.low:g} to {knob.high:g} with {self.family}"
+                raise ValueError(f"{name}: {value:g} is out of range; allowed: {of_family}")
+        if not self.projector.keeps_tokens and any(image.mask is not None for image in images):
             raise ValueError(f"mask: {self.family} keeps no single tokens of a picture; allowed: none")
 
 

@@ -9,9 +9,9 @@ there, references are seen in the single-stream blocks; the double-stream ones, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline, FluxTransformer2DModel
 from diffusers.models.embeddings import apply_rotary_emb
@@ -19,18 +19,18 @@ from diffusers.models.transformers.transformer_flux import FluxAttnProcessor
 from torch import Tensor
 
 from fabric.hosts.base import Call
-from fabric.hosts.transformer import TransformerHost, shift_of
-from fabric.plan import Role
+from fabric.hosts.packed import PATCH, PackedHost
+from fabric.knobs import Knob
 from fabric.processor import Layer
 from fabric.projector import JointProjector, LayerCall, Projected
 
-_PATCH = 2  # latent pixels of a token's side
+_OUTER = "Factor on the weights in the double-stream layers; 0: these layers, which come first, see no pictures."
 
 
 class FluxProjector(JointProjector):
     """The prompt's tokens first; single-stream blocks have both in one sequence."""
 
-    replaces = (FluxAttnProcessor,)
+    replaces: tuple[type[Any], ...] = (FluxAttnProcessor,)
 
     def plain(self, attn: Any, call: LayerCall, own: Callable[..., Any]) -> Any:
         """See `Projector`."""
@@ -51,7 +51,7 @@ class FluxProjector(JointProjector):
         key, value = super().read(attn, kept, positions, like)
         return apply_rotary_emb(key, positions, sequence_dim=1), value
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         if call.text is None:
             return out.flatten(2)
@@ -59,13 +59,12 @@ class FluxProjector(JointProjector):
         return attn.to_out[1](attn.to_out[0](image)), attn.to_add_out(text)
 
 
-class FluxHost(TransformerHost):
+class FluxHost(PackedHost):
     """FLUX.1 dev, schnell and what is tuned of them; see `Host`."""
 
     family = "FLUX.1"
     kind = FluxTransformer2DModel
     projector = FluxProjector()
-    flow = True
     classifier_free = False
     level = 0.25  # at 1024 x 1024 each step's own would take 38 GB for a picture and 20 steps
 
@@ -74,6 +73,12 @@ class FluxHost(TransformerHost):
         told = self.core.config.guidance_embeds  # else distilled to few steps, without guidance
         self.guidance = 3.5 if told else 1.0
         self.absent = ("bottleneck", "emphasis") if told else ("bottleneck", "emphasis", "guidance_scale")
+
+    @property
+    def knobs(self) -> dict[str, Knob]:
+        """See `Host`; `outer` is of the double-stream layers."""
+        knobs = super().knobs
+        return {**knobs, "outer": replace(knobs["outer"], meaning=_OUTER)}
 
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""
@@ -99,32 +104,18 @@ class FluxHost(TransformerHost):
         scales = torch.tensor(guidance, device=sample.device) if self.core.config.guidance_embeds else None
         return {
             "hidden_states": sample,
-            "timestep": timestep.expand(len(sample)).to(sample.dtype) / 1000,
+            "timestep": self.told_timestep(timestep, sample),
             "guidance": scales,
             "img_ids": ids.to(sample),
             "txt_ids": sample.new_zeros(told["encoder_hidden_states"].shape[1], 3),
             **self.cast(told),
         }
 
-    def roles(self, call: Call) -> tuple[Role, ...]:
-        """See `Host`; a call with a negative prompt sees nothing: whether it will come is not known before it does."""
-        role = Role.APART if call.name == "uncond" else Role.SINGLE
-        return (role,) * len(call.arguments["hidden_states"])
-
-    def timestep(self, call: Call) -> float:
-        """See `Host`."""
-        return 1000 * super().timestep(call)
-
     def grid(self, call: Call) -> tuple[int, int]:
         """See `Host`."""
         ids = call.arguments["img_ids"].float()
         height, width = (int(side) + 1 for side in ids.flatten(0, -2).amax(dim=0)[1:].tolist())
-        if height * width != call.arguments["hidden_states"].shape[1]:
-            raise ValueError(
-                f"pipeline: {type(self.pipeline).__name__} shows the model pictures of its own; allowed: those that "
-                "show it nothing but the image"
-            )
-        return _PATCH * height, _PATCH * width
+        return self.grid_of(call.arguments["hidden_states"].shape[1], (height, width))
 
     def image_tokens(self, call: Call) -> int | None:
         """See `Host`."""
@@ -134,36 +125,4 @@ class FluxHost(TransformerHost):
         """See `Host`: the rotary embedding of places as far to the right as the image is wide."""
         ids = call.arguments["img_ids"].float()
         ids = ids.flatten(0, -2)[: call.arguments["hidden_states"].shape[1]]
-        return self.core.pos_embed(ids + ids.new_tensor([0, 0, self.grid(call)[1] // _PATCH]))
-
-    def pack(self, latents: Tensor) -> Tensor:
-        """See `Host`: 2 x 2 latent pixels are a token."""
-        height, width = latents.shape[-2:]
-        return self.pipeline._pack_latents(latents, len(latents), self.channels, height, width)
-
-    def unpack(self, latents: Tensor, size: tuple[int, int]) -> Tensor:
-        """See `Host`."""
-        return self.pipeline._unpack_latents(latents, *size, self.pipeline.vae_scale_factor)
-
-    def start(self, scheduler: Any, steps: int, size: tuple[int, int], device: torch.device) -> None:
-        """See `Host`."""
-        sigmas = None if scheduler.config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps)
-        mu = shift_of(scheduler, size[0] * size[1] // self.multiple**2, 1.15)
-        scheduler.set_timesteps(steps, device=device, sigmas=sigmas, mu=mu)
-        scheduler.set_begin_index(0)
-
-    @property
-    def multiple(self) -> int:
-        """See `Host`."""
-        return _PATCH * self.pipeline.vae_scale_factor
-
-    @property
-    def channels(self) -> int:
-        """See `Host`."""
-        return self.core.config.in_channels // _PATCH**2
-
-    @property
-    def native_size(self) -> tuple[int, int]:
-        """See `Host`."""
-        side = self.pipeline.default_sample_size * self.pipeline.vae_scale_factor
-        return side, side
+        return self.core.pos_embed(ids + ids.new_tensor([0, 0, self.grid(call)[1] // PATCH]))

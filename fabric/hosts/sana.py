@@ -43,7 +43,7 @@ class LinearProjector(Projector):
 
     def keep(self, attn: Any, call: LayerCall) -> Tensor:
         """See `Projector`: the state, N x H x (d + 1) x d."""
-        _, key, value, _ = self.project(attn, call)
+        _, key, value, *_ = self.project(attn, call)
         return state(key, value)
 
     def kept_bytes(self, attn: Any, tokens: int, dtype: torch.dtype) -> int:
@@ -63,7 +63,7 @@ class LinearProjector(Projector):
         """See `Projector`."""
         return attend_states(query, read[seen.places], seen.log_weight)
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         out = super().finish(attn, out.to(call.hidden.dtype), call)
         return out.clip(-_LARGEST, _LARGEST) if out.dtype == torch.float16 else out
@@ -77,6 +77,7 @@ class SanaHost(TransformerHost):
     projector = LinearProjector()
     lora_scale = "attention_kwargs"
     flow = True
+    absent = (*TransformerHost.absent, "masking")
     guidance = 4.5
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:

@@ -35,7 +35,7 @@ class SD3Projector(JointProjector):
         query, key, value = (torch.cat(pair, dim=1) for pair in pairs)
         return Projected(query, key, value, image)
 
-    def finish(self, attn: Any, out: Tensor, call: LayerCall) -> Any:
+    def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         image, text = out.flatten(2).tensor_split((call.hidden.shape[1],), dim=1)
         image = attn.to_out[1](attn.to_out[0](image))
@@ -53,6 +53,12 @@ class SD3Host(TransformerHost):
     flow = True
     guidance = 7.0
     level = 0.25  # in 3.5 Large at 1024 x 1024 each step's own would take 30 GB for a picture and 20 steps
+
+    @property
+    def usual_layers(self) -> range:
+        """See `Host`: all; the last two thirds in 3.5 Medium, which has a second attention in some blocks."""
+        count = len(self.layers)
+        return range(count // 3 if self.core.config.dual_attention_layers else 0, count)
 
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""

@@ -32,7 +32,7 @@ class TransformerHost(Host):
 
     def __init__(self, pipeline: DiffusionPipeline) -> None:
         super().__init__(pipeline)
-        if self.channels != (latent := pipeline.vae.config.latent_channels):
+        if self.channels != (latent := self.codec_channels):
             raise ValueError(
                 f"pipeline: its {type(self.core).__name__} takes {self.channels} channels, the codec makes {latent}; "
                 "allowed: models that take latents alone"

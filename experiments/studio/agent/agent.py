@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -14,6 +14,7 @@ from experiments.studio.agent.features import AgedReferences, features
 from experiments.studio.agent.preferences import aged_references, all_references, preference_data
 from experiments.studio.history.records import MoreLike
 from experiments.studio.history.state import State
+from fabric.knobs import KNOBS, Knob
 from fabric.params import FabricParams
 from optimizer.encoding import Encoding
 from optimizer.preference import PreferenceGP, fit_preference
@@ -87,14 +88,16 @@ class Agent:
         images: of a round, where nobody says otherwise.
         guidance: of plain images.
         seed: of everything random.
+        knobs: that the model's family has; others are not sought.
     """
 
-    def __init__(self, images: int, guidance: float, seed: int) -> None:
+    def __init__(self, images: int, guidance: float, seed: int, knobs: Mapping[str, Knob] = KNOBS) -> None:
         self.images = images
         self.seed = seed
         self.plain = FabricParams(strength=0, guidance_scale=guidance)
         self.starts = starting_settings(guidance)
-        self.sought = {
+        most = knobs["guidance_scale"].high if "guidance_scale" in knobs else guidance
+        sought = {
             "strength": RangeConfig(low=0.02, high=4, log=True),
             "neg_scale": RangeConfig(low=0, high=1.5),
             "start": RangeConfig(low=0, high=1),
@@ -102,9 +105,10 @@ class Agent:
             "bottleneck": RangeConfig(low=0, high=2),
             "recency": RangeConfig(low=0, high=1),
             "crowding": RangeConfig(low=0, high=1),
-            "guidance_scale": RangeConfig(low=max(1.0, 0.4 * guidance), high=min(20.0, 2 * guidance)),
+            "guidance_scale": RangeConfig(low=max(1.0, 0.4 * guidance), high=min(most, 2 * guidance)),
             "weights": RangeConfig(low=0, high=1),
         }
+        self.sought = {name: range_ for name, range_ in sought.items() if name in knobs}
 
     def space(self, state: State) -> Space:
         """What is sought: the knobs, and the weights of the present references."""

@@ -19,13 +19,13 @@ _MAP = 64  # height and width of a mask
 References = tuple[FeedbackImage, ...]
 
 
-def references(state: State, picture: Callable[[str], Image]) -> tuple[References, References]:
+def references(state: State, picture: Callable[[str], Image], *, masked: bool = True) -> tuple[References, References]:
     """Liked and disliked images of the next round; see `given`."""
-    return given(state, state.liked, state.disliked, picture)
+    return given(state, state.liked, state.disliked, picture, masked=masked)
 
 
 def given(
-    state: State, liked: Sequence[str], disliked: Sequence[str], picture: Callable[[str], Image]
+    state: State, liked: Sequence[str], disliked: Sequence[str], picture: Callable[[str], Image], *, masked: bool
 ) -> tuple[References, References]:
     """Liked and disliked images of a round.
 
@@ -36,12 +36,13 @@ def given(
         liked: ids.
         disliked: likewise.
         picture: reads an image.
+        masked: whether the model's family can tell places of a picture apart; else pictures count whole.
     """
     signed = (*liked, *disliked)
     rounds = dict(zip(signed, state.rounds_of(signed), strict=True))
 
     def reference(image: str, liked: bool) -> FeedbackImage:
-        marked = _marked(state, image)
+        marked = _marked(state, image) if masked else None
         mask = marked if marked is None or not liked else 1 - marked
         return FeedbackImage(picture(image), rounds[image], mask)
 

@@ -21,8 +21,6 @@ from experiments.studio.web.examples import examples
 from experiments.studio.web.uploads import read_upload
 from experiments.studio.web.views import details, insight_view, progress_view, snapshot
 from experiments.studio.web.worker import OnStep, Worker
-from fabric.knobs import KNOBS
-from fabric.params import FabricParams
 
 _AHEAD = 2  # pairs of a blind comparison
 _NAME = 80  # characters of an upload's name
@@ -55,6 +53,7 @@ class PageApi:
         self.predicted = predicted
         self.worker = worker
         self.blind = blind
+        self._knobs = {name: knob for name, knob in session.fabric.host.knobs.items() if not knob.by_picture}
         self._seen: State | None = None
         self._snapshots: LRUCache[str, Values] = LRUCache(_RATERS)
         self._insight: tuple[State, Values] | None = None
@@ -64,7 +63,7 @@ class PageApi:
         """What does not change while the studio runs: its name, what the knobs do, prompts to begin with."""
         return {
             "study": self.session.options.study,
-            "knobs": {name: f"{KNOBS[name].meaning} {KNOBS[name].effect}" for name in FabricParams.bounds()},
+            "knobs": {name: f"{knob.meaning} {knob.effect}" for name, knob in self._knobs.items()},
             "examples": examples(self.session.options.model),
             "blind": self.blind is not None,
             "predictor": self.predicted is not None,
@@ -105,7 +104,7 @@ class PageApi:
 
     def details(self, image: str) -> Values:
         """How an image was made."""
-        return details(self.session.state, image)
+        return details(self.session.state, image, self._knobs)
 
     def preview(self, place: int) -> Image.Image:
         """What an image of the round that is being made will look like."""
@@ -119,7 +118,7 @@ class PageApi:
         with self._thinking:
             state = self.session.state
             if self._insight is None or self._insight[0] is not state:
-                self._insight = state, insight_view(self.session.insight())
+                self._insight = state, insight_view(self.session.insight(), self._knobs)
             return self._insight[1]
 
     def predictions(self, values: Values) -> Values:

@@ -29,7 +29,7 @@ def write_archive(session: StudioSession, file: IO[bytes], favourites: bool = Fa
         lost = _write_pictures(session, pack, _names(state, images))
         facts = {**_facts(state, images), "lost": lost}
         pack.writestr("session.json", json.dumps(facts, indent=1, ensure_ascii=False))
-        pack.writestr("best.yaml", session.best().to_yaml())
+        pack.writestr("best.yaml", session.best().to_yaml(session.fabric.host.knobs))
 
 
 def write_best(session: StudioSession, file: IO[bytes]) -> None:
@@ -41,7 +41,7 @@ def write_best(session: StudioSession, file: IO[bytes]) -> None:
     """
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as pack:
         _write_pictures(session, pack, _references(session.state, ""))
-        pack.writestr("best.yaml", session.best().to_yaml())
+        pack.writestr("best.yaml", session.best().to_yaml(session.fabric.host.knobs))
         pack.writestr("generate.txt", f"{_command(session)}\n")
 
 
@@ -65,13 +65,15 @@ def _command(session: StudioSession) -> str:
         "--model": options.model,
         "--model-config": options.model_config,
         "--scheduler": options.scheduler,
+        "--level": options.level,
+        "--layers": None if options.layers is None else f"{options.layers[0]}:{options.layers[1]}",
         "--steps": made.steps,
         "--size": None if made.size is None else f"{made.size[1]}x{made.size[0]}",
     }
     words = ["fabric-bo", "generate", state.prompt or "", "--params", "best.yaml"]
     for sign, images in (("liked", state.liked), ("disliked", state.disliked)):
         words += [f"--{sign}", sign] if images else []
-    words += [word for name, value in model.items() if value for word in (name, str(value))]
+    words += [word for name, value in model.items() if value not in (None, "") for word in (name, str(value))]
     words += [word for name, scale in options.loras for word in ("--lora", f"{name}={scale:g}")]
     return shlex.join(words)
 

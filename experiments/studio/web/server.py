@@ -206,7 +206,7 @@ def _add_downloads(app: FastAPI, api: PageApi) -> None:
 
     @app.get("/best.yaml")
     def best() -> Response:
-        text = api.session.best().to_yaml()
+        text = api.session.best().to_yaml(api.session.fabric.host.knobs)
         return Response(text.encode(), 200, _attachment("best.yaml"), "application/yaml")
 
 

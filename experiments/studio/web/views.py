@@ -6,7 +6,7 @@ import hashlib
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from experiments.studio.agent.agent import Insight
@@ -15,7 +15,7 @@ from experiments.studio.history.records import Record, to_dict
 from experiments.studio.history.shown import Round, ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.web.worker import JobProgress
-from fabric.params import FabricParams, image_weights
+from fabric.params import image_weights
 from objectives.richhf import tokens
 
 Values = dict[str, Any]
@@ -112,12 +112,13 @@ def _rich(rich: Any) -> Values:
     return rich.model_dump(mode="json", exclude={"rater", "prompt"})
 
 
-def details(state: State, image: str) -> Values:
+def details(state: State, image: str, knobs: Iterable[str]) -> Values:
     """How an image was made, which never changes.
 
     Args:
         state: of the session.
         image: its id.
+        knobs: that are shown, by name.
 
     Raises:
         ValueError: it was not shown.
@@ -129,7 +130,7 @@ def details(state: State, image: str) -> Values:
     return {
         "seed": str(shown.seed),  # of 64 bits, which JavaScript's numbers do not hold
         "words": tokens(shown.prompt),
-        "knobs": {name: getattr(shown.params, name) for name in FabricParams.bounds()},
+        "knobs": {name: getattr(shown.params, name) for name in knobs},
         "liked": _weighted(shown, given.liked),
         "disliked": _weighted(shown, given.disliked),
     }
@@ -161,12 +162,11 @@ def progress_view(progress: JobProgress, previews: int) -> Values:
     return {**{name: getattr(progress, name) for name in facts}, "changed": changed, "previews": previews}
 
 
-def insight_view(insight: Insight) -> Values:
-    """What the agent has learnt; importance by knob, the greatest first."""
+def insight_view(insight: Insight, knobs: Iterable[str]) -> Values:
+    """What the agent has learnt of knobs; importance by knob, the greatest first."""
     best = insight.best
-    names = FabricParams.bounds()
     return {
-        "best": {name: getattr(best, name) for name in names},
+        "best": {name: getattr(best, name) for name in knobs},
         "chance": insight.chance,
         "low": insight.low,
         "high": insight.high,

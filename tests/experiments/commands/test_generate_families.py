@@ -12,7 +12,7 @@ from experiments.cli import main
 from tests.fabric.hosts.families import FAMILIES, save
 from tests.fabric.hosts.laws import A
 
-_GUIDANCE = {"FLUX.1": 3.5, "PixArt-alpha and -Sigma": 4.5, "Sana": 4.5, "Stable Diffusion 3.x": 7.0}
+_GUIDANCE = dict(zip(FAMILIES, (3.5, 4.0, 4.5, 4.0, 4.5, 7.0), strict=True))
 
 
 def _run(folder: Path, *arguments: str) -> int:
@@ -43,6 +43,8 @@ def test_pictures_of_every_family(family: str, tmp_path: Path, capsys: pytest.Ca
         (["--bottleneck", "1"], "bottleneck: given; FLUX.1 has no such knob; allowed: none"),
         (["--negative-prompt", "dusk"], "negative prompt: 'dusk'; FLUX.1 has no unconditional pass; allowed: none"),
         (["--scheduler", "ddim"], "scheduler: 'ddim' is not for FLUX.1, which flow matching trained; allowed: own"),
+        (["--layers", "0:9"], "layers: 0:9 of 3; allowed: 0:0 to 0:3, first to last"),
+        (["--level", "2"], "level: 2.0 is out of range; allowed: 0 to 1, each"),
         (["--size", "30x32"], "size: 30x32 is not possible; allowed: multiples of 4 up to 8192"),
     ],
 )

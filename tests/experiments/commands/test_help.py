@@ -17,7 +17,8 @@ from experiments.config.flags import _PLAIN
 from experiments.config.schema import RunConfig
 from experiments.run.protocol import Value
 from fabric.knobs import KNOBS
-from fabric.models import DTYPES, EMBEDDED, OWN_SCHEDULER, SCHEDULERS
+from fabric.model_files import DTYPES
+from fabric.models import EMBEDDED, OWN_SCHEDULER, SCHEDULERS
 from fabric.params import PRESETS
 from optimizer.samplers.baselines import SAMPLERS
 

@@ -66,7 +66,7 @@ def _shows_what_references_received(session: StudioSession) -> None:
     for shown in session.state.rounds[1]:
         assert all(0 < share < 1 for share in shown.attention.values())
         for side in ("liked", "disliked"):
-            assert [each["attention"] for each in details(session.state, shown.id)[side]] == [
+            assert [each["attention"] for each in details(session.state, shown.id, ())[side]] == [
                 shown.attention.get(name, 0.0) for name in getattr(shown, side)
             ]
     assert any(shown.attention for shown in session.state.rounds[1])
@@ -324,8 +324,8 @@ def test_variations_are_an_image_again_with_other_seeds(
         assert each.params == varied.params
         assert (each.prompt, each.liked, each.disliked) == (varied.prompt, varied.liked, varied.disliked)
     assert not {each.seed for each in made} & {each.seed for images in session.state.made[:3] for each in images}
-    assert {details(session.state, each.id)["liked"][0]["weight"] for each in made} == {
-        details(session.state, varied.id)["liked"][0]["weight"]
+    assert {details(session.state, each.id, ())["liked"][0]["weight"] for each in made} == {
+        details(session.state, varied.id, ())["liked"][0]["weight"]
     }
     given = (tuple(FeedbackImage(session.pictures.read(image), 0) for image in varied.liked + varied.disliked),)
     request = Request(varied.prompt, made[0].seed, varied.params, given[0][:1], given[0][1:], round=1)

@@ -7,12 +7,14 @@ from typing import Any
 
 import torch
 
-from tests.fabric.hosts import test_flux, test_pixart, test_sana, test_sd3
+from tests.fabric.hosts import test_flux, test_flux2, test_pixart, test_qwen, test_sana, test_sd3
 from tests.fabric.hosts.laws import HostLaws
 
 FAMILIES: dict[str, type[HostLaws]] = {
     "FLUX.1": test_flux.TestFluxDev,
+    "FLUX.2 klein": test_flux2.TestFlux2Klein,
     "PixArt-alpha and -Sigma": test_pixart.TestPixArt,
+    "Qwen-Image": test_qwen.TestQwenImage,
     "Sana": test_sana.TestSana,
     "Stable Diffusion 3.x": test_sd3.TestSD3,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -15,9 +16,10 @@ from torch import Tensor
 from fabric.generator import FabricGenerator, Request
 from fabric.hosts import host_of
 from fabric.images import FeedbackImage
+from fabric.knobs import KNOBS
 from fabric.params import FabricParams
 from fabric.seeding import generator_for
-from fabric.steering import Level, feedback
+from fabric.steering import Level, Steering, feedback
 from tests.fabric.hosts.tiny import SIDE
 
 STEPS = 2
@@ -43,6 +45,7 @@ class HostLaws:
         guidance: scale of `params`.
         other_guidance: another that the family takes.
         guidance_is_told: to the model, which has no unconditional pass at any scale.
+        guidance_is_named: calls of the unconditional pass are told by their name alone.
         knobs: others of `params`.
         rounding: of images in double precision, where a family computes in single precision all the same.
     """
@@ -51,6 +54,7 @@ class HostLaws:
     guidance: ClassVar[float] = 4.0
     other_guidance: ClassVar[float] = 2.0
     guidance_is_told: ClassVar[bool] = False
+    guidance_is_named: ClassVar[bool] = False
     knobs: ClassVar[dict[str, Any]] = {}
     rounding: ClassVar[float] = 1e-6
 
@@ -86,8 +90,13 @@ class HostLaws:
             **self.options,
             **changes,
         }
-        images: Tensor = pipe(PROMPT, **options).images
+        images: Tensor = pipe(prompt=PROMPT, **options).images
         return images.float() * 2 - 1
+
+    def feedback(self, pipe: Any, params: FabricParams, **given: Any) -> AbstractContextManager[Steering]:
+        """The context; of a pipeline that does not say beforehand whether it guides, it is said."""
+        guided = params.guidance_scale > 1 if self.guidance_is_named else None
+        return feedback(pipe, params, guided=guided, **given)
 
     def request(self, **changes: Any) -> Request:
         """One that steers where it has pictures."""
@@ -101,7 +110,7 @@ class HostLaws:
         plainly = self.call(pipe)
         for params in (self.params, replace(self.params, strength=0), replace(self.params, start=0.5, end=0.5)):
             images = () if params.strength and params.start == 0 else (A,)
-            with feedback(pipe, params, liked=images, disliked=images) as steering:
+            with self.feedback(pipe, params, liked=images, disliked=images) as steering:
                 assert torch.equal(self.call(pipe), plainly)
             assert len(steering.references.bank) == 0
 
@@ -110,7 +119,7 @@ class HostLaws:
 
     def test_the_pipeline_gives_what_the_generator_gives_and_is_left_as_it_was(self, pipe: Any) -> None:
         plainly, processors = self.call(pipe), dict(pipe.transformer.attn_processors)
-        with feedback(pipe, self.params, liked=(A,), disliked=(B,)):
+        with self.feedback(pipe, self.params, liked=(A,), disliked=(B,)):
             steered = self.call(pipe)
             assert torch.equal(self.call(pipe), steered)  # the bank is warm now
         fabric = FabricGenerator(pipe)
@@ -176,7 +185,7 @@ class HostLaws:
 
         if inside:
             handle = pipe.transformer.transformer_blocks[0].register_forward_hook(fail)
-            with pytest.raises(error), feedback(pipe, self.params, liked=(A,)):
+            with pytest.raises(error), self.feedback(pipe, self.params, liked=(A,)):
                 self.call(pipe)
             handle.remove()
         else:
@@ -220,12 +229,12 @@ class HostLaws:
     def test_without_an_unconditional_pass_attention_is_turned_away(self, pipe: Any) -> None:
         params = replace(self.params, guidance_scale=self.guidance if self.guidance_is_told else 1.0)
         plainly = self.call(pipe, guidance_scale=params.guidance_scale)
-        with feedback(pipe, params, disliked=(B,)):
+        with self.feedback(pipe, params, disliked=(B,)):
             away = self.call(pipe, guidance_scale=params.guidance_scale)
         assert (away - plainly).abs().max() > 1e-3
         generated = self.one(FabricGenerator(pipe), params=params, disliked=(B,))
         torch.testing.assert_close(generated, away, rtol=0, atol=1e-5)
-        with feedback(pipe, replace(params, neg_scale=0), disliked=(B,)):
+        with self.feedback(pipe, replace(params, neg_scale=0), disliked=(B,)):
             assert torch.equal(self.call(pipe, guidance_scale=params.guidance_scale), plainly)
 
     def test_masks_of_ones_change_nothing_and_of_zeros_are_absence(self, pipe: Any) -> None:
@@ -248,12 +257,34 @@ class HostLaws:
             assert len(fabric.bank) == entries
             assert fabric.bank.bytes == forecast
 
+    def test_layers_without_references_are_the_stock_pipeline_bit_for_bit(self, pipe: Any) -> None:
+        plainly, count = self.call(pipe), len(host_of(pipe).layers)
+        with self.feedback(pipe, self.params, liked=(A,), disliked=(B,), layers=range(0)) as steering:
+            assert torch.equal(self.call(pipe), plainly)
+        assert len(steering.references.bank) == 0
+        images, taken = [], []
+        for layers in (range(count), range(1, count), range(count - 1)):
+            fabric = FabricGenerator(pipe, reference_layers=layers)
+            forecast = fabric.bank_bytes([self.request(liked=(A,))], STEPS, (SIDE, SIDE))
+            images.append(self.one(fabric, liked=(A,)))
+            taken.append(fabric.bank.bytes)
+            assert fabric.bank.bytes == forecast
+            assert (images[-1] - plainly).abs().max() > 1e-4
+        assert taken[0] > taken[1] > 0
+        assert all((images[0] - other).abs().max() > 1e-5 for other in images[1:])
+        with pytest.raises(ValueError, match=f"layers: 0:{count + 1} of {count}; allowed: 0:0 to 0:{count}"):
+            FabricGenerator(pipe, reference_layers=range(count + 1))
+
     def test_knobs_that_the_family_does_not_have_are_refused(self, pipe: Any) -> None:
         fabric = FabricGenerator(pipe)
         for name in set(fabric.host.absent) - {"guidance_scale"}:
-            value = 0.5 if name == "outer" else 2.0
+            value = 0.5 if name in ("outer", "masking") else 2.0
             with pytest.raises(ValueError, match=f"{name}: {value:g} given; .* has no such knob; allowed: "):
                 self.one(fabric, params=FabricParams.from_dict({**self.params.to_dict(), name: value}))
+        assert fabric.host.knobs.keys() == KNOBS.keys() - {*fabric.host.absent}
+        if self.guidance_is_told:
+            with pytest.raises(ValueError, match="guidance_scale: 12 is out of range; allowed: 1 to 10 with "):
+                self.one(fabric, params=replace(self.params, guidance_scale=12))
 
     def test_other_sizes(self, pipe: Any) -> None:
         fabric = FabricGenerator(pipe)

@@ -122,6 +122,14 @@ class TestFluxDev(HostLaws):
         mixed = torch.softmax(query @ key.transpose(-1, -2) / 4, dim=-1) @ value
         torch.testing.assert_close(steered[:, 5:], mixed.transpose(1, 2).flatten(2)[:, 5:])
 
+    def test_disliked_pictures_join_the_pass_of_a_negative_prompt_where_it_is_said_to_come(self, pipe: Any) -> None:
+        seen = {}
+        for guided in (True, False):
+            with feedback(pipe, self.params, liked=(A,), disliked=(B,), guided=guided) as steering:
+                self.call(pipe, true_cfg_scale=3.0, negative_prompt="dusk")
+            seen[guided] = [[*shares] for call in steering.received()[:2] for shares in call.values()]
+        assert seen == {True: [[A.id], [B.id]], False: [[A.id]]}
+
     def test_references_are_told_places_one_width_to_the_right(self, pipe: Any) -> None:
         host, (height, width) = host_of(pipe), (3, 5)
         told = host.told([Text(PROMPT)], (SIDE, SIDE), torch.device("cpu"))

@@ -10,7 +10,9 @@ from diffusers import AuraFlowTransformer2DModel
 from fabric.generator import FabricGenerator, Request
 from fabric.hosts import FAMILIES as HOSTS
 from fabric.hosts import host_of
-from fabric.models import SUPPORTED, load, set_scheduler
+from fabric.model_files import SUPPORTED
+from fabric.models import load, set_scheduler
+from fabric.outline import Outline
 from fabric.params import FabricParams
 from tests.fabric.hosts.families import FAMILIES, save
 from tests.fabric.hosts.laws import A, B
@@ -62,10 +64,25 @@ def test_an_unknown_family_is_told_which_there_are(tmp_path: Path) -> None:
     pipe.transformer = AuraFlowTransformer2DModel(
         num_mmdit_layers=1, num_single_dit_layers=1, attention_head_dim=4, num_attention_heads=2
     )
-    families = r".*Stable Diffusion 1\.x, .*; PixArt-alpha and -Sigma; Stable Diffusion 3\.x; FLUX\.1; Sana"
+    families = r".*Stable Diffusion 1\.x, .*; PixArt.*; Stable Diffusion 3.x; FLUX\.1; FLUX\.2 klein; Qwen-Image; Sana"
     with pytest.raises(ValueError, match=f"with AuraFlowTransformer2DModel is of no known family; allowed: {families}"):
         host_of(pipe)
     index = json.loads((tmp_path / "model_index.json").read_text())
     (tmp_path / "model_index.json").write_text(json.dumps({**index, "_class_name": "AuraFlowPipeline"}))
     with pytest.raises(ValueError, match=r"is of architecture AuraFlowPipeline; supported: Stable.*, SanaPipeline"):
         load(str(tmp_path))
+
+
+def test_a_transformer_in_a_file_of_its_own_with_the_rest_of_its_model(tmp_path: Path) -> None:
+    pipe, file = save("FLUX.1", tmp_path / "whole"), tmp_path / "transformer.safetensors"
+    (tmp_path / "whole" / "transformer" / "diffusion_pytorch_model.safetensors").rename(file)
+    loaded = load(str(file), config=str(tmp_path / "whole"), device="cpu")
+    request = Request("a red star", 1, FabricParams(guidance_scale=3), (A,))
+    images = [FabricGenerator(each)([request], 2, (SIDE, SIDE)).images for each in (loaded, pipe)]
+    torch.testing.assert_close(*images, rtol=0, atol=1e-4)
+    assert Outline(str(file), "cpu", config=str(tmp_path / "whole")).host.family == "FLUX.1"
+    with pytest.raises(ValueError, match=r"holds no whole Stable Diffusion .*; allowed: with a configuration"):
+        load(str(file))
+    save("PixArt-alpha and -Sigma", tmp_path / "pixart")
+    with pytest.raises(ValueError, match="PixArtAlphaPipeline is not read from a transformer's file"):
+        load(str(file), config=str(tmp_path / "pixart"))

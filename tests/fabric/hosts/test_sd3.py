@@ -99,6 +99,11 @@ class TestSD3(HostLaws):
         mixed = torch.softmax(query @ key.transpose(-1, -2) / 4, dim=-1) @ value
         torch.testing.assert_close(image, attn.to_out[0](mixed.transpose(1, 2).flatten(2)))
 
+    def test_whether_it_guides_need_not_be_said(self, pipe: Any) -> None:
+        message = "guided: True; Stable Diffusion 3.x says so itself; allowed: None"
+        with pytest.raises(ValueError, match=message), feedback(pipe, self.params, guided=True):
+            self.call(pipe)
+
     def test_schedulers_of_other_models_are_refused(self, pipe: Any) -> None:
         pipe.scheduler = EulerDiscreteScheduler()
         message = "scheduler: EulerDiscreteScheduler is not for flow matching"

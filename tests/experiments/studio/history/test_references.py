@@ -44,7 +44,7 @@ def test_the_page_shows_the_weights_that_the_generator_gave() -> None:
     liked, disliked = references(state, PICTURES.__getitem__)
     last = replace(_shown(LAST, 3), liked=state.liked, disliked=state.disliked)
     seen = fold([*state.images.values(), last], [])
-    page = details(replace(seen, uploads=state.uploads), LAST)
+    page = details(replace(seen, uploads=state.uploads), LAST, FabricParams.bounds())
     against, towards, _ = rows_of(PARAMS, liked, disliked, 1, 3)
     for row, shown in ((towards, page["liked"]), (against, page["disliked"])):
         side = row.references
