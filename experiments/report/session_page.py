@@ -19,8 +19,10 @@ from experiments.run.study import knobs_of
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import insight_of
 from experiments.studio.blind import Result, results
+from experiments.studio.history.lines import Line
 from experiments.studio.history.log import state_of
-from experiments.studio.history.state import ShownImage, State
+from experiments.studio.history.shown import Round, ShownImage
+from experiments.studio.history.state import State
 from experiments.studio.pictures import PictureStore
 
 _HERE = Path(__file__).parent
@@ -49,6 +51,7 @@ class SessionPicture:
 class SessionRound:
     """The pictures that were shown together, and what was asked for."""
 
+    title: str
     prompt: str
     pictures: Sequence[SessionPicture]
 
@@ -66,10 +69,14 @@ def session_page(folder: Path, path: Path, study: Study, config: Mapping[str, An
         ValueError: nothing was shown yet.
     """
     state = state_of(study)
-    if not state.rounds:
+    if not state.made:
         raise ValueError(f"report: {folder} has no pictures yet; allowed: a session of one round or more")
     pictures = PictureStore(folder)
-    rounds = [_round(pictures, state, images) for images in state.rounds]
+    rounds = [
+        _round(pictures, state, images, _title(state, images, number, line))
+        for number, line in enumerate(state.lines.values(), start=1)
+        for images in line.own
+    ]
     uploads = [_picture(pictures, state, image, name) for image, name in state.uploads.items()]
     knobs = knobs_of(study)
     insight = insight_of(Agent(config["images"], config["guidance"], config["seed"], knobs), state)
@@ -123,9 +130,18 @@ def _sentence(result: Result) -> str:
     return f"{result}. The 95% interval {verdict}."
 
 
-def _round(pictures: PictureStore, state: State, images: Sequence[ShownImage]) -> SessionRound:
+def _title(state: State, images: Round, number: int, line: Line) -> str:
+    """A round's name; where there are several lines with that of its own, and at its beginning where it comes from."""
+    title = f"Round {images[0].round + 1}"
+    if len(state.lines) == 1:
+        return title
+    begun = f", which goes on from round {line.shared}" if line.shared and images is line.own[0] else ""
+    return f"{title} on line {number}{begun}"
+
+
+def _round(pictures: PictureStore, state: State, images: Round, title: str) -> SessionRound:
     return SessionRound(
-        images[0].prompt, [_picture(pictures, state, image.id, _about(state, image)) for image in images]
+        title, images[0].prompt, [_picture(pictures, state, image.id, _about(state, image)) for image in images]
     )
 
 

@@ -180,7 +180,7 @@ class BlindComparison:
         with session.generating:
             state, number = session.state, len(self.pairs())
             requests = self._requests(state, number)
-            generated = session.make(requests, on_step)
+            generated = session.make(requests, session.options.of_round(state.making), on_step)
             images = [session.pictures.add(picture) for picture in to_pictures(generated.images)]
             coin = generator_for("blind side", self.id, number).initial_seed() % 2 == 0
             left, right = images if coin else images[::-1]

@@ -7,9 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from experiments.config.schema import guidance_of
+from experiments.studio.history.records import Making
 from fabric.models import EMBEDDED
 from fabric.params import FabricParams
 from fabric.steering import Level
+
+
+@dataclass(frozen=True)
+class RoundOptions:
+    """How a round is made.
+
+    Attributes:
+        images: of it.
+        steps: denoising steps.
+        size: height and width in pixels; the model's own by default.
+        seed: of the first image, the others have those after it; None for seeds that no round had.
+    """
+
+    images: int
+    steps: int
+    size: tuple[int, int] | None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +84,17 @@ class StudioOptions:
     def plain_guidance(self) -> float:
         """Of plain images."""
         return guidance_of(self.model) if self.guidance is None else self.guidance
+
+    def of_round(self, making: Making | None) -> RoundOptions:
+        """How a round is made: as the session was begun, but for what somebody said since."""
+        if making is None:
+            return RoundOptions(self.images, self.steps, self.size)
+        return RoundOptions(
+            making.images or self.images,
+            making.steps or self.steps,
+            making.size or self.size,
+            None if making.seed is None else int(making.seed),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, in the form of a run's configuration; what older sessions lack only where it is given."""

@@ -52,6 +52,7 @@ class Previews:
             yield
         finally:
             hook.remove()
+            self._guidance = []
             self._call = self._step = None
 
     def keep(self) -> None:
@@ -62,6 +63,11 @@ class Previews:
         """Fits the map to a batch that was made, B x 3 x H x W in [-1, 1]; its last step is the one that was kept."""
         if (guess := self._guess()) is not None:
             self._colours = _fitted(guess, images)
+
+    @property
+    def count(self) -> int:
+        """Images of the batch that is being made."""
+        return len(self._guidance)
 
     def pictures(self) -> list[Image.Image]:
         """The batch as it is expected to become, one small picture for each image.

@@ -12,13 +12,15 @@ from optuna.trial import create_trial
 
 from experiments.files.pictures import Recipe, metadata
 from experiments.run.study import check_folder, keep_knobs, open_study
-from experiments.studio.agent.agent import Agent, Insight, Proposal
+from experiments.studio.agent.agent import Agent, Insight
 from experiments.studio.agent.insight import best_settings, insight_of
+from experiments.studio.history.lines import check_line
 from experiments.studio.history.log import SessionLog
-from experiments.studio.history.records import Freeze, Prompt, Record, Withdrawal
-from experiments.studio.history.references import missed_words, references
-from experiments.studio.history.state import ShownImage, State
-from experiments.studio.options import StudioOptions
+from experiments.studio.history.records import Branch, Freeze, Making, Prompt, Record, Resume, Variations, Withdrawal
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State
+from experiments.studio.options import RoundOptions, StudioOptions
+from experiments.studio.orders import Order, orders_of
 from experiments.studio.pictures import PictureStore
 from experiments.studio.preview import Previews
 from fabric.bank import ReferenceBank
@@ -27,7 +29,6 @@ from fabric.hosts.base import Host
 from fabric.images import to_pictures
 from fabric.models import load
 from fabric.params import FabricParams
-from fabric.seeding import generator_for
 
 _LOCK = "generating.lock"
 
@@ -105,13 +106,20 @@ class StudioSession:
         """Adds what somebody did; when this returns it is in the study. The same record again changes nothing.
 
         Raises:
-            ValueError: it speaks of an image that there is not.
+            ValueError: what it speaks of is not there, or the model cannot do it.
         """
         self._check(record)
         self._log.append(record)
 
     def _check(self, record: Record) -> None:
-        """Images that a record speaks of must be there, and so must knobs."""
+        """What a record speaks of must be there, and the model must have it."""
+        if isinstance(record, Branch | Resume):
+            check_line(self.state.lines, record)
+        if isinstance(record, Making):
+            made = self.options.of_round(record)
+            self.fabric.check(made.steps, made.size)
+        if isinstance(record, Variations) and record.image not in self.state.images:
+            raise ValueError(f"image: {record.image[:64]!r} was not shown; allowed: images of the rounds")
         if isinstance(record, Freeze) and record.value is not None:
             _check_knob(record.knob, record.value, self.fabric.host)
         if isinstance(record, Prompt):
@@ -141,24 +149,23 @@ class StudioSession:
         """
         with self.generating:
             state = self.state
-            if state.prompt is None:
-                raise ValueError("prompt: none yet; allowed: a record of one before the first round")
-            proposals = self.agent.propose(state)
-            number = len(state.rounds)
-            requests = self._requests(state, proposals, number)
-            generated = self.make(requests, on_step)
+            made = self.options.of_round(state.making)
+            masked = self.fabric.host.projector.keeps_tokens
+            orders = orders_of(state, self.options, self.agent, self.pictures.read, masked=masked)
+            requests = [order.request for order in orders]
+            generated = self.make(requests, made, on_step)
             pictures = to_pictures(generated.images)
-            recipe = Recipe(self.options.steps, self.options.scheduler, self.options.model, self.options.loras)
-            for place, (proposal, request) in enumerate(zip(proposals, requests, strict=True)):
+            recipe = Recipe(made.steps, self.options.scheduler, self.options.model, self.options.loras)
+            for place, order in enumerate(orders):
                 picture, prompt = pictures[place], generated.prompts[place]
-                image = self.pictures.add(picture, metadata(request, prompt, picture.size, recipe))
+                image = self.pictures.add(picture, metadata(order.request, prompt, picture.size, recipe))
                 shares = {name: statistics.fmean(steps) for name, steps in generated.attention[place].items()}
-                self._tell(_shown(state, proposal, request, image, place, len(requests), shares), state)
-            return number
+                self._tell(_shown(state, order, image, place, len(orders), shares), state)
+            return len(state.rounds)
 
-    def make(self, requests: Sequence[Request], on_step: Callable[[int, int], None]) -> Generated:
-        """Images with the session's model, steps and size, one call at a time; `on_step` as in `generate`."""
-        total, done = self.fabric.evaluations(self.options.steps), 0
+    def make(self, requests: Sequence[Request], made: RoundOptions, on_step: Callable[[int, int], None]) -> Generated:
+        """Images with the session's model, one call at a time; `on_step` as in `generate`."""
+        total, done = self.fabric.evaluations(made.steps), 0
 
         def step() -> None:
             nonlocal done
@@ -167,22 +174,9 @@ class StudioSession:
             on_step(min(done, total), total)
 
         with self.generating, self.previews.watching(requests):
-            generated = self.fabric(requests, self.options.steps, self.options.size, step)
+            generated = self.fabric(requests, made.steps, made.size, step)
             self.previews.learn(generated.images)
         return generated
-
-    def _requests(self, state: State, proposals: list[Proposal], number: int) -> list[Request]:
-        keeps_tokens = self.fabric.host.projector.keeps_tokens
-        liked, disliked = references(state, self.pictures.read, masked=keeps_tokens)
-        assert state.prompt is not None
-        of_round = (liked, disliked, state.negative_prompt, number, missed_words(state))
-        return [
-            Request(state.prompt, self._seed(number, place), proposal.params, *of_round)
-            for place, proposal in enumerate(proposals)
-        ]
-
-    def _seed(self, number: int, place: int) -> int:
-        return generator_for("studio", self.options.seed, number, place).initial_seed()
 
     def _tell(self, shown: ShownImage, state: State) -> None:
         """Adds an image as a trial, whole or not at all."""
@@ -210,19 +204,14 @@ def _check_knob(name: str, value: float, host: Host) -> None:
 
 
 def _shown(
-    state: State,
-    proposal: Proposal,
-    request: Request,
-    image: str,
-    place: int,
-    count: int,
-    attention: Mapping[str, float],
+    state: State, order: Order, image: str, place: int, count: int, attention: Mapping[str, float]
 ) -> ShownImage:
+    proposal, request, number = order.proposal, order.request, len(state.rounds)
     return ShownImage(
         id=image,
         trial=-1,  # the study gives it its number
         values=proposal.values,
-        round=request.round,
+        round=number,
         place=place,
         seed=request.seed,
         prompt=request.prompt,
@@ -230,7 +219,9 @@ def _shown(
         params=proposal.params,
         liked=tuple(image.id for image in request.liked),
         disliked=tuple(image.id for image in request.disliked),
-        more_like=None if state.more_like is None else state.more_like.id,
+        wish=None if state.wish is None else state.wish.id,
         attention=attention,
         count=count,
+        line=state.line,
+        seen_from=None if request.round == number else request.round,
     )

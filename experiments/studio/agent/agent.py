@@ -12,6 +12,7 @@ from experiments.config.parts import RangeConfig
 from experiments.run.space import Space
 from experiments.studio.agent.features import AgedReferences, features
 from experiments.studio.agent.preferences import aged_references, all_references, preference_data
+from experiments.studio.history.records import MoreLike
 from experiments.studio.history.state import State
 from fabric.knobs import KNOBS, Knob
 from fabric.params import FabricParams
@@ -84,7 +85,7 @@ class Agent:
     """Steers one session.
 
     Args:
-        images: of a round.
+        images: of a round, where nobody says otherwise.
         guidance: of plain images.
         seed: of everything random.
         knobs: that the model's family has; others are not sought.
@@ -113,18 +114,23 @@ class Agent:
         """What is sought: the knobs, and the weights of the present references."""
         return Space(self.sought, FabricParams(), (*state.liked, *state.disliked))
 
+    def count(self, state: State) -> int:
+        """Images of the next round."""
+        making = state.making
+        return self.images if making is None or making.images is None else making.images
+
     def propose(self, state: State) -> list[Proposal]:
         """Settings of the next round's images: plain Stable Diffusion before there is any reference."""
-        space = self.space(state)
+        space, count = self.space(state), self.count(state)
         if not space.images:
-            return [self._proposal(space, state, self.plain)] * self.images
+            return [self._proposal(space, state, self.plain)] * count
         model = self.model(state)
         if model is None:
-            settings = [self.starts[place % len(self.starts)] for place in range(self.images)]
+            settings = [self.starts[place % len(self.starts)] for place in range(count)]
             return [self._proposal(space, state, params) for params in self._thinned(state, settings)]
         candidates = self._candidates(space, state)
         X, offsets = self.inputs(state, candidates)
-        members = propose_look(model, X, self.images, key("look", self.seed, len(state.rounds)), offsets)
+        members = propose_look(model, X, count, key("look", self.seed, len(state.made)), offsets)
         return [self._proposal(space, state, candidates[row]) for row in members]
 
     def model(self, state: State) -> PreferenceGP | None:
@@ -150,15 +156,16 @@ class Agent:
     def _candidates(self, space: Space, state: State) -> list[FabricParams]:
         """Known settings and their surroundings, or those of one setting of which more is wanted."""
         encoding = Encoding(space.distributions)
-        if state.more_like is not None and state.more_like.image in state.images:
-            known, count, reach = [state.images[state.more_like.image].params], _MORE_LIKE, _MORE_LIKE_REACH
+        wish = state.wish
+        if isinstance(wish, MoreLike) and wish.image in state.images:
+            known, count, reach = [state.images[wish.image].params], _MORE_LIKE, _MORE_LIKE_REACH
         else:
             known, count, reach = self.known(state), _NEIGHBOURS, 0.25
         points = torch.stack([_encoded(encoding, space.values(params)) for params in known])
-        seed = key("candidates", self.seed, len(state.rounds))
+        seed = key("candidates", self.seed, len(state.made))
         near = surroundings(points, count, seed, reach)
         found = [space.params(encoding.decode(point)) for point in torch.cat([points, near])]
-        if state.more_like is None:
+        if wish is None:
             found += self._thinned(state, found)
         return [frozen(params, state.frozen) for params in found]
 
@@ -170,7 +177,7 @@ class Agent:
         """
         if len(state.liked) < 2:
             return list(settings)
-        generator = torch.Generator().manual_seed(key("parts", self.seed, len(state.rounds)))
+        generator = torch.Generator().manual_seed(key("parts", self.seed, len(state.made)))
         kept = torch.rand(len(settings), len(state.liked), generator=generator) < _PART
         kept[~kept.any(dim=1), -1] = True  # the newest at least
         return [

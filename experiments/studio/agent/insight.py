@@ -83,7 +83,7 @@ def _importance(agent: Agent, state: State, model: PreferenceGP, best: FabricPar
 
 def _wins(state: State) -> list[bool]:
     """Of each round that was compared with earlier ones, by ratings or in a choice, whether it was better."""
-    shown = state.images
+    shown = {image.id: image for images in reversed(state.rounds) for image in images}
     wins: dict[int, bool] = {}
     for choice in state.choices:
         rounds = [shown[image].round for image in choice.options if image in shown]

@@ -1,4 +1,4 @@
-"""What was said in a session, as the optimiser's model reads it."""
+"""What was said in a session, on all its lines, as the optimiser's model reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from experiments.studio.agent.features import AgedReferences, features
-from experiments.studio.history.state import ShownImage, State
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State
 from fabric.params import FabricParams
 from objectives.human import MeanRating, mean_ratings
 from optimizer.choices import PreferenceData
@@ -53,12 +54,15 @@ def preference_data(state: State, expected: Expected) -> PreferenceData | None:
     images = sorted((shown[image] for image in named), key=lambda image: image.trial)
     if not any(image.liked or image.disliked for image in images):
         return None
-    with_references = [(image, aged_references(state, image.round, image.liked, image.disliked)) for image in images]
+    with_references = [
+        (image, aged_references(state, image.ages_from, image.liked, image.disliked)) for image in images
+    ]
     parts = all_references(state)
     rows = {image.id: row for row, image in enumerate(images)}
+    looks = {(each[0].line, each[0].round): number for number, each in enumerate(state.made)}
     return PreferenceData(
         torch.cat([features([image.params], references, parts) for image, references in with_references]),
-        [image.round for image in images],
+        [looks[image.line, image.round] for image in images],
         [[rows[image] for image in choice] for choice in choices],
         [(rows[image], rating.mean, rating.standard_error) for image, rating in ratings.items()],
         [image.trial for image in images],
@@ -76,7 +80,7 @@ def _choices(state: State) -> Iterator[list[str]]:
             picked.add((choice.rater, choice.chosen))
             yield [choice.chosen, *(image for image in choice.options if image != choice.chosen)]
     for rater, marks in state.marks.items():
-        for images in state.rounds:
+        for images in state.made:
             by_mark = _by_mark(images, marks)
             worse = by_mark[None] + by_mark["disliked"]
             yield from ([liked, *worse] for liked in by_mark["liked"] if worse and (rater, liked) not in picked)
@@ -85,7 +89,7 @@ def _choices(state: State) -> Iterator[list[str]]:
 def _rejections(state: State) -> Iterator[list[str]]:
     """Images of each choice of the worst, the rejected one first."""
     for marks in state.marks.values():
-        for images in state.rounds:
+        for images in state.made:
             by_mark = _by_mark(images, marks)
             yield from ([disliked, *by_mark[None]] for disliked in by_mark["disliked"] if by_mark[None])
 

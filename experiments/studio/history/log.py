@@ -12,7 +12,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from experiments.studio.history.records import Record, from_dict, to_dict
-from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State, fold
 
 _RECORD = "fabric-bo:record:"
 _CHANGES = "changes"

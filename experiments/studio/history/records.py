@@ -6,6 +6,7 @@ withdrawn by a record of its own.
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from typing import Annotated, Any, Literal, TypeAlias
@@ -17,6 +18,9 @@ from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
 Sign: TypeAlias = Literal["liked", "disliked"]
+SEEDS = 2**64
+_Side: TypeAlias = Annotated[int, Field(ge=8, le=2048)]
+_LINE = re.compile(r"[0-9a-f]{16,64}")
 
 
 class _Record(BaseModel):
@@ -158,6 +162,75 @@ class MoreLike(_Record):
     image: str
 
 
+class Variations(_Record):
+    """The next round is made as an image was, with other seeds: its prompt, its settings, its references.
+
+    Attributes:
+        image: its id, one that was shown.
+    """
+
+    kind: Literal["variations"] = "variations"
+    image: str
+
+
+class Making(_Record):
+    """How the images of the rounds after are made; None leaves to the session's options what they say.
+
+    Attributes:
+        images: of a round, 2 to 16.
+        steps: denoising steps, 1 to 1000.
+        size: height and width in pixels, up to 2048 each.
+        seed: of a round's first image, below 2^64; the others have those after it. In decimal digits, since numbers of
+            JavaScript hold 53 bits. None: new seeds for every round.
+    """
+
+    kind: Literal["making"] = "making"
+    images: Annotated[int, Field(ge=2, le=16)] | None = None
+    steps: Annotated[int, Field(ge=1, le=1000)] | None = None
+    size: Annotated[tuple[_Side, _Side] | None, Field(strict=False)] = None  # JSON has a list
+    seed: str | None = None
+
+    @field_validator("seed")
+    @classmethod
+    def _of_64_bits(cls, seed: str | None) -> str | None:
+        if seed is not None and (not re.fullmatch("[0-9]{1,20}", seed) or int(seed) >= SEEDS):
+            raise ValueError(f"{seed[:64]!r} is no seed; allowed: whole numbers below 2^64")
+        return seed
+
+
+class Branch(_Record):
+    """The rounds after go on from an older round, on a line of their own; later rounds of the line left are set aside.
+
+    Attributes:
+        line: id of the new line, made by whoever begins it.
+        left: id of the line that the round was made on; empty for the first.
+        round: its number, 0 for the first.
+    """
+
+    kind: Literal["branch"] = "branch"
+    line: str
+    left: str
+    round: Annotated[int, Field(ge=0)]
+
+    @field_validator("line")
+    @classmethod
+    def _named(cls, line: str) -> str:
+        if not _LINE.fullmatch(line):
+            raise ValueError(f"{line[:64]!r} is no name of a line; allowed: 16 to 64 hexadecimal digits")
+        return line
+
+
+class Resume(_Record):
+    """The rounds after go on on another line.
+
+    Attributes:
+        line: its id; empty for the first.
+    """
+
+    kind: Literal["resume"] = "resume"
+    line: str
+
+
 class RichFeedback(_Record):
     """RichFeedback feedback on an image.
 
@@ -178,7 +251,20 @@ class RichFeedback(_Record):
 
 
 Record: TypeAlias = Annotated[
-    Rating | Choice | Withdrawal | Mark | Upload | Prompt | Favourite | Freeze | MoreLike | RichFeedback,
+    Rating
+    | Choice
+    | Withdrawal
+    | Mark
+    | Upload
+    | Prompt
+    | Favourite
+    | Freeze
+    | MoreLike
+    | Variations
+    | Making
+    | Branch
+    | Resume
+    | RichFeedback,
     Field(discriminator="kind"),
 ]
 _READER: TypeAdapter[Record] = TypeAdapter(Record)

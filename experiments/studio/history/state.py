@@ -7,102 +7,31 @@ withdrawn; so whoever reads the study sees the same, in any process.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
+from experiments.studio.history.lines import FIRST, Line, lines_of
 from experiments.studio.history.records import (
+    Branch,
     Choice,
     Favourite,
     Freeze,
+    Making,
     Mark,
     MoreLike,
     Prompt,
     Rating,
     Record,
+    Resume,
     RichFeedback,
     Sign,
     Upload,
-    Withdrawal,
+    Variations,
 )
-from fabric.params import FabricParams
+from experiments.studio.history.shown import Round, ShownImage, rounds_of
+from experiments.studio.history.undo import redoable_of, standing_of
 from objectives.richhf import RichRating
-
-
-@dataclass(frozen=True)
-class ShownImage:
-    """An image that was shown: one trial.
-
-    Attributes:
-        id: of the image, by its content.
-        trial: its number.
-        values: the trial's parameters.
-        round: 0 for the first.
-        place: in the round.
-        seed: of its generation.
-        prompt: that was asked for.
-        negative_prompt: likewise.
-        params: it was made with.
-        liked: ids of its references.
-        disliked: likewise.
-        more_like: id of the `MoreLike` that its round followed, if any.
-        attention: share of the self-attention that each reference received, by id, a mean over the steps; empty for
-            images of before it was kept.
-        count: images of its round, which is only there with all of them; 0 where that was not kept.
-    """
-
-    id: str
-    trial: int
-    values: dict[str, float]
-    round: int
-    place: int
-    seed: int
-    prompt: str
-    negative_prompt: str
-    params: FabricParams
-    liked: tuple[str, ...] = ()
-    disliked: tuple[str, ...] = ()
-    more_like: str | None = None
-    attention: Mapping[str, float] = field(default_factory=dict)
-    count: int = 0
-
-    def to_attributes(self) -> dict[str, Any]:
-        """User attributes of its trial; `of` reads them."""
-        return {
-            "image": self.id,
-            "round": self.round,
-            "place": self.place,
-            "seed": self.seed,
-            "prompt": self.prompt,
-            "negative prompt": self.negative_prompt,
-            "params": self.params.to_dict(),
-            "liked": list(self.liked),
-            "disliked": list(self.disliked),
-            "asked": self.more_like,
-            "attention": dict(self.attention),
-            "count": self.count,
-        }
-
-    @classmethod
-    def of(cls, number: int, values: dict[str, Any], attributes: dict[str, Any]) -> ShownImage:
-        """What a trial of these values and user attributes showed."""
-        return cls(
-            attributes["image"],
-            number,
-            dict(values),
-            attributes["round"],
-            attributes["place"],
-            attributes["seed"],
-            attributes["prompt"],
-            attributes["negative prompt"],
-            FabricParams.from_dict(attributes["params"]),
-            tuple(attributes["liked"]),
-            tuple(attributes["disliked"]),
-            attributes["asked"],
-            attributes.get("attention", {}),
-            attributes.get("count", 0),
-        )
 
 
 @dataclass(frozen=True)
@@ -110,22 +39,27 @@ class State:
     """What a session is at one moment.
 
     Attributes:
-        rounds: images by round, in their places; a picture that came out twice in a round is there once.
+        made: rounds of all lines, as they were made.
+        lines: by id, in the order in which they were begun; one that was left before it had a round is none.
+        line: id of the present one.
         prompt: of the next round; None before the first.
         negative_prompt: likewise.
-        marks: by rater, by image.
+        marks: by rater, by image; of all lines, as the next five.
         ratings: by rater, by image, 1 to 5.
         choices: that stand, "can't tell" among them.
         rich: by rater, by image.
         favourites: kept images, in the order in which they were.
         uploads: names of uploaded pictures, by id.
         frozen: values of knobs that the agent leaves alone.
-        more_like: what the next round follows, if anything.
+        wish: what the next round follows, if anything; of several wishes the latest.
+        making: how the next round is made, where somebody said so.
         undoable: by rater the record that undo would take back.
         redoable: by rater the record that was taken back the latest, if nothing else was done since.
     """
 
-    rounds: tuple[tuple[ShownImage, ...], ...] = ()
+    made: tuple[Round, ...] = ()
+    lines: dict[str, Line] = field(default_factory=lambda: {FIRST: Line()})
+    line: str = FIRST
     prompt: str | None = None
     negative_prompt: str = ""
     marks: dict[str, dict[str, Sign]] = field(default_factory=dict)
@@ -135,27 +69,39 @@ class State:
     favourites: tuple[str, ...] = ()
     uploads: dict[str, str] = field(default_factory=dict)
     frozen: dict[str, float] = field(default_factory=dict)
-    more_like: MoreLike | None = None
+    wish: MoreLike | Variations | None = None
+    making: Making | None = None
     undoable: dict[str, Record] = field(default_factory=dict)
     redoable: dict[str, Record] = field(default_factory=dict)
 
+    @property
+    def rounds(self) -> tuple[Round, ...]:
+        """Those of the present line."""
+        return self.lines[self.line].rounds
+
     @cached_property
     def images(self) -> dict[str, ShownImage]:
-        """What was shown, by id; of a picture that came out in several rounds the first."""
+        """What was shown, by id, on all lines; of a picture that came out in several rounds the first."""
         found: dict[str, ShownImage] = {}
-        for images in self.rounds:
+        for images in self.made:
             for image in images:
                 found.setdefault(image.id, image)
         return found
 
+    @cached_property
+    def aside(self) -> frozenset[str]:
+        """Images of other lines alone, which steer nothing on the present one."""
+        here = {image.id for images in self.rounds for image in images}
+        return frozenset(self.images.keys() - here - self.uploads.keys())
+
     @property
     def liked(self) -> tuple[str, ...]:
-        """Images that more raters like than dislike, in the order in which they were first marked."""
+        """Images that steer: more raters like than dislike them; in the order in which they were first marked."""
         return self._signed(1)
 
     @property
     def disliked(self) -> tuple[str, ...]:
-        """Images that more raters dislike than like, in the order in which they were first marked."""
+        """Images that steer: more raters dislike than like them; in the order in which they were first marked."""
         return self._signed(-1)
 
     def rounds_of(self, references: Sequence[str]) -> list[int]:
@@ -172,7 +118,7 @@ class State:
         for marks in self.marks.values():
             for image, mark in marks.items():
                 votes[image] += 1 if mark == "liked" else -1
-        return tuple(image for image, count in votes.items() if count * sign > 0)
+        return tuple(image for image, count in votes.items() if count * sign > 0 and image not in self.aside)
 
 
 def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
@@ -182,11 +128,14 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
         shown: in any order.
         records: in the order in which they were appended; of several of one id the first counts.
     """
-    rounds = _rounds(shown)
-    once: dict[str, Record] = {}
+    made = rounds_of(shown)
+    by_id: dict[str, Record] = {}
     for record in records:
-        once.setdefault(record.id, record)
-    standing = standing_of(list(once.values()))
+        by_id.setdefault(record.id, record)
+    once = list(by_id.values())
+    standing = standing_of(once)
+    lines = lines_of(made, [record for record in once if isinstance(record, Branch)], {each.id for each in standing})
+    line = FIRST
     marks: dict[str, dict[str, Sign]] = defaultdict(dict)
     ratings: dict[str, dict[str, int]] = defaultdict(dict)
     rich: dict[str, dict[str, RichRating]] = defaultdict(dict)
@@ -195,7 +144,8 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
     uploads: dict[str, str] = {}
     frozen: dict[str, float] = {}
     prompt: Prompt | None = None
-    more_like: MoreLike | None = None
+    wish: MoreLike | Variations | None = None
+    making: Making | None = None
     for record in standing:
         match record:
             case Mark(sign=None) as mark:
@@ -221,11 +171,17 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
                     frozen[freeze.knob] = freeze.value
             case Prompt():
                 prompt = record
-            case MoreLike():
-                more_like = record
-    followed = {image.more_like for images in rounds for image in images}
+            case MoreLike() | Variations():
+                wish = record
+            case Making():
+                making = record
+            case Branch() | Resume() if record.line in lines:
+                line = record.line
+    followed = {image.wish for images in made for image in images}
     return State(
-        rounds,
+        made,
+        {each.id: each for each in lines.values() if each.own or each.id == line},
+        line,
         None if prompt is None else prompt.prompt,
         "" if prompt is None else prompt.negative_prompt,
         dict(marks),
@@ -235,48 +191,11 @@ def fold(shown: Iterable[ShownImage], records: Iterable[Record]) -> State:
         tuple(favourites),
         uploads,
         frozen,
-        None if more_like is None or more_like.id in followed else more_like,
+        None if wish is None or wish.id in followed else wish,
+        making,
         {record.rater: record for record in standing},
-        _redoable(list(once.values())),
+        redoable_of(once),
     )
-
-
-def standing_of(records: Sequence[Record]) -> list[Record]:
-    """Records that their own rater did not withdraw; withdrawals are not among them."""
-    withdrawn = {(record.rater, record.record) for record in records if isinstance(record, Withdrawal)}
-    kept = (record for record in records if not isinstance(record, Withdrawal))
-    return [record for record in kept if (record.rater, record.id) not in withdrawn]
-
-
-def _redoable(records: Sequence[Record]) -> dict[str, Record]:
-    """By rater what undo took back the latest. Doing it once more makes way for what was taken back before it."""
-    known = {(record.rater, record.id): record for record in records}
-    taken: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        mine = taken[record.rater]
-        if isinstance(record, Withdrawal):
-            if (target := known.get((record.rater, record.record))) is not None:
-                mine.append(target)
-        elif mine and mine[-1] == record.model_copy(update={"id": mine[-1].id, "time": mine[-1].time}):
-            mine.pop()
-        else:
-            mine.clear()
-    return {rater: mine[-1] for rater, mine in taken.items() if mine}
-
-
-def _rounds(shown: Iterable[ShownImage]) -> tuple[tuple[ShownImage, ...], ...]:
-    """Whole rounds; of one that was broken off and generated again the later images count."""
-    rounds: dict[int, dict[int, ShownImage]] = defaultdict(dict)
-    for image in sorted(shown, key=lambda image: image.trial):
-        rounds[image.round][image.place] = image
-    found = []
-    for _, places in sorted(rounds.items()):
-        images: dict[str, ShownImage] = {}
-        for _, image in sorted(places.items()):
-            images.setdefault(image.id, image)
-        if all(len(places) >= image.count for image in images.values()):
-            found.append(tuple(images.values()))
-    return tuple(found)
 
 
 def _latest_of_each_round(choices: Iterable[Choice]) -> list[Choice]:

@@ -12,6 +12,7 @@ from PIL import Image
 from experiments.embedded.vocabulary import unknown_words
 from experiments.studio.blind import NO_DIFFERENCE, BlindComparison
 from experiments.studio.history.acts import rater_of, record_of
+from experiments.studio.history.lines import FIRST
 from experiments.studio.history.records import Prompt
 from experiments.studio.history.state import State
 from experiments.studio.predictions import Predictions
@@ -66,8 +67,14 @@ class PageApi:
             "examples": examples(self.session.options.model),
             "blind": self.blind is not None,
             "predictor": self.predicted is not None,
-            "images": self.session.options.images,
+            "making": self._making(),
         }
+
+    def _making(self) -> Values:
+        """How images are made where nobody says otherwise, and what their height and width are multiples of."""
+        options, fabric = self.session.options, self.session.fabric
+        size = options.size or fabric.native_size
+        return {"images": options.images, "steps": options.steps, "size": size, "multiple": fabric.host.multiple}
 
     def look(self, values: Values) -> Values | None:
         """What there is to see: progress, and the session; None where the page has both already.
@@ -81,7 +88,7 @@ class PageApi:
             if str(progress.changed) == values.get("changed"):
                 return None
             seen = None
-        previews = self.session.options.images if progress.job and progress.done else 0
+        previews = self.session.previews.count if progress.job and progress.done else 0
         return {"progress": progress_view(progress, previews), "session": seen}
 
     def _snapshot(self, rater: str) -> Values:
@@ -130,20 +137,21 @@ class PageApi:
         """Starts the next round; the prompt is recorded where it was changed.
 
         Args:
-            values: a prompt's record, and as `rounds` how many rounds the page knew: a click sent twice starts one.
+            values: a prompt's record; as `rounds` how many rounds of all lines the page knew, so that a click sent
+                twice starts one; and as `line` which one it showed.
 
         Returns:
             Whether a round was started, and as `warning` which words of a new prompt the model does not know.
         """
-        known = values.get("rounds")
-        prompt = record_of({name: value for name, value in values.items() if name != "rounds"})
+        known = values.get("rounds"), values.get("line", FIRST)
+        prompt = record_of({name: value for name, value in values.items() if name not in ("rounds", "line")})
         if not isinstance(prompt, Prompt) or not prompt.prompt.strip():
             raise ValueError("prompt: empty; write what you want to see")
         before = self.session.state.prompt
 
         def wanted() -> bool:
             state = self.session.state
-            if known != len(state.rounds):
+            if known != (len(state.made), state.line):
                 return False
             if (state.prompt, state.negative_prompt) != (prompt.prompt, prompt.negative_prompt):
                 self.session.append(prompt)

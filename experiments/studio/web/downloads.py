@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+from experiments.studio.history.shown import ShownImage
 from experiments.studio.history.state import State
 from experiments.studio.session import StudioSession
 
@@ -58,6 +59,7 @@ def _write_pictures(session: StudioSession, pack: zipfile.ZipFile, names: Mappin
 def _command(session: StudioSession) -> str:
     """What makes images with the best settings of a session, in a folder with what `write_best` writes."""
     state, options = session.state, session.options
+    made = options.of_round(state.making)
     model: dict[str, object] = {
         "--negative-prompt": state.negative_prompt,
         "--model": options.model,
@@ -65,8 +67,8 @@ def _command(session: StudioSession) -> str:
         "--scheduler": options.scheduler,
         "--level": options.level,
         "--layers": None if options.layers is None else f"{options.layers[0]}:{options.layers[1]}",
-        "--steps": options.steps,
-        "--size": None if options.size is None else f"{options.size[1]}x{options.size[0]}",
+        "--steps": made.steps,
+        "--size": None if made.size is None else f"{made.size[1]}x{made.size[0]}",
     }
     words = ["fabric-bo", "generate", state.prompt or "", "--params", "best.yaml"]
     for sign, images in (("liked", state.liked), ("disliked", state.disliked)):
@@ -79,8 +81,15 @@ def _command(session: StudioSession) -> str:
 def _names(state: State, images: Sequence[str]) -> dict[str, str]:
     """Beginnings of names in the archive by image: rounds, and references that are not in them."""
     shown = {image: state.images[image] for image in images}
-    rounds = {image: f"round-{each.round + 1:02d}/{each.place + 1}" for image, each in shown.items()}
+    numbers = {line: number for number, line in enumerate(state.lines, start=1)}
+    rounds = {image: f"{_folder(numbers, each)}/{each.place + 1}" for image, each in shown.items()}
     return {**_references(state, "references/"), **rounds}
+
+
+def _folder(numbers: Mapping[str, int], shown: ShownImage) -> str:
+    """Of a round; where there are several lines within that of its own."""
+    line = f"line-{numbers[shown.line]}/" if len(numbers) > 1 else ""
+    return f"{line}round-{shown.round + 1:02d}"
 
 
 def _references(state: State, folder: str) -> dict[str, str]:

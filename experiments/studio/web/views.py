@@ -12,12 +12,14 @@ from typing import Any
 from experiments.studio.agent.agent import Insight
 from experiments.studio.agent.preferences import aged_references
 from experiments.studio.history.records import Record, to_dict
-from experiments.studio.history.state import ShownImage, State
+from experiments.studio.history.shown import Round, ShownImage
+from experiments.studio.history.state import State
 from experiments.studio.web.worker import JobProgress
 from fabric.params import image_weights
 from objectives.richhf import tokens
 
 Values = dict[str, Any]
+_OF_ALL = {"kind", "rater", "time", "id"}  # fields of all records
 
 
 def snapshot(state: State, rater: str) -> Values:
@@ -31,6 +33,9 @@ def snapshot(state: State, rater: str) -> Values:
         "prompt": state.prompt or "",
         "negative": state.negative_prompt,
         "rounds": [_round(state, images, rater) for images in state.rounds],
+        "aside": [_round(state, images, rater) for images in _rounds_aside(state)],
+        "lines": [{"id": line.id, "shared": line.shared, "rounds": len(line.rounds)} for line in state.lines.values()],
+        "line": state.line,
         "uploads": state.uploads,
         "marks": state.marks.get(rater, {}),
         "ratings": state.ratings.get(rater, {}),
@@ -41,7 +46,8 @@ def snapshot(state: State, rater: str) -> Values:
         "disliked": list(state.disliked),
         "favourites": list(state.favourites),
         "frozen": state.frozen,
-        "more_like": _more_like(state, rater),
+        "wish": _wish(state, rater),
+        "making": None if state.making is None else state.making.model_dump(exclude=_OF_ALL),
         "undo": _taken(state.undoable.get(rater)),
         "redo": _taken(state.redoable.get(rater)),
         "raters": sorted(state.undoable),
@@ -74,19 +80,27 @@ def _marks_of_others(state: State, rater: str) -> dict[str, dict[str, list[str]]
     return found
 
 
-def _more_like(state: State, rater: str) -> dict[str, str | None] | None:
+def _wish(state: State, rater: str) -> dict[str, str | None] | None:
     """What the next round follows; who asked for it may withdraw the record."""
-    record = state.more_like
+    record = state.wish
     if record is None:
         return None
-    return {"image": record.image, "record": record.id if record.rater == rater else None}
+    return {"kind": record.kind, "image": record.image, "record": record.id if record.rater == rater else None}
 
 
-def _round(state: State, images: tuple[ShownImage, ...], rater: str) -> Values:
+def _rounds_aside(state: State) -> list[Round]:
+    """Rounds that are on other lines alone, by line."""
+    here = state.lines[state.line].rounds
+    return [images for line in state.lines.values() for images in line.own if images not in here]
+
+
+def _round(state: State, images: Round, rater: str) -> Values:
     ids = [each.id for each in images]
     picks = [choice for choice in state.choices if choice.rater == rater and set(choice.options) == set(ids)]
     return {
         "images": ids,
+        "line": images[0].line,
+        "number": images[0].round,
         "prompt": images[0].prompt,
         "negative": images[0].negative_prompt,
         "picked": picks[-1].chosen if picks else None,
@@ -112,7 +126,7 @@ def details(state: State, image: str, knobs: Iterable[str]) -> Values:
     if image not in state.images:
         raise ValueError(f"image: {image!r} was not shown; allowed: images of the rounds")
     shown = state.images[image]
-    given = aged_references(state, shown.round, shown.liked, shown.disliked)
+    given = aged_references(state, shown.ages_from, shown.liked, shown.disliked)
     return {
         "seed": str(shown.seed),  # of 64 bits, which JavaScript's numbers do not hold
         "words": tokens(shown.prompt),

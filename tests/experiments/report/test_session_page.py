@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import html
+import io
 import re
 import shlex
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +16,10 @@ import pytest
 from experiments.cli import main
 from experiments.commands.page_arguments import add_studio
 from experiments.studio.blind import BlindArm, BlindComparison
-from experiments.studio.history.records import Prompt
+from experiments.studio.history.records import Branch, Prompt
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
+from experiments.studio.web.downloads import write_archive
 from fabric.generator import FabricGenerator
 from fabric.knobs import KNOBS
 from fabric.params import FabricParams, preset
@@ -64,6 +67,22 @@ def test_a_lost_picture_is_left_out_and_counted(begin: Begin, tmp_path: Path) ->
     page = (tmp_path / "report.html").read_text()
     assert page.count("<img src") == 3
     assert "Lost, no longer in the session's folder: 1." in page
+
+
+def test_rounds_of_all_lines_are_there_and_say_which_they_are_on(begin: Begin, tmp_path: Path) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    session.generate()
+    session.append(Branch(rater="ann", line="a" * 16, left="", round=0))
+    session.generate()
+    assert main(["report", str(tmp_path)]) == 0
+    titles = re.findall("<h3>(Round.*?)</h3>", (tmp_path / "report.html").read_text())
+    assert titles == ["Round 1 on line 1", "Round 2 on line 1", "Round 2 on line 2, which goes on from round 1"]
+    file = io.BytesIO()
+    write_archive(session, file)
+    with zipfile.ZipFile(file) as pack:
+        folders = {name.rpartition("/")[0] for name in pack.namelist() if name.endswith(".png")}
+    assert folders == {"line-1/round-01", "line-1/round-02", "line-2/round-02"}
 
 
 def test_the_commands_can_be_pasted(fabric: FabricGenerator, tmp_path: Path) -> None:

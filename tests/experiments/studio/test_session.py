@@ -12,7 +12,17 @@ from PIL import Image, ImageChops
 
 from experiments.files.pictures import read_facts
 from experiments.run.study import open_study
-from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Prompt, Rating, Upload
+from experiments.studio.history.records import (
+    Choice,
+    Freeze,
+    Making,
+    Mark,
+    MoreLike,
+    Prompt,
+    Rating,
+    Upload,
+    Variations,
+)
 from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
 from experiments.studio.web.views import details
@@ -263,11 +273,67 @@ def test_frozen_knobs_stay_and_wishes_are_followed(tmp_path: Path, begin: Begin,
     rounds = session.state.rounds
     assert {each.params.guidance_scale for images in rounds for each in images} == {6.5}
     assert {each.params.end for images in rounds for each in images} == {0.25}
-    assert session.state.more_like is None
+    assert session.state.wish is None
     wished = rounds[1][1].params
     for each in rounds[2]:
         assert each.params.strength == pytest.approx(wished.strength, rel=3)
         assert each.params.neg_scale == pytest.approx(wished.neg_scale, abs=0.4)
+
+
+def test_rounds_are_made_as_somebody_said_and_pictures_say_so(tmp_path: Path, begin: Begin, judge: Judge) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    judge(session)
+    counts: list[int] = []
+    session.append(Making(rater="ann", images=3, steps=4, size=(32, 64), seed=str(2**64 - 2)))
+    session.generate(lambda done, steps: counts.append(session.previews.count) if steps == 4 else None)
+    made = session.state.rounds[1]
+    assert counts == [3] * 4
+    assert [each.seed for each in made] == [2**64 - 2, 2**64 - 1, 0]
+    for each in made:
+        facts = read_facts(session.pictures.path(each.id)) or {}
+        assert (facts["steps"], facts["size"], facts["seed"]) == (4, [64, 32], each.seed)
+    session.undo("ann")
+    session.generate()
+    again = session.state.rounds[2]
+    assert len(again) == 4
+    assert not {each.seed for each in again} & {each.seed for images in session.state.made[:2] for each in images}
+    with pytest.raises(ValueError, match="size: 36x30 is not possible; allowed: multiples of"):
+        session.append(Making(rater="ann", size=(30, 36)))
+
+
+def test_variations_are_an_image_again_with_other_seeds(
+    tmp_path: Path, fabric: FabricGenerator, begin: Begin, judge: Judge
+) -> None:
+    session = begin(tmp_path)
+    session.generate()
+    judge(session)
+    session.generate()
+    judge(session, best=1, worst=2)
+    session.append(Prompt(rater="ann", prompt="a blue ring"))
+    session.generate()
+    varied = session.state.rounds[1][2]
+    wish = Variations(rater="ann", image=varied.id)
+    session.append(wish)
+    assert session.state.wish == wish
+    session.append(Making(rater="ann", images=2, seed=str(varied.seed)))  # a kept seed would make the same image
+    session.generate()
+    made = session.state.rounds[3]
+    assert session.state.wish is None
+    for each in made:
+        assert each.params == varied.params
+        assert (each.prompt, each.liked, each.disliked) == (varied.prompt, varied.liked, varied.disliked)
+    assert not {each.seed for each in made} & {each.seed for images in session.state.made[:3] for each in images}
+    assert {details(session.state, each.id, ())["liked"][0]["weight"] for each in made} == {
+        details(session.state, varied.id, ())["liked"][0]["weight"]
+    }
+    given = (tuple(FeedbackImage(session.pictures.read(image), 0) for image in varied.liked + varied.disliked),)
+    request = Request(varied.prompt, made[0].seed, varied.params, given[0][:1], given[0][1:], round=1)
+    again = to_pictures(fabric([request], 2, session.options.size).images)[0]
+    assert _apart(again, session.pictures.read(made[0].id)) <= 2
+    own = session.pictures.add(Image.new("RGB", (32, 32), "teal"))
+    with pytest.raises(ValueError, match="was not shown; allowed: images of the rounds"):
+        session.append(Variations(rater="ann", image=own))
 
 
 def test_acts_while_a_round_is_generated_count_for_the_next(tmp_path: Path, begin: Begin) -> None:

@@ -1,6 +1,6 @@
 // What people can do to images, and how it is called.
 
-import { act, view, waiting } from "./channel.js";
+import { act, newId, view, waiting } from "./channel.js";
 import { spoken } from "./html.js";
 import { change, page, say } from "./store.js";
 
@@ -15,40 +15,59 @@ export const pick = (round, chosen) => round.images.length > 1 && act("choice", 
 
 // A second click takes the first back; nobody takes back what others asked for.
 export function moreLike(image) {
-  const active = view().more_like;
-  if (active?.image !== image.id) act("more like", { image: image.id });
-  else if (active.record) act("withdrawal", { record: active.record });
+  const { wish } = view();
+  if (wish?.kind !== "more like" || wish.image !== image.id) act("more like", { image: image.id });
+  else takeBack(wish);
 }
 
-export const inWords = (image) => `Round ${image.round + 1}, image ${image.place + 1}`;
+export const takeBack = (wish) => wish.record && act("withdrawal", { record: wish.record });
+
+export const inWords = (image) => `Round ${image.round + 1}, image ${image.place + 1}${image.aside ? ` on line ${image.line}` : ""}`;
+
+// The next round follows an older one; those after it are set aside.
+export function goOnFrom({ line, number }) {
+  act("branch", { line: newId(), left: line, round: number });
+  change({ round: null, selected: null });
+}
+
+export function goToLine(id) {
+  act("resume", { line: id });
+  change({ round: null, selected: null });
+}
+
+export const lineNumber = (id, seen) => seen.lines.findIndex((one) => one.id === id) + 1;
 
 // A record of the person's own in words.
 export function described(record, seen) {
   const image = seen.images[record.image];
-  const where = image ? `image ${image.place + 1} of round ${image.round + 1}` : "a picture of your own";
+  const where = image ? `image ${image.place + 1} of round ${image.round + 1}${image.aside ? ` on line ${image.line}` : ""}` : "a picture of your own";
   switch (record.kind) {
     case "mark": return record.sign === null ? `taking back the mark of ${where}` : `${record.sign === "liked" ? "like" : "dislike"} of ${where}`;
     case "rating": return `${record.value} ${record.value === 1 ? "star" : "stars"} for ${where}`;
-    case "choice": return record.chosen === null ? "“can’t tell”" : `best of round ${roundOf(record, seen) + 1}`;
+    case "choice": return record.chosen === null ? "“can’t tell”" : `best of round ${imageOf(record, seen).round + 1}`;
     case "favourite": return `${record.kept ? "" : "no longer "}favourite: ${where}`;
     case "freeze": return `${record.value === null ? "unlocking" : "locking"} ${spoken(record.knob)}`;
     case "more like": return `more like ${where}`;
+    case "variations": return `variations of ${where}`;
     case "rich": return `detailed feedback on ${where}`;
+    case "making": return "change of how images are made";
+    case "branch": return `going on from round ${record.round + 1}`;
+    case "resume": return `change to line ${lineNumber(record.line, seen)}`;
     case "upload": return `upload of ${record.name || "a picture"}`;
     case "prompt": return "change of the prompt";
     default: return record.kind;
   }
 }
 
-function roundOf(record, seen) {
-  const image = seen.images[record.image ?? record.chosen ?? record.options?.[0]];
-  return image ? image.round : null;
+function imageOf(record, seen) {
+  return seen.images[record.image ?? record.chosen ?? record.options?.[0]];
 }
 
 // Shows the round where something happened.
 function goTo(record, seen) {
-  const round = roundOf(record, seen);
-  if (round !== null) change({ tab: "studio", round: round === seen.rounds.length - 1 ? null : round });
+  const image = imageOf(record, seen);
+  if (image && !image.aside) change({ tab: "studio", round: image.round === seen.rounds.length - 1 ? null : image.round });
+  else if (record.line !== undefined) change({ tab: "studio", round: null });
 }
 
 let queued = 0; // undos asked for before it was known what comes next
@@ -81,10 +100,27 @@ export function redo() {
   say(`Done again: ${described(seen.redo, seen)}`, { wrong: false, kind: "undo" });
 }
 
-// The images among which one goes to the next and the previous: all, by round.
+// The images among which one goes to the next and the previous: all of the line, or of those that are set aside.
 export function step(id, by) {
-  const all = view().rounds.flatMap((round) => round.images);
+  const all = neighbours(id);
   return all[all.indexOf(id) + by] ?? null;
+}
+
+export function neighbours(id) {
+  const seen = view();
+  return (seen.images[id].aside ? seen.aside : seen.rounds).flatMap((round) => round.images);
+}
+
+// The image after (or before) the second of those that the first can be compared with.
+export function other(first, second, by) {
+  const all = neighbours(first).filter((id) => id !== first);
+  return all[all.indexOf(second) + by] ?? null;
+}
+
+// Begins to compare the image that is seen in full size with its neighbour, or ends it.
+export function compare() {
+  const second = page.compared ? null : step(page.zoomed, 1) ?? step(page.zoomed, -1);
+  change({ compared: second });
 }
 
 export const shownRound = () => {

@@ -21,6 +21,7 @@ import { Viewer } from "./viewer.js";
 const QUIET = 1500; // milliseconds since the last touch after which a new round may take the stage
 
 let known = 0; // rounds
+let line = null; // that they are on
 
 function App({ seen }) {
   const tabs = [["studio", "Studio"], ["gallery", "Gallery"], ...(page.about.blind ? [["blind", "Blind comparison"]] : [])];
@@ -46,6 +47,7 @@ function Who({ seen }) {
 // A new round takes the stage unless the person is busy with the one before.
 function follow(seen) {
   const count = seen?.rounds.length ?? known;
+  if (seen && seen.line !== line) [line, known] = [seen.line, count];
   if (count > known && known && page.round === null && Date.now() - page.touched < QUIET) page.round = known - 1;
   else if (count > known && page.round === null) page.selected = null;
   known = count;

@@ -9,7 +9,7 @@ export function Card({ image, round, number, seen }) {
   const picked = round.picked === image.id;
   const kinds = ["card", picked && "picked", page.selected === image.id && "selected"].filter(Boolean).join(" ");
   const select = () => change({ selected: image.id, touched: Date.now() });
-  const followed = seen.more_like?.image === image.id;
+  const followed = seen.wish?.kind === "more like" && seen.wish.image === image.id;
   return html`<article class=${kinds} data-image=${image.id} data-mark=${image.mark ?? ""} onPointerDown=${select}>
     <button type="button" class="frame" aria-label="Zoom: ${inWords(image)}" onClick=${() => change({ zoomed: image.id })}>
       <${Picture} id=${image.id} alt="${inWords(image)}: ${image.prompt}" />

@@ -10,7 +10,7 @@ const BUSY = 300, IDLE = 1500, HIDDEN = 5000; // milliseconds between polls
 const AGAIN = 1000; // until an act that did not arrive is sent again
 
 const pending = JSON.parse(sessionStorage.getItem(QUEUE) ?? "[]"); // survives a reload
-let sending = false;
+let sending = null; // a promise, while acts are sent
 let answered = 0; // acts so far
 let timer = null;
 let unseen = []; // acts that were answered, and are not in what was seen last
@@ -46,9 +46,16 @@ function keep() {
   sessionStorage.setItem(QUEUE, JSON.stringify(pending));
 }
 
-async function flush() {
-  if (sending) return;
-  sending = true;
+function flush() {
+  sending ??= send().finally(() => {
+    sending = null;
+    if (pending.length) flush();
+    else poll();
+  });
+  return sending;
+}
+
+async function send() {
   while (pending.length) {
     try {
       const { error } = await call("acts", pending[0]);
@@ -61,8 +68,6 @@ async function flush() {
       await new Promise((resolve) => setTimeout(resolve, AGAIN));
     }
   }
-  sending = false;
-  poll();
 }
 
 // What the server answers; throws where it cannot be reached.
@@ -117,8 +122,13 @@ function take(seen, current) {
 
 export async function generate(prompt, negative) {
   hush((one) => one.wrong); // what was wrong before has been mended, or is said again
-  const rounds = page.session?.rounds.length ?? 0;
-  const answer = await ask("rounds", { kind: "prompt", id: newId(), rater: rater(), prompt, negative_prompt: negative, rounds });
+  if (pending.length) { // what was done before counts
+    await flush();
+    await poll();
+  }
+  const { rounds, aside, line } = page.session;
+  const known = { rounds: rounds.length + aside.length, line };
+  const answer = await ask("rounds", { kind: "prompt", id: newId(), rater: rater(), prompt, negative_prompt: negative, ...known });
   if (answer?.warning) say(answer.warning, { wrong: false });
   if (answer) await poll();
 }

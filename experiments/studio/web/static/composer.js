@@ -2,9 +2,10 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
-import { moreLike } from "./acts.js";
-import { cancel, generate } from "./channel.js";
+import { takeBack } from "./acts.js";
+import { act, cancel, generate } from "./channel.js";
 import { Plain, html } from "./html.js";
+import { Folds } from "./making.js";
 import { change, page, say } from "./store.js";
 
 export function begin(prompt, negative) {
@@ -12,15 +13,30 @@ export function begin(prompt, negative) {
   generate(prompt, negative);
 }
 
+// A round of an image's prompt, settings and references, with other seeds.
+export function variations(image) {
+  act("variations", { image: image.id });
+  change({ detailed: null, zoomed: null, tab: "studio" });
+  document.getElementById("studio-prompt-text").value = image.prompt;
+  document.getElementById("studio-negative-text").value = image.within.negative;
+  begin(image.prompt, image.within.negative);
+}
+
 export const startRound = () => document.getElementById("studio-next")?.click();
 
 export function Composer({ seen }) {
-  const prompt = useRef(null), negative = useRef(null), filled = useRef(false);
-  useEffect(() => { // the session's prompt, unless the person types already
-    if (!seen || filled.current) return;
-    filled.current = true;
-    prompt.current.value ||= seen.prompt;
-    negative.current.value ||= seen.negative;
+  const prompt = useRef(null), negative = useRef(null), line = useRef(null);
+  const fill = (text, without) => {
+    prompt.current.value = text;
+    negative.current.value = without;
+  };
+  useEffect(() => { // the session's prompt, or that of the line which is gone on with, unless the person types already
+    if (!seen || seen.line === line.current) return;
+    const last = line.current === null ? seen : seen.rounds.at(-1);
+    const given = [seen, ...seen.rounds, ...seen.aside].map((one) => one.prompt);
+    line.current = seen.line;
+    if (!last || (prompt.current.value && !given.includes(prompt.current.value))) return;
+    fill(last.prompt, last.negative);
   }, [seen]);
   const go = (event) => {
     event.preventDefault();
@@ -40,16 +56,17 @@ export function Composer({ seen }) {
     <button id="studio-next" class="primary" title="Make the next images (N)" disabled=${busy || !page.reachable || !seen}>
       ${busy ? "Generating …" : seen?.rounds.length ? "Next round" : "Generate"}</button>
   </form>
+  <${Folds} seen=${seen} fill=${fill} />
   <${Progress} seen=${seen} />`;
 }
 
 function Progress({ seen }) {
   const { job, done, steps, left, stopping, previews, changed } = page.progress;
-  const following = seen?.more_like && seen.images[seen.more_like.image];
+  const following = seen?.wish && seen.images[seen.wish.image];
   if (!job) {
     return html`<div id="studio-progress">${!page.reachable && html`<p class="wrong" role="alert">The server cannot be reached. What you do is kept, and sent when it is back.</p>`}
-      ${following && html`<p class="following">The next round stays close to the settings of image ${following.place + 1} of round ${following.round + 1}.
-        ${seen.more_like.record && html`<${Plain} onclick=${() => moreLike(following)}>Don’t<//>`}</p>`}</div>`;
+      ${following && html`<p class="following">${seen.wish.kind === "variations" ? "The next round has variations of" : "The next round stays close to the settings of"} image ${following.place + 1} of round ${following.round + 1}.
+        ${seen.wish.record && html`<${Plain} onclick=${() => takeBack(seen.wish)}>Don’t<//>`}</p>`}</div>`;
   }
   const share = steps ? Math.round((100 * done) / steps) : 0;
   const what = job === "next round" ? `Round ${(seen?.rounds.length ?? 0) + 1}` : "Next pair";

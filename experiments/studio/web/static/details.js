@@ -8,6 +8,8 @@ import { Judge } from "./card.js";
 import { Icon, Picture, Plain, Tool, html } from "./html.js";
 import { Knobs } from "./insight.js";
 import { Canvas, Rich, draftOf } from "./rich.js";
+import { variations } from "./composer.js";
+import { lockSeed } from "./making.js";
 import { change, page } from "./store.js";
 import { useModal } from "./viewer.js";
 
@@ -35,7 +37,7 @@ function Open({ image, seen }) {
   const go = (by) => step(image.id, by) && change({ detailed: step(image.id, by) });
   const how = made.get(image.id);
   const draft = draftOf(image);
-  const followed = seen.more_like?.image === image.id;
+  const followed = seen.wish?.kind === "more like" && seen.wish.image === image.id;
   return html`<dialog id="studio-details" aria-label="Details of ${inWords(image)}" ...${modal}>
     <div class="view"><${Canvas} image=${image} draft=${draft} pointing=${pointing} overlay=${overlay} /></div>
     <div class="facts">
@@ -46,10 +48,13 @@ function Open({ image, seen }) {
       <${Judge} image=${image} place="details" />
       <div class="acts"><${Plain} kind="more-like" pressed=${followed} title="The next round is made with settings near these" onclick=${() => moreLike(image)}>
           ${followed ? "The next round follows these settings" : "More with these settings"}<//>
+        <${Plain} kind="variations" disabled=${Boolean(page.progress.job)} title="A round of the same prompt, settings and references, with other seeds" onclick=${() => variations(image)}>Variations of this<//>
         <a class="plain" href="pictures/${image.id}?download" download=""><${Icon} name="down" />Save PNG</a></div>
       <${Rich} key=${image.id} image=${image} words=${how?.words ?? []} draft=${draft} pointing=${pointing} setPointing=${setPointing} overlay=${overlay} setOverlay=${setOverlay} />
       ${how && html`<${References} how=${how} seen=${seen} />
-        <details class="fold"><summary>Settings of this image</summary><${Knobs} values=${how.knobs} frozen=${seen.frozen} /><p class="seed">Seed ${how.seed}</p></details>`}
+        <details class="fold"><summary>Settings of this image</summary>
+          <div class="acts"><p class="seed">Seed ${how.seed}</p><${Plain} kind="lock-seed" pressed=${seen.making?.seed === how.seed} title="The rounds after begin with this seed" onclick=${() => lockSeed(seen, seen.making?.seed === how.seed ? null : how.seed)}>Keep this seed<//></div>
+          <${Knobs} values=${how.knobs} frozen=${seen.frozen} /></details>`}
     </div></dialog>`;
 }
 

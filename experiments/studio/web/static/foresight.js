@@ -15,16 +15,29 @@ const APPLY = {
     seen.favourites = seen.favourites.filter((id) => id !== image).concat(kept ? [image] : []);
   },
   choice(seen, { options, chosen }) {
-    const round = seen.rounds.find((one) => one.images.every((id) => options.includes(id)));
+    const round = [...seen.rounds, ...seen.aside].find((one) => one.images.every((id) => options.includes(id)));
     if (round) Object.assign(round, { picked: chosen, passed: chosen === null });
   },
-  "more like"(seen, { image, id }) {
-    seen.more_like = { image, record: id };
+  "more like": wished,
+  variations: wished,
+  making(seen, { images, steps, size, seed }) {
+    seen.making = { images, steps, size, seed };
+  },
+  branch(seen, { line, round }) {
+    seen.aside.push(...seen.rounds.splice(round + 1));
+    seen.lines.push({ id: line, shared: round + 1, rounds: round + 1 });
+    seen.line = line;
+    const here = new Set([...seen.rounds.flatMap((one) => one.images), ...Object.keys(seen.uploads)]);
+    for (const each of ["liked", "disliked"]) seen[each] = seen[each].filter((id) => here.has(id));
   },
   withdrawal(seen, { record }) {
-    if (record === seen.more_like?.record) seen.more_like = null;
+    if (record === seen.wish?.record) seen.wish = null;
   },
 };
+
+function wished(seen, { kind, image, id }) {
+  seen.wish = { kind, image, record: id };
+}
 
 function set(values, name, value) {
   if (value === null) delete values[name];
@@ -43,15 +56,17 @@ export function applied(session, acts) {
 
 // Images by id with what is said of them; of a picture that came out twice the first counts.
 function indexed(seen) {
+  const lines = seen.lines.map((one) => one.id);
   seen.images = {};
-  seen.rounds.forEach((round, number) =>
-    round.images.forEach((id, place) => {
+  const here = seen.rounds.length;
+  [...seen.rounds, ...seen.aside].forEach((within, k) =>
+    within.images.forEach((id, place) => {
       seen.images[id] ??= {
-        id, round: number, place, prompt: round.prompt,
+        id, within, round: within.number, place, prompt: within.prompt, aside: k >= here, line: lines.indexOf(within.line) + 1,
         mark: seen.marks[id] ?? null, rating: seen.ratings[id] ?? null, mean: seen.means[id] ?? null, rich: seen.rich[id] ?? null,
         others: seen.others[id] ?? null, favourite: seen.favourites.includes(id), picked: false,
       };
-      if (round.picked === id) seen.images[id].picked = true;
+      if (within.picked === id) seen.images[id].picked = true;
     }));
   return seen;
 }

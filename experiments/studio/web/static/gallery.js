@@ -2,13 +2,14 @@
 
 import { useState } from "preact/hooks";
 
-import { inWords } from "./acts.js";
+import { inWords, lineNumber } from "./acts.js";
 import { BestSettings, Icon, Picture, Plain, html } from "./html.js";
 import { hasPredictions, predicted } from "./predictions.js";
 import { change } from "./store.js";
 
 export function Gallery({ seen }) {
   const [only, setOnly] = useState(false), [ranked, setRanked] = useState(false);
+  const named = (round) => `Round ${round.number + 1}${seen.aside.includes(round) ? ` on line ${lineNumber(round.line, seen)}` : ""}`;
   const kept = (id) => !only || seen.favourites.includes(id);
   return html`<section id="studio-gallery"><h2 class="unseen">Gallery</h2>
     <div class="acts"><${Plain} pressed=${!only} onclick=${() => setOnly(false)}>All rounds<//>
@@ -20,7 +21,8 @@ export function Gallery({ seen }) {
     ${only && !seen.favourites.length && html`<p class="empty">No favourites yet. The heart under an image keeps it here.</p>`}
     ${!seen.rounds.length && html`<p class="empty">Your images will be here, round by round.</p>`}
     ${ranked ? html`<${Row} images=${best(Object.keys(seen.images).filter(kept))} seen=${seen} guessed=${true} />`
-      : seen.rounds.map((round, k) => html`<${Row} key=${k} title="Round ${k + 1}" prompt=${round.prompt} images=${round.images.filter(kept)} seen=${seen} />`).reverse()}
+      : [...[...seen.rounds].reverse(), ...[...seen.aside].reverse()].map((round) =>
+        html`<${Row} key="${round.line} ${round.number}" title=${named(round)} prompt=${round.prompt} images=${round.images.filter(kept)} seen=${seen} />`)}
   </section>`;
 }
 

@@ -37,9 +37,9 @@ export function Plain({ kind = "", pressed, onclick, title, disabled = false, ch
 }
 
 // A picture of the session; one whose file was lost leaves a gap.
-export function Picture({ id, alt, kind, onclick }) {
+export function Picture({ id, alt, kind, onclick, onload }) {
   const lost = (event) => event.currentTarget.classList.add("lost");
-  return html`<img src="pictures/${id}" alt=${alt} class=${kind} draggable=${false} onClick=${onclick} onError=${lost} />`;
+  return html`<img src="pictures/${id}" alt=${alt} class=${kind} draggable=${false} onClick=${onclick} onLoad=${onload} onError=${lost} />`;
 }
 
 // The settings alone would name images that they do not bring along.

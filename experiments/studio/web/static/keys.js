@@ -1,11 +1,11 @@
 // What keys do, on the board, in the viewer and in the details.
 
-import { favour, mark, pick, rate, redo, shownRound, step, undo } from "./acts.js";
+import { compare, favour, mark, other, pick, rate, redo, shownRound, step, undo } from "./acts.js";
 import { view } from "./channel.js";
 import { startRound } from "./composer.js";
 import { change, page } from "./store.js";
 
-const TYPED = "input:not([type=radio]), textarea, select, [contenteditable]";
+const TYPED = "input:not([type=radio], [type=range]), textarea, select, [contenteditable]";
 
 export function onKey(event) {
   if (event.target.closest?.(TYPED) || event.altKey) return;
@@ -22,10 +22,19 @@ function pressed(event, seen) {
   const open = page.zoomed ? "zoomed" : page.detailed ? "detailed" : null;
   const image = seen.images[open ? page[open] : page.selected];
   const digit = Number(/^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1] ?? 0);
+  if (page.compared && open) return comparing(event, image);
   if (digit && event.shiftKey) return Boolean(image) && digit <= 5 && done(() => rate(image, digit));
   if (event.key.startsWith("Arrow")) return event.target.type !== "radio" && arrow(event.key, image, open, seen);
   if (digit) return !open && select(seen.rounds[shownRound()]?.images[digit - 1]);
   return letter(event.shiftKey ? `⇧${event.key.toLowerCase()}` : event.key.toLowerCase(), image, open, seen);
+}
+
+// What is judged would not be seen: only the second image is chosen.
+function comparing({ key, target }, image) {
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  if (by && target.type === "range") return false; // which moves the slider
+  if (by) return done(() => change({ compared: other(image.id, page.compared, by) ?? page.compared }));
+  return key.toLowerCase() === "c" && done(compare);
 }
 
 function done(work) {
@@ -52,11 +61,16 @@ function arrow(key, image, open, seen) {
 }
 
 function letter(key, image, open, seen) {
-  const round = seen.rounds[open ? image.round : shownRound()];
+  const round = open ? image.within : seen.rounds[shownRound()];
+  const compareIt = () => {
+    change({ zoomed: image.id });
+    compare();
+  };
   const anywhere = { u: undo, "⇧u": redo };
   const board = { n: startRound, t: () => round && pick(round, null) };
   const single = {
     l: () => mark(image, "liked"), d: () => mark(image, "disliked"), f: () => favour(image), b: () => pick(round, image.id),
+    c: () => open === "detailed" || compareIt(),
     i: () => change({ detailed: image.id, zoomed: null }), z: () => change({ zoomed: image.id, detailed: null }),
   };
   if (anywhere[key]) return done(anywhere[key]);

@@ -1,7 +1,7 @@
 // Everything that the page shows; whoever changes it says so, and the page is drawn again.
 
 export const page = {
-  about: { study: "", knobs: {}, examples: [], blind: false, predictor: false, images: 4 },
+  about: { study: "", knobs: {}, examples: [], blind: false, predictor: false, making: { images: 4, steps: 0, size: [0, 0], multiple: 8 } },
   session: null, // as the server told it last
   progress: { job: "", done: 0, steps: 0, error: "", left: null, stopping: false, changed: "", previews: 0 },
   reachable: true,
@@ -10,6 +10,7 @@ export const page = {
   round: null, // that is shown; null for the newest
   selected: null, // id of an image
   zoomed: null, // id of the image that fills the window
+  compared: null, // id of the image that it is compared with
   detailed: null, // id of the image whose details are open
   touched: 0, // when the person last did something to an image
 };

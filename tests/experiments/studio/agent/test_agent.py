@@ -10,7 +10,8 @@ import torch
 from experiments.run.space import picture_name
 from experiments.studio.agent.agent import Agent, starting_settings
 from experiments.studio.history.records import Choice, Freeze, Mark, MoreLike, Record
-from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State, fold
 from fabric.params import FabricParams
 
 AGENT = Agent(images=4, guidance=4.0, seed=0)

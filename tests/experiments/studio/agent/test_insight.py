@@ -9,7 +9,8 @@ import pytest
 from experiments.studio.agent.agent import Agent
 from experiments.studio.agent.insight import best_settings, insight_of
 from experiments.studio.history.records import Choice, Freeze, Mark, Rating, Record
-from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State, fold
 from fabric.params import FabricParams
 
 AGENT = Agent(images=4, guidance=4.0, seed=0)

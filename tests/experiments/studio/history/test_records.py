@@ -7,16 +7,20 @@ from pathlib import Path
 import pytest
 
 from experiments.studio.history.records import (
+    Branch,
     Choice,
     Favourite,
     Freeze,
+    Making,
     Mark,
     MoreLike,
     Prompt,
     Rating,
     Record,
+    Resume,
     RichFeedback,
     Upload,
+    Variations,
     Withdrawal,
     from_dict,
     to_dict,
@@ -47,10 +51,15 @@ RECORDS: list[Record] = [
     Freeze(rater="ann", knob="guidance_scale", value=5.0),
     Freeze(rater="ann", knob="start", value=None),
     MoreLike(rater="ann", image="a"),
+    Variations(rater="ann", image="a"),
+    Making(rater="ann", images=6, steps=30, size=(64, 96), seed=str(2**64 - 1)),
+    Branch(rater="ann", line="0" * 16, left="", round=2),
+    Resume(rater="ann", line=""),
     RichFeedback(rater="ann", image="a", rich=RICH),
 ]
 
 
+LATER = {Variations, Making, Branch, Resume}
 OLD_LOG = Path(__file__).parent / "old_log.jsonl"
 """What the studio wrote before records were pydantic models, one of each kind."""
 
@@ -64,14 +73,14 @@ def test_records_survive_json(record: Record) -> None:
 def test_an_old_log_is_read_and_written_as_it_was() -> None:
     lines = [json.loads(line) for line in OLD_LOG.read_text().splitlines()]
     records = [from_dict(line) for line in lines]
-    assert {type(record) for record in records} == {type(record) for record in RECORDS}
+    assert {type(record) for record in records} == {type(record) for record in RECORDS} - LATER
     assert [to_dict(record) for record in records] == lines
     state = fold([], records)
     assert (state.prompt, state.negative_prompt) == ("a red star", "rain")
     assert (state.liked, state.disliked, state.favourites) == (("a",), ("c",), ("a",))
     assert (state.ratings, state.uploads) == ({"ann": {"a": 4}}, {"c": "mine.jpg"})
     assert [choice.id for choice in state.choices] == ["2"]
-    assert (state.frozen, state.more_like) == ({"guidance_scale": 5.0}, records[11])
+    assert (state.frozen, state.wish) == ({"guidance_scale": 5.0}, records[11])
     assert state.rich["ann"]["a"].artifact_points == ((0.1, 0.9), (1.0, 0.0))
 
 
@@ -102,6 +111,18 @@ _WHO = {"rater": "ann"}
         ({"kind": "rating", **_WHO, "value": 2}, "rating.image: missing"),
         ({"kind": "rating", **_WHO, "image": "a", "value": 2, "mood": 1}, "rating.mood: unknown key"),
         ({"kind": "mark", **_WHO, "sign": "liked"}, "mark.image: missing"),
+        (
+            {"kind": "branch", **_WHO, "line": "x", "left": "", "round": 0},
+            "line: 'x' is no name of a line; allowed: 16",
+        ),
+        ({"kind": "making", **_WHO, "images": 1}, "making.images: 1: .*greater than or equal to 2"),
+        ({"kind": "making", **_WHO, "steps": 0}, "making.steps: 0: "),
+        ({"kind": "making", **_WHO, "size": [64]}, "making.size"),
+        ({"kind": "making", **_WHO, "size": [64, 4096]}, "making.size.1: 4096: .*less than or equal to 2048"),
+        ({"kind": "making", **_WHO, "seed": 7}, "making.seed: 7: "),
+        ({"kind": "making", **_WHO, "seed": "-7"}, "'-7' is no seed; allowed: whole numbers below 2"),
+        ({"kind": "making", **_WHO, "seed": str(2**64)}, "is no seed"),
+        ({"kind": "branch", **_WHO, "line": "0" * 16, "left": "", "round": -1}, "branch.round: -1: "),
         ({"kind": "choice", **_WHO, "options": ["a"], "chosen": "a"}, "options: .*two or more"),
         ({"kind": "choice", **_WHO, "options": ["a", "a"], "chosen": "a"}, "options: .*two or more"),
         ({"kind": "choice", **_WHO, "options": ["a", "b"], "chosen": "c"}, "chosen: 'c' is not among"),

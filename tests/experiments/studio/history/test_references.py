@@ -10,7 +10,8 @@ from PIL import Image
 
 from experiments.studio.history.records import Mark, Record, RichFeedback, Sign, Upload
 from experiments.studio.history.references import missed_words, references
-from experiments.studio.history.state import ShownImage, State, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import State, fold
 from experiments.studio.web.views import details
 from fabric.images import FeedbackImage
 from fabric.params import FabricParams
@@ -79,5 +80,7 @@ def test_marked_places_of_a_disliked_image_alone_repel_and_those_of_a_liked_one_
 
 def test_words_that_the_last_round_does_not_show_are_told() -> None:
     prompt = "a red, hot star!"  # words of a rating: a, red, hot, star
-    assert missed_words(_state(_marked(NEW, prompt, (1, 3)), _marked(OLD, prompt, (2,)))) == {"red,", "star!"}
-    assert missed_words(_state(_marked(OLD, prompt, (2,)))) == missed_words(State()) == frozenset()
+    state = _state(_marked(NEW, prompt, (1, 3)), _marked(OLD, prompt, (2,)))
+    assert missed_words(state, state.rounds) == {"red,", "star!"}
+    assert missed_words(state, state.rounds[:1]) == {prompt.split()[2]}
+    assert missed_words(State(), ()) == frozenset()

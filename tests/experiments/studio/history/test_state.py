@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from experiments.studio.history.records import (
+    Branch,
     Choice,
     Favourite,
     Freeze,
@@ -14,21 +15,24 @@ from experiments.studio.history.records import (
     Prompt,
     Rating,
     Record,
+    Resume,
     RichFeedback,
     Upload,
     Withdrawal,
 )
-from experiments.studio.history.state import ShownImage, fold
+from experiments.studio.history.shown import ShownImage
+from experiments.studio.history.state import fold
 from fabric.params import FabricParams
 from objectives.richhf import RichRating
 
 
-def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, more_like: str | None = None) -> ShownImage:
-    return ShownImage(image, trial, {}, round, place, 0, "a star", "", FabricParams(), more_like=more_like)
+def _shown(image: str, round: int = 0, place: int = 0, trial: int = 0, wish: str | None = None) -> ShownImage:
+    return ShownImage(image, trial, {}, round, place, 0, "a star", "", FabricParams(), wish=wish)
 
 
 ROUNDS = [_shown(f"{number}{place}", number, place, 4 * number + place) for number in range(2) for place in range(4)]
 IMAGES = [each.id for each in ROUNDS]
+LINES = ["a" * 16, "b" * 16]
 _image, _rater = st.sampled_from(IMAGES), st.sampled_from(["ann", "bob"])
 _ids = st.sampled_from([f"r{k}" for k in range(12)])
 _records: st.SearchStrategy[Record] = st.one_of(
@@ -43,6 +47,8 @@ _records: st.SearchStrategy[Record] = st.one_of(
     ),
     st.builds(Prompt, rater=_rater, prompt=st.sampled_from(["a", "b"]), id=_ids),
     st.builds(MoreLike, rater=_rater, image=_image, id=_ids),
+    st.builds(Branch, rater=_rater, line=st.sampled_from(LINES), left=st.just(""), round=st.integers(0, 1), id=_ids),
+    st.builds(Resume, rater=_rater, line=st.sampled_from(["", *LINES]), id=_ids),
     st.builds(Withdrawal, rater=_rater, record=_ids, id=_ids.map(lambda name: f"w{name}")),
 )
 _histories = st.lists(_records, max_size=12)
@@ -114,8 +120,8 @@ def test_a_second_pick_of_a_round_replaces_the_first() -> None:
 
 def test_a_wish_is_followed_once() -> None:
     wish = MoreLike(rater="ann", image="00")
-    assert fold(ROUNDS, [wish]).more_like == wish
-    assert fold([*ROUNDS, _shown("20", 2, more_like=wish.id)], [wish]).more_like is None
+    assert fold(ROUNDS, [wish]).wish == wish
+    assert fold([*ROUNDS, _shown("20", 2, wish=wish.id)], [wish]).wish is None
 
 
 def test_a_picture_that_came_out_twice_is_shown_once() -> None:

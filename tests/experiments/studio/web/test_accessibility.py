@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from experiments.studio.history.records import Mark
 from tests.experiments.studio.serving import Served
-from tests.experiments.studio.web.page import PATIENCE, begin
+from tests.experiments.studio.web.page import PATIENCE, advance, begin
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
@@ -44,6 +44,7 @@ def findings(page: Page) -> list[str]:
 
 def test_no_state_has_a_serious_finding(page: Page, studio: Served) -> None:
     expect(page.locator("#studio-next")).to_be_enabled()
+    page.locator(".making summary").click()
     assert findings(page) == []  # nothing there yet
     begin(page)
     page.locator(".card .like").first.click()
@@ -55,9 +56,18 @@ def test_no_state_has_a_serious_finding(page: Page, studio: Served) -> None:
     page.keyboard.press("u")
     expect(page.locator(".message")).to_be_visible()
     assert findings(page) == []
+    advance(page, 2)
+    page.locator(".round").first.click()
+    page.locator(".go-on").click()
+    expect(page.locator(".tip")).to_be_visible()
+    assert findings(page) == []
     page.locator(".card .frame").first.click()
     expect(page.locator("#studio-viewer")).to_be_visible()
     assert findings(page) == []
+    page.keyboard.press("c")
+    expect(page.locator(".over")).to_be_visible()
+    assert findings(page) == []
+    page.keyboard.press("c")
     page.keyboard.press("i")
     for fold in page.locator("#studio-details summary").all():
         fold.click()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from experiments.cli import main
 from experiments.files.pictures import read_facts
-from experiments.studio.history.records import Favourite, Mark, Rating, Upload
+from experiments.studio.history.records import Favourite, Making, Mark, Rating, Upload
 from experiments.studio.session import StudioSession
 from experiments.studio.web.downloads import write_archive, write_best
 from fabric.params import FabricParams
@@ -86,6 +86,7 @@ def test_the_best_settings_bring_what_they_need_to_be_used(
     judge(session)
     session.generate()
     judge(session, best=1)
+    session.append(Making(rater="ann", steps=3, size=(48, 32)))
     write_best(session, file)
     with zipfile.ZipFile(file) as pack:
         pack.extractall(home)
@@ -97,5 +98,6 @@ def test_the_best_settings_bring_what_they_need_to_be_used(
     (made,) = (home / "made").glob("*.png")
     facts = read_facts(made)
     assert facts is not None
+    assert (facts["steps"], facts["size"]) == (3, [32, 48])
     assert set(facts["liked"]) == set(session.state.liked)
     assert FabricParams.from_dict(facts["params"]) == session.best()

@@ -58,13 +58,13 @@ def test_a_session_from_prompt_to_export(studio: Served, visit: Callable[[str], 
     for pressed in ("true", "false", "true"):  # a second click takes the first back
         more_like.click()
         expect(more_like).to_have_attribute("aria-pressed", pressed)
-        settle(lambda pressed=pressed: (session.state.more_like is not None) == (pressed == "true"))  # type: ignore[misc]
+        settle(lambda pressed=pressed: (session.state.wish is not None) == (pressed == "true"))  # type: ignore[misc]
     strength = KNOBS["strength"]
     page.get_by_text("Settings of this image").click()
     expect(page.locator("dialog [data-knob=strength] small")).to_have_text(f"{strength.meaning} {strength.effect}")
     page.locator("dialog [data-knob=strength] .freeze").click()
     page.keyboard.press("Escape")
-    settle(lambda: session.state.frozen != {} and session.state.more_like is not None)
+    settle(lambda: session.state.frozen != {} and session.state.wish is not None)
     assert session.state.frozen == {"strength": made.params.strength}
 
     page.locator(".round").first.click()  # a rating is changed later

@@ -13,7 +13,7 @@ from experiments.studio.options import StudioOptions
 from experiments.studio.session import StudioSession
 from fabric.generator import FabricGenerator
 from tests.experiments.studio.serving import Served, served
-from tests.experiments.studio.web.page import begin, settle
+from tests.experiments.studio.web.page import advance, begin, settle
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
@@ -60,6 +60,32 @@ def test_images_in_full_size_have_their_neighbours_a_key_away(studio: Served, vi
     expect(page.locator("#studio-details h2")).to_have_text("Round 1, image 1")
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_two_images_lie_over_each_other_with_a_slider(studio: Served, visit: Callable[[str], Page]) -> None:
+    page, session = visit(studio.url), studio.session
+    begin(page)
+    advance(page, 2)
+    images = [each.id for images in session.state.rounds for each in images]
+    page.locator(".card .frame").nth(1).click()
+    page.keyboard.press("c")
+    first, second = page.locator(".over .above"), page.locator(".over img:not(.above)")
+    expect(first).to_have_attribute("src", f"pictures/{images[3]}")
+    expect(second).to_have_attribute("src", f"pictures/{images[2]}")
+    page.keyboard.press("ArrowLeft")
+    expect(second).to_have_attribute("src", f"pictures/{images[1]}")
+    page.locator(".others .thumb").first.click()
+    expect(second).to_have_attribute("src", f"pictures/{images[0]}")
+    slider = page.get_by_label("How much of the first image is shown")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")  # moves the slider and chooses no other image
+    expect(slider).to_have_value("49")
+    expect(second).to_have_attribute("src", f"pictures/{images[0]}")
+    assert first.evaluate("image => getComputedStyle(image).clipPath").startswith("inset(0px 51%")
+    page.keyboard.press("d")  # nothing that is not seen is judged
+    page.keyboard.press("c")
+    expect(page.locator("#studio-viewer .stage img")).to_have_count(1)
+    assert session.state.marks == {}
 
 
 def test_redo_does_again_what_undo_took_back_and_goes_there(studio: Served, visit: Callable[[str], Page]) -> None:
