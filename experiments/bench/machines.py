@@ -52,7 +52,7 @@ _SPACE = {
 _PRELOADED = ["experiments.bench.simulated_worker", "experiments.run.grpc_storage"]
 _LOOK = 0.5  # seconds between two looks at the connections
 _LONGEST = 3600.0  # seconds that a run may take
-_ERROR = re.compile(r"\b(?:ERROR|FATAL|PANIC):")
+_ERROR = re.compile(r"\b(?:ERROR|FATAL|PANIC): .*")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from experiments.config.read import check_config
 from experiments.config.schema import RunConfig, default_space, guidance_of
 from experiments.config.setting import fabric_params, read_settings
 from fabric.hosts.base import Host
+from fabric.knobs import KNOBS, Knob
 from fabric.models import EMBEDDED_MODELS
 from fabric.outline import Outline
 from fabric.params import FabricParams
@@ -37,6 +39,15 @@ def usual(model: ModelConfig) -> Usual:
         return Usual(ModelConfig().scheduler, guidance_of(model.name))
     outline = outline_of(model)
     return Usual(outline.scheduler, outline.host.guidance)
+
+
+def family_knobs(model: ModelConfig) -> Mapping[str, Knob]:
+    """The knobs that a model's family has, by name; no weights are read.
+
+    Raises:
+        ValueError: the model is not to be had.
+    """
+    return KNOBS if model.name in EMBEDDED_MODELS else outline_of(model).host.knobs
 
 
 def outline_of(model: ModelConfig) -> Outline:

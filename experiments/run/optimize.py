@@ -14,6 +14,7 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
+from experiments.config.family import family_knobs
 from experiments.config.read import check_config
 from experiments.config.schema import RunConfig
 from experiments.people.asking import questions_of
@@ -158,6 +159,7 @@ def begin(plan: Plan) -> Store:
     values = config.model_dump(mode="json")
     store = open_study(config.output, values, len(config.objective), _sampler(plan), run_name(values, config.output))
     check_pictures(store.study, pictures_of(plan.tasks))
+    keep_knobs(store.study, family_knobs(config.model))
     keep_given(plan.tasks, plan.artifacts)
     return store
 
@@ -214,7 +216,6 @@ def work(plan: Plan, generator: CachedGenerator, store: Store, progress: Progres
         KeyboardInterrupt: the trial under way is marked failed, everything else is kept.
     """
     config = plan.config
-    keep_knobs(store.study, generator.fabric.host.knobs)
     questions = questions_of(store.study, config, plan.artifacts)
     plan.shared.ratings = questions if isinstance(questions, StudyRatings) else None
     trials = _trial_progress(plan, store.study, progress)

@@ -65,7 +65,8 @@ class PlainScores:
             found = self._found(name)
             if len(found) == len(tasks):
                 known = [found[place] for place in range(len(tasks))]
-                self.store.study.set_user_attr(name, known)
+                if self._writes(trial, name):
+                    self.store.study.set_user_attr(name, known)
                 break
             missing = [place for place in range(len(tasks)) if place not in found and place not in unrated]
             if not missing:
@@ -78,6 +79,14 @@ class PlainScores:
                 self.on_wait("waiting for the images without feedback, which other workers make")
                 time.sleep(_WAIT)
         return [np.array(scores) for scores in known]
+
+    def _writes(self, trial: Trial, name: str) -> bool:
+        """Whether it falls to this trial to write down what was found together: to the first that found a part of it.
+
+        Two that write at the same moment would be an error in the database's log, though nothing is lost by it.
+        """
+        finders = [other.number for other in self.store.others() if name in other.user_attrs]
+        return not finders or (name in trial.user_attrs and trial.number < min(finders))
 
     def _found(self, name: str) -> dict[int, Any]:
         """Scores that are known, by the place of their task."""

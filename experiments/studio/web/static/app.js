@@ -9,7 +9,7 @@ import { connect, rater, setRater, view } from "./channel.js";
 import { Composer } from "./composer.js";
 import { Details } from "./details.js";
 import { Gallery } from "./gallery.js";
-import { html } from "./html.js";
+import { html, useWritten } from "./html.js";
 import { Insight } from "./insight.js";
 import { onKey } from "./keys.js";
 import { Messages } from "./messages.js";
@@ -39,8 +39,9 @@ function App({ seen }) {
 }
 
 function Who({ seen }) {
+  const field = useWritten(rater());
   return html`<div id="studio-who"><label for="studio-rater">Your name</label>
-    <input id="studio-rater" value=${rater()} maxlength="40" list="studio-raters" autocomplete="off" onChange=${(event) => setRater(event.target.value)} />
+    <input ref=${field} id="studio-rater" maxlength="40" list="studio-raters" autocomplete="off" onChange=${(event) => setRater(event.target.value)} />
     <datalist id="studio-raters">${(seen?.raters ?? []).map((name) => html`<option key=${name} value=${name} />`)}</datalist></div>`;
 }
 

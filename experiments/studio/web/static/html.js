@@ -2,8 +2,16 @@
 
 import htm from "htm";
 import { h } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
 export const html = htm.bind(h);
+
+// For a field that shows a value and can be written in: what is being written stays while the page is drawn again.
+export function useWritten(value) {
+  const field = useRef(null);
+  useEffect(() => { field.current.value = value; }, [value]);
+  return field;
+}
 
 const PATHS = {
   like: "M7 10v11H3V10zM7 10l4-8c1.7 0 3 1.300 3 3v4h5.500a2 2 0 0 1 2 2.300l-1.300 8a2 2 0 0 1-2 1.700H7",

@@ -1,9 +1,7 @@
 // How the next images are made, and prompts of before; folded away until somebody asks.
 
-import { useEffect, useRef } from "preact/hooks";
-
 import { act } from "./channel.js";
-import { Plain, html } from "./html.js";
+import { Plain, html, useWritten } from "./html.js";
 import { page, say } from "./store.js";
 
 const NOTHING = { images: null, steps: null, size: null, seed: null };
@@ -42,10 +40,9 @@ function Making({ seen }) {
     <p class="hint">More steps and pixels take longer. With a seed, all rounds begin with the same noise: the first image has this seed, the others those after it.</p></details>`;
 }
 
-// A value that may be written anew. What is being written stays while the page is drawn again; what cannot be is said.
+// A value that may be written anew; what cannot be is said.
 function Field({ label, value, take, ...its }) {
-  const field = useRef(null);
-  useEffect(() => { field.current.value = value; }, [value]);
+  const field = useWritten(value);
   const changed = () => {
     if (field.current.checkValidity()) return take(field.current.value);
     say(`${label}: ${field.current.validationMessage}`, { kind: "making" });

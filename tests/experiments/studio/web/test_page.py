@@ -151,6 +151,11 @@ def test_two_raters(studio: Served, visit: Callable[[str], Page]) -> None:
     expect(ann.locator(".card").first.locator(".star.on")).to_have_count(1)
     image = studio.session.state.rounds[0][0].id
     assert studio.session.state.ratings == {"ann": {image: 1}, "bob": {image: 5}}
+    bob.locator("#studio-rater").press("End")
+    bob.locator("#studio-rater").press_sequentially("by")
+    ann.locator(".card .like").first.click()
+    expect(bob.locator(".note.liked")).to_contain_text("ann likes it")  # the page was drawn again
+    expect(bob.locator("#studio-rater")).to_have_value("bobby")
 
 
 def test_rich_feedback(studio: Served, visit: Callable[[str], Page]) -> None:
