@@ -160,6 +160,11 @@ class JointProjector(KeyValueProjector):
         query, key, value = (project(text).unflatten(-1, (attn.heads, -1)) for project in projections)
         return _normed(attn.norm_added_q, query), _normed(attn.norm_added_k, key), value
 
+    def _of_both(self, attn: Any, out: Tensor, text: int) -> tuple[Tensor, Tensor]:
+        """Outputs for image and prompt, of the attention of so many tokens of the prompt and then the image's."""
+        of_text, of_image = out.flatten(2).tensor_split((text,), dim=1)
+        return attn.to_out[1](attn.to_out[0](of_image)), attn.to_add_out(of_text)
+
     def _key_and_value(self, attn: Any, hidden: Tensor) -> tuple[Tensor, Tensor]:
         key, value = super()._key_and_value(attn, hidden)
         return _normed(attn.norm_k, key), value

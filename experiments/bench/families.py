@@ -8,19 +8,17 @@ them, without all of it does. Bytes are of half precision.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.bench.kept import add_results_option, keep_results
+from experiments.bench.operations import check_pixels, operations, steered_operations
 from experiments.bench.options import check_ranges
 from experiments.bench.transformer_layouts import TRANSFORMERS, TransformerLayout
-from fabric.attention import SeenReferences
 from fabric.hook import record
 from fabric.hosts.base import Call
-from fabric.processor import FabricAttnProcessor, Group, ShownReferences
+from fabric.processor import FabricAttnProcessor
 
 COLUMNS = ("model", "size", "pictures", "kept", "new", "GB of pictures", "GB of the transformer")
 """Ratios to an image without feedback: with references out of the bank, and with references that are all new, which are
@@ -60,27 +58,19 @@ class FamilyCounter:
 
     def plain(self) -> int:
         """Operations of a call without feedback."""
-        return _count(lambda: self._call(self.samples))
+        return operations(lambda: self._call(self.samples))
 
     def reference_pass(self, references: int) -> int:
         """Operations of the call that records references."""
         names = [layer.name for layer in self.layers]
-        return _count(lambda: record(self.processors, lambda: self._call(references), names, break_off=True))
+        return operations(lambda: record(self.processors, lambda: self._call(references), names, break_off=True))
 
     def steered(self, references: int) -> int:
         """Operations of a call in which images see references out of the bank."""
         names = [layer.name for layer in self.layers]
         kept = record(self.processors, lambda: self._call(1), names, break_off=True)
-        log_weight = torch.zeros(1, references, self.batch, device="meta")
         seeing = slice(self.samples - self.batch, self.samples)
-        group = Group(seeing, SeenReferences(slice(0, references), log_weight))
-        for name, state in kept.items():
-            self.processors[name].shown = ShownReferences((state[0],) * references, (group,))
-        try:
-            return self.plain()
-        finally:
-            for processor in self.processors.values():
-                processor.clear()
+        return steered_operations(lambda: self._call(self.samples), self.processors, kept, references, seeing)
 
     def _call(self, samples: int) -> object:
         """A call on the meta device; positions are worked out where there are numbers."""
@@ -98,12 +88,6 @@ class FamilyCounter:
             processor.image_tokens, processor.positions = image_tokens, positions
         with torch.no_grad():
             return host.predict(arguments(samples, "meta"))
-
-
-def _count(call: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return int(counter.get_total_flops())
 
 
 def row(counter: FamilyCounter, references: int) -> list[Any]:
@@ -127,8 +111,7 @@ def run(options: argparse.Namespace) -> int:
         ValueError: an option is out of range.
     """
     check_ranges(options, {"references": (1, 64), "pixels": (64, 4096), "batch": (1, 64)})
-    if options.pixels % 64:
-        raise ValueError(f"pixels: {options.pixels} is out of range; allowed: 64 to 4096, multiples of 64")
+    check_pixels(options.pixels)
     print(f"operations of an image of {_STEPS} steps with feedback over one without, batch {options.batch}; see --help")
     print("".join(f"{name:>23}" for name in COLUMNS))
     rows = []

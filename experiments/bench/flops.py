@@ -10,21 +10,20 @@ Notation:
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.bench.kept import add_results_option, keep_results
 from experiments.bench.layouts import LAYOUTS, UNetLayout
+from experiments.bench.operations import check_pixels, operations, steered_operations
 from experiments.bench.options import check_ranges
-from fabric.attention import SeenReferences
 from fabric.hook import record
 from fabric.hosts.unet import self_attention_layers
-from fabric.processor import FabricAttnProcessor, Group, Layer, ShownReferences
+from fabric.processor import FabricAttnProcessor, Layer
 
 COLUMNS = (
     *("model", "size", "pictures", "kept", "kept, all layers", "new", "new, all layers", "authors' code"),
@@ -63,25 +62,19 @@ class Counter:
 
     def plain(self, samples: int | None = None) -> int:
         """Operations of a call without feedback; of 2 B samples by default."""
-        return _count(lambda: self._call(2 * self.batch if samples is None else samples))
+        return operations(lambda: self._call(2 * self.batch if samples is None else samples))
 
     def reference_pass(self, references: int, *, outer: bool) -> int:
         """Operations of the call that records references."""
         names = [name for name, layer in self.layers.items() if outer or not layer.outermost]
-        return _count(lambda: record(self.processors, lambda: self._call(references), names, break_off=True))
+        return operations(lambda: record(self.processors, lambda: self._call(references), names, break_off=True))
 
     def steered(self, references: int, *, outer: bool) -> int:
         """Operations of a call whose conditional half sees references out of the bank."""
-        log_weight = torch.zeros(1, references, self.batch, device="meta")
-        group = Group(slice(self.batch, 2 * self.batch), SeenReferences(slice(0, references), log_weight))
-        for name, state in self.states.items():
-            if outer or not self.layers[name].outermost:
-                self.processors[name].shown = ShownReferences((state[0],) * references, (group,))
-        try:
-            return self.plain()
-        finally:
-            for processor in self.processors.values():
-                processor.clear()
+        samples = 2 * self.batch
+        kept = {name: state for name, state in self.states.items() if outer or not self.layers[name].outermost}
+        seeing = slice(self.batch, samples)
+        return steered_operations(lambda: self._call(samples), self.processors, kept, references, seeing)
 
     def joined(self, references: int) -> int:
         """Operations of the authors' call: references are projected anew for every sample that sees them."""
@@ -101,12 +94,6 @@ class Counter:
     def _call(self, samples: int) -> object:
         with torch.no_grad():
             return self.unet(**self.layout.call(samples, self.pixels))
-
-
-def _count(call: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return int(counter.get_total_flops())
 
 
 def row(counter: Counter, references: int) -> list[Any]:
@@ -133,8 +120,7 @@ def run(options: argparse.Namespace) -> int:
     """
     check_ranges(options, {"references": (1, 64), "pixels": (64, 4096), "batch": (1, 64)})
     for pixels in options.pixels:
-        if pixels % 64:
-            raise ValueError(f"pixels: {pixels} is out of range; allowed: 64 to 4096, multiples of 64")
+        check_pixels(pixels)
     print(f"operations of a step with feedback over one without, batch {options.batch} with guidance; see --help")
     print("".join(f"{name:>17}" for name in COLUMNS))
     rows = []

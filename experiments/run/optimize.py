@@ -159,7 +159,7 @@ def begin(plan: Plan) -> Store:
     values = config.model_dump(mode="json")
     store = open_study(config.output, values, len(config.objective), _sampler(plan), run_name(values, config.output))
     check_pictures(store.study, pictures_of(plan.tasks))
-    keep_knobs(store.study, family_knobs(config.model))
+    keep_knobs(store.study, lambda: family_knobs(config.model))
     keep_given(plan.tasks, plan.artifacts)
     return store
 
@@ -308,8 +308,7 @@ def ask(run: Run, store: Store, count: int) -> list[Trial]:
         if sum(number < trial.number for number in taken) < run.plan.config.trials:
             kept.append(trial)
         else:
-            with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # likewise
-                store.study.tell(trial, state=TrialState.FAIL)  # as lost: nothing is known of its settings
+            store.give_up(trial)
     return kept
 
 

@@ -70,10 +70,14 @@ class Store:
                 for name, distribution in space.items():
                     trial._suggest(name, distribution)
         except BaseException:
-            with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # others have given it up
-                self.study.tell(trial, state=TrialState.FAIL)
+            self.give_up(trial)
             raise
         return trial
+
+    def give_up(self, trial: Trial) -> None:
+        """Ends a trial that was asked for, as lost: nothing is known of its settings."""
+        with contextlib.suppress(UpdateFinishedTrialError, ValueError):  # others have given it up
+            self.study.tell(trial, state=TrialState.FAIL)
 
     def _new_trial(self) -> Trial:
         """As `Study.ask`, but whose it is and that it is lost is written with it, whenever this process may die."""

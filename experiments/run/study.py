@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -216,10 +216,15 @@ def check_pictures(study: Study, tasks: Sequence[Mapping[str, Any]]) -> None:
                 )
 
 
-def keep_knobs(study: Study, knobs: Mapping[str, Knob]) -> None:
-    """Writes down what knobs the family of a study's model has, so that reports know them without the model."""
+def keep_knobs(study: Study, knobs: Callable[[], Mapping[str, Knob]]) -> None:
+    """Writes down what knobs the family of a study's model has, so that reports know them without the model.
+
+    Args:
+        study: of a run or a session.
+        knobs: gives them, by name; asked only where they are not written down yet.
+    """
     if _KNOBS not in study.user_attrs:
-        study.set_user_attr(_KNOBS, [asdict(knob) for knob in knobs.values()])
+        study.set_user_attr(_KNOBS, [asdict(knob) for knob in knobs().values()])
 
 
 def knobs_of(study: Study) -> dict[str, Knob]:

@@ -85,7 +85,8 @@ class StudioSession:
             fabric = FabricGenerator(pipeline, bank, reference_level=options.level, reference_layers=layers)
         fabric.check(options.steps, options.size)
         store = open_study(options.folder, options.to_dict(), name=options.study)
-        keep_knobs(store.study, fabric.host.knobs)
+        host = fabric.host
+        keep_knobs(store.study, lambda: host.knobs)
         session = cls(options, store.study, fabric, agent)
         session._check_pictures()
         return session

@@ -53,10 +53,7 @@ class FluxProjector(JointProjector):
 
     def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
-        if call.text is None:
-            return out.flatten(2)
-        text, image = out.flatten(2).tensor_split((call.text.shape[1],), dim=1)
-        return attn.to_out[1](attn.to_out[0](image)), attn.to_add_out(text)
+        return out.flatten(2) if call.text is None else self._of_both(attn, out, call.text.shape[1])
 
 
 class FluxHost(PackedHost):

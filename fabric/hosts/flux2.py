@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import DiffusionPipeline, Flux2Transformer2DModel
 from diffusers.models.embeddings import apply_rotary_emb
@@ -154,12 +153,9 @@ class Flux2Host(FluxHost):
         mean, spread = (x.view(1, -1, 1, 1).to(like) for x in (vae.bn.running_mean, spread))
         return mean, spread
 
-    def start(self, scheduler: Any, steps: int, size: tuple[int, int], device: torch.device) -> None:
-        """See `Host`."""
-        sigmas = None if scheduler.config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps)
-        mu = compute_empirical_mu(image_seq_len=size[0] * size[1] // self.multiple**2, num_steps=steps)
-        scheduler.set_timesteps(steps, device=device, sigmas=sigmas, mu=mu)
-        scheduler.set_begin_index(0)
+    def shift(self, scheduler: Any, steps: int, tokens: int) -> float | None:
+        """See `PackedHost`; by the number of steps too."""
+        return float(compute_empirical_mu(image_seq_len=tokens, num_steps=steps))
 
 
 def _places(call: Call) -> Tensor:

@@ -64,9 +64,13 @@ class PackedHost(TransformerHost):
     def start(self, scheduler: Any, steps: int, size: tuple[int, int], device: torch.device) -> None:
         """See `Host`."""
         sigmas = None if scheduler.config.get("use_flow_sigmas") else np.linspace(1.0, 1 / steps, steps)
-        mu = shift_of(scheduler, size[0] * size[1] // self.multiple**2, 1.15)
+        mu = self.shift(scheduler, steps, size[0] * size[1] // self.multiple**2)
         scheduler.set_timesteps(steps, device=device, sigmas=sigmas, mu=mu)
         scheduler.set_begin_index(0)
+
+    def shift(self, scheduler: Any, steps: int, tokens: int) -> float | None:
+        """How far a scheduler is to shift its timesteps for images of so many tokens; see `shift_of`."""
+        return shift_of(scheduler, tokens, 1.15)
 
     @property
     def multiple(self) -> int:

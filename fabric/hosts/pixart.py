@@ -26,7 +26,7 @@ class PixArtHost(TransformerHost):
     @property
     def usual_layers(self) -> range:
         """See `Host`: the last two thirds, as in FLUX.1; in all of them a picture costs a fifth more."""
-        return range(len(self.layers) // 3, len(self.layers))
+        return self.last_two_thirds
 
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""

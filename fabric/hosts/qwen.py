@@ -53,8 +53,7 @@ class QwenProjector(JointProjector):
     def finish(self, attn: Any, out: Tensor, call: LayerCall, rest: Any = None) -> Any:
         """See `Projector`."""
         assert call.text is not None, "all blocks have two streams"
-        text, image = out.flatten(2).tensor_split((call.text.shape[1],), dim=1)
-        return attn.to_out[1](attn.to_out[0](image)), attn.to_add_out(text)
+        return self._of_both(attn, out, call.text.shape[1])
 
 
 def _turned(heads: Tensor, places: Tensor) -> Tensor:
@@ -74,7 +73,7 @@ class QwenImageHost(PackedHost):
     @property
     def usual_layers(self) -> range:
         """See `Host`: the last two thirds, so that two pictures of 1024 x 1024 fit the bank."""
-        return range(len(self.layers) // 3, len(self.layers))
+        return self.last_two_thirds
 
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""

@@ -57,8 +57,7 @@ class SD3Host(TransformerHost):
     @property
     def usual_layers(self) -> range:
         """See `Host`: all; the last two thirds in 3.5 Medium, which has a second attention in some blocks."""
-        count = len(self.layers)
-        return range(count // 3 if self.core.config.dual_attention_layers else 0, count)
+        return self.last_two_thirds if self.core.config.dual_attention_layers else super().usual_layers
 
     def find_layers(self) -> dict[str, Layer]:
         """See `Host`."""

@@ -76,6 +76,11 @@ class TransformerHost(Host):
         names = (name for name in self.core.attn_processors if name.endswith((*endings,)))
         return {name: Layer(name, 0.0, outermost=False) for name in names}
 
+    @property
+    def last_two_thirds(self) -> range:
+        """Places of the layers after the first third, for families in which all of them would cost too much."""
+        return range(len(self.layers) // 3, len(self.layers))
+
     def tokens(self, layer: Layer, size: tuple[int, int]) -> int:
         """See `Host`; the same in all layers."""
         return size[0] * size[1] // self.multiple**2

@@ -24,7 +24,7 @@ from fabric.processor import FabricAttnProcessor, Group, ShownReferences
 from fabric.seeding import generator_for
 from fabric.steering import feedback
 from tests.fabric.hosts.laws import PROMPT, A, B, HostLaws
-from tests.fabric.hosts.tiny import LETTERS, SIDE, ready
+from tests.fabric.hosts.tiny import CODEC, LETTERS, SIDE, ready
 
 
 def build(*, distilled: bool) -> Flux2KleinPipeline:
@@ -43,15 +43,7 @@ def build(*, distilled: bool) -> Flux2KleinPipeline:
             head_dim=8,
         )
     )
-    vae = AutoencoderKLFlux2(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=SIDE,
-    )
+    vae = AutoencoderKLFlux2(**CODEC)
     vae.bn.running_mean.uniform_(-0.3, 0.3)
     vae.bn.running_var.uniform_(0.5, 2)
     transformer = Flux2Transformer2DModel(

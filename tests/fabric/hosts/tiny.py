@@ -15,20 +15,20 @@ from experiments.embedded.world.tokenizer import build_tokenizer
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 SIDE = 32  # pixels of a square image
 FACTOR = 2  # of the codec
+CODEC: dict[str, Any] = {  # 4 x 16 x 16 latents of 32 x 32 pixels
+    "down_block_types": ("DownEncoderBlock2D",) * 2,
+    "up_block_types": ("UpDecoderBlock2D",) * 2,
+    "block_out_channels": (8, 16),
+    "layers_per_block": 1,
+    "latent_channels": 4,
+    "norm_num_groups": 4,
+    "sample_size": SIDE,
+}
 
 
 def codec(**config: Any) -> AutoencoderKL:
-    """Makes 4 x 16 x 16 latents of 32 x 32 pixels."""
-    return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=SIDE,
-        **{"scaling_factor": 0.7, "shift_factor": 0.1, **config},
-    )
+    """Of `CODEC`, and whatever else is given."""
+    return AutoencoderKL(**{**CODEC, "scaling_factor": 0.7, "shift_factor": 0.1, **config})
 
 
 def t5(width: int) -> tuple[T5Tokenizer, T5EncoderModel]:
